@@ -1,0 +1,1 @@
+"""From raw files to arrays: sources, preparation, batches."""

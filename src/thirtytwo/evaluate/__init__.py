@@ -1,0 +1,1 @@
+"""Scores from arrays of images and features; never from models of generators."""
