@@ -167,27 +167,26 @@ def generate(
         ParamsError: more steps than timesteps.
     """
     chunk, steps_down = CHUNK[device.type], path(schedule, steps, spacing)
-    numbers, slots = (torch.from_numpy(part) for part in np.divmod(np.asarray(indices, np.int64), chunk))
+    numbers, places = (torch.from_numpy(part) for part in np.divmod(np.asarray(indices, np.int64), chunk))
     images = torch.empty((len(indices), *shape))
-    bar = tqdm(total=len(numbers.unique()) * steps, desc=f"{sampler}, {steps} steps", unit="batch")
+    with tqdm(total=len(numbers.unique()) * steps, desc=f"{sampler}, {steps} steps", unit="batch") as bar:
 
-    def counted(x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
-        bar.update()
-        return denoise(x, t, labels)
+        def counted(x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
+            bar.update()
+            return denoise(x, t, labels)
 
-    for number in numbers.unique().tolist():
-        asked = (numbers == number).nonzero()[:, 0]
-        chunk_labels = None
-        if labels is not None:
-            chunk_labels = (
-                torch.zeros(chunk, dtype=torch.int64).index_copy(0, slots[asked], labels[asked].cpu()).to(device)
-            )
-        streams = NoiseStreams(seed, range(number * chunk, (number + 1) * chunk))
-        noise = partial(_on_device, streams, shape, device)
-        predict = predictor(counted, schedule, chunk_labels, clip)
-        x0 = SAMPLERS[sampler](predict, noise(), steps_down, noise, eta)
-        images[asked] = x0.float().cpu()[slots[asked]]
-    bar.close()
+        for number in numbers.unique().tolist():
+            asked = numbers == number
+            padded = None
+            if labels is not None:
+                padded = torch.zeros(chunk, dtype=torch.int64)
+                padded[places[asked]] = labels.cpu()[asked]
+                padded = padded.to(device)
+            streams = NoiseStreams(seed, range(number * chunk, (number + 1) * chunk))
+            noise = partial(_on_device, streams, shape, device)
+            predict = predictor(counted, schedule, padded, clip)
+            x0 = SAMPLERS[sampler](predict, noise(), steps_down, noise, eta)
+            images[asked] = x0.float().cpu()[places[asked]]
     return images
 
 
