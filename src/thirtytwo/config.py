@@ -93,6 +93,7 @@ class FidStatsConfig(Strict):
     """configs/fid_stats/<dataset>.yaml"""
 
     dataset: str
+    seed: int
     compute: Compute
     fid: bool
     reference_split: Literal["train", "test"]
@@ -107,6 +108,7 @@ class FloorConfig(Strict):
     compute: Compute
     reference_split: Literal["train", "test"]
     samples: int
+    bootstrap_resamples: int
 
 
 class TrainConfig(Strict):
@@ -140,6 +142,8 @@ class EvaluateConfig(Strict):
     compute: Compute
     reference_split: Literal["train", "test"]
     samples: int
+    bootstrap_resamples: int
+    mode_share: float
     fid: bool
 
 
@@ -239,8 +243,8 @@ def _evaluation_files(dataset: str, params: Params) -> dict[str, dict[str, Any]]
     protocol = {"reference_split": evaluation.reference_split, "samples": evaluation.samples}
     return {
         f"classifier/{dataset}": common | {"classifier": evaluation.classifier.model_dump()},
-        f"fid_stats/{dataset}": {"dataset": dataset, "compute": compute, "fid": evaluation.fid} | protocol,
-        f"floor/{dataset}": common | protocol,
+        f"fid_stats/{dataset}": common | {"fid": evaluation.fid} | protocol,
+        f"floor/{dataset}": common | {"bootstrap_resamples": evaluation.bootstrap_resamples} | protocol,
     }
 
 
@@ -268,7 +272,9 @@ def _run_files(name: str, run: Run, params: Params, blocks: dict[str, Any]) -> d
         | {"family": run.family, "sampling": params.sampling.model_dump(), "sample": samples.model_dump()},
         f"evaluate/{name}": common
         | {"dataset": run.dataset, "fid": params.evaluation.fid}
-        | {"reference_split": params.evaluation.reference_split, "samples": params.evaluation.samples},
+        | params.evaluation.model_dump(
+            include={"reference_split", "samples", "bootstrap_resamples", "mode_share"}
+        ),
     }
 
 
