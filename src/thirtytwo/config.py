@@ -33,6 +33,7 @@ class Compute(Strict):
     threads: int = Field(ge=1, description="of the CPU; other counts round differently")
     precision: Literal["float32", "bfloat16"] = Field(description="of autocast in training; bfloat16 is for CUDA")
     compile: bool = Field(description="torch.compile the networks; for CUDA")
+    deterministic: bool = Field(description="only algorithms that repeat to the last bit")
 
 
 class Run(Strict):
