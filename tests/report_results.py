@@ -38,7 +38,7 @@ def make(root: Path) -> Path:
         _dataset(root, name, classes, channels, images)
     for name, (family, net, dataset, *scores) in RUNS.items():
         _run(root, name, family, net, dataset, sets[dataset][0], sets[dataset][1], *scores)
-    compute = {"device": "auto", "threads": 2, "precision": "float32", "compile": False}
+    compute = {"device": "auto", "threads": 2, "precision": "float32", "compile": False, "deterministic": True}
     classifier = {"width": 32, "epochs": 6, "batch_size": 128, "lr": 3e-3, "weight_decay": 1e-2, "augment": "shift"}
     datasets = {
         name: {
@@ -89,8 +89,14 @@ def _dataset(root: Path, name: str, classes: list[str], channels: int, n: int) -
         "parameters": 287_434,
     })  # fmt: skip
     write_json(root / f"metrics/floor/{name}.json", {
-        "fd_classifier_floor": 0.8213 if channels == 3 else 0.4127, "n": 2000, "split": "train",
+        **_floor(channels), "n": 2000, "reference_n": 2000, "split": "train-vs-train", "reference_split": "train",
+        "resampler": "bicubic", "features_sha256": _sha(name.encode()),
     })  # fmt: skip
+
+
+def _floor(channels: int) -> dict:
+    value = 0.8213 if channels == 3 else 0.4127
+    return {"fd_classifier_floor": value, "fd_classifier_floor_low": value - 0.2, "fd_classifier_floor_high": value + 0.2}
 
 
 def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: list[str], channels: int,
@@ -111,8 +117,8 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
                [(c, int(k), float(k / 2000)) for c, k in zip(classes, counts, strict=True)])  # fmt: skip
     write_json(root / f"metrics/{name}.json", {
         "fd_classifier": fd, "fd_classifier_low": fd - half, "fd_classifier_high": fd + half,
-        "fd_classifier_floor": 0.8213, "n": 2000, "reference_split": "train", "resampler": "none",
-        "features_sha256": _sha(dataset.encode()), "class_entropy_bits": float(-(shares * np.log2(shares)).sum()),
+        **_floor(channels), "n": 2000, "reference_n": 4000, "reference_split": "train", "resampler": "bicubic",
+        "features_sha256": _sha(dataset.encode()), "classes": len(classes), "class_entropy_bits": float(-(shares * np.log2(shares)).sum()),
         "modes_covered": int((counts > 0).sum()), "kl_to_uniform": 0.0213,
     })  # fmt: skip
     write_json(root / f"metrics/train/{name}.json", {

@@ -8,9 +8,10 @@ __all__ = ["Block", "Code", "Equation", "Gallery", "Notice", "Picture", "Row", "
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; plain text, in which `backticks` mark names and commands."""
+    """A paragraph that opens with `lead` in bold; plain text, in which `backticks` mark names and commands."""
 
     text: str
+    lead: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from thirtytwo.grids import grid_png
 from thirtytwo.report import figures, numbers, tables
 from thirtytwo.report.blocks import Block, Gallery, Notice, Picture, Section, Text
 from thirtytwo.report.results import Results, RunResult, SetResult
@@ -64,7 +65,7 @@ def _samples(dataset: SetResult, results: Results, folder: Path) -> list[Block]:
     if dataset.images is not None:
         name = figures.slug("real", dataset.name)
         chosen = figures.spread_over_classes(dataset.labels, side * side)
-        figures.image_grid(folder / name, dataset.images[chosen], side)
+        (folder / name).write_bytes(grid_png(dataset.images[chosen], side))
         caption = f"Real: the first {len(chosen)} {dataset.images_split} images, taking turns through the classes."
         alt = f"Grid of {len(chosen)} real {dataset.images_split} images of {dataset.name}."
         pictures.append(Picture(name, alt, caption))
@@ -88,21 +89,29 @@ def _histograms(dataset: SetResult, results: Results, folder: Path) -> list[Bloc
     if dataset.facts:
         train = dataset.facts["per_class"].get("train", {})
         real = {name: n / max(sum(train.values()), 1) for name, n in train.items()}
+    drawn = {run.name: _shares(run.classes, dataset) for run in dataset.runs if run.classes is not None}
+    top = 1.1 * max([share for shares in [*drawn.values(), real or {}] for share in shares.values()], default=1.0)
     pictures = []
     for run in dataset.runs:
-        if run.classes is None or run.classes.empty:
+        if run.classes is None:
             continue
-        name = figures.slug("classes", run.name)
-        figures.histogram(folder / name, run.name, run.classes, real)
-        most = run.classes.sort_values(["share", "class"], ascending=[False, True]).iloc[0]
+        name, shares = figures.slug("classes", run.name), drawn[run.name]
+        figures.histogram(folder / name, run.name, shares, real, top)
+        most = max(shares, key=lambda label: shares[label])
         covered = run.metric("modes_covered")
         words = f"N = {numbers.count(run.classes['count'].sum())}, seed {results.config.seed}"
-        words += f"; {covered} of {len(run.classes)} classes covered" if covered is not None else ""
+        words += f"; {covered} of {len(shares)} classes covered" if covered is not None else ""
         alt = f"Bar chart of the classes that the classifier sees in the samples of {run.name}; most frequent: "
-        alt += f"{most['class']} with {numbers.percent(most['share'])}."
+        alt += f"{most} with {numbers.percent(shares[most])}."
         pictures.append(Picture(name, alt, f"{run.name}: {words}."))
-    caption = "Share of each class by the classifier; the black lines are the training images' shares."
+    caption = "Share of each class among the samples, by the classifier; the black lines are the training images' shares."
     return [Gallery(caption, "plot", pictures)] if pictures else []
+
+
+def _shares(table: pd.DataFrame, dataset: SetResult) -> dict[str, float]:
+    """Share of each class by name; the rows are in the order of the data set's classes, whose names they may lack."""
+    names = dataset.facts["classes"] if dataset.facts and len(dataset.facts["classes"]) == len(table) else table["class"]
+    return dict(zip(map(str, names), table["share"], strict=True))
 
 
 def _training(dataset: SetResult, folder: Path) -> list[Block]:
@@ -117,7 +126,7 @@ def _training(dataset: SetResult, folder: Path) -> list[Block]:
             last = numbers.count(run.curve["step"].iloc[-1])
             alt = f"Training curve of {run.name} over {last} steps: {', '.join(terms)}."
             pictures.append(Picture(name, alt, f"{run.name}: {', '.join(terms)}."))
-        caption = f"{run.name} ({run.family}): faint the raw values, strong their running mean over 2 % of the run."
+        caption = f"{run.name} ({run.family}): faint the values as recorded, strong their running mean over 4 % of the run."
         blocks.append(Gallery(caption, "plot", pictures))
     return blocks
 

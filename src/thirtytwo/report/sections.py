@@ -3,9 +3,12 @@
 import platform
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from thirtytwo.report import dataset as dataset_section
-from thirtytwo.report import figures, numbers
+from thirtytwo.report import figures, numbers, tables
 from thirtytwo.report.blocks import Block, Code, Equation, Gallery, Notice, Picture, Row, Section, Table, Text
 from thirtytwo.report.results import Results, RunResult, SetResult
 from thirtytwo.report.verdict import Verdict, floor_of, judge
@@ -13,6 +16,7 @@ from thirtytwo.report.verdict import Verdict, floor_of, judge
 __all__ = ["build", "sentence"]
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "pillow", "dvc", "clean-fid")
+SPLITS = {"train": "training", "test": "test"}
 
 FRECHET = Equation(
     mathml=(
@@ -47,73 +51,79 @@ def _answer(results: Results, folder: Path) -> Section:
     pictures = []
     for dataset in results.sets:
         verdict = judge(dataset)
-        blocks.append(Text(sentence(dataset, verdict)))
+        blocks.append(sentence(dataset, verdict))
         if verdict.kind in ("best", "tie"):
-            pictures.append(_scores(dataset, folder))
+            pictures.append(_scores(dataset, verdict, folder))
     if pictures:
-        caption = "Points: the score. Lines: its 95 % interval."
+        caption = "Points: `fd_classifier`. Lines and shade: 95 % intervals."
         blocks.append(Gallery(caption, "plot", pictures))
     return Section("Which generator is best?", "answer", blocks)
 
 
-def _scores(dataset: SetResult, folder: Path) -> Picture:
-    runs = sorted(
-        (run for run in dataset.runs if run.metric("fd_classifier") is not None), key=lambda r: r.metric("fd_classifier")
-    )
-    name = figures.slug("scores", dataset.name)
-    intervals = [(run.metric("fd_classifier_low"), run.metric("fd_classifier_high")) for run in runs]
+def _scores(dataset: SetResult, verdict: Verdict, folder: Path) -> Picture:
+    runs = [run for run in tables.ranked(dataset.runs, verdict) if run.metric("fd_classifier") is not None]
+    ends = {"value": "", "low": "_low", "high": "_high"}
+    table = pd.DataFrame({key: [run.metric(f"fd_classifier{end}") for run in runs] for key, end in ends.items()})
+    table.insert(0, "run", [run.name for run in runs])
     floor, _ = floor_of(runs[0], dataset.floor)
-    values = [run.metric("fd_classifier") for run in runs]
-    figures.scores(folder / name, [run.name for run in runs], values, intervals, floor)
-    decimals = numbers.decimals_for(values)
-    told = ", ".join(f"{run.name} {value}" for run, value in zip(runs, numbers.column(values, decimals), strict=True))
-    alt = f"Fréchet distance of the runs on {dataset.name}, best first: {told}."
+    bounds = tuple(floor.get(f"fd_classifier_floor{end}") for end in ends.values()) if floor else None
+    name = figures.slug("scores", dataset.name)
+    figures.scores(folder / name, table, bounds)
+    values = numbers.column(list(table["value"]), numbers.decimals_for(list(table["value"])))
+    told = ", ".join(f"{run.name} {value}" for run, value in zip(runs, values, strict=True))
+    alt = f"Scores of the runs on {dataset.name} with their intervals, best first: {told}."
     return Picture(name, alt, f"{dataset.name}: {_protocol(runs[0])}.")
 
 
 def _protocol(run: RunResult) -> str:
-    return f"N = {numbers.count(run.metric('n'))} samples against the {run.metric('reference_split')} split"
+    return f"N = {numbers.count(run.metric('n'))} samples against the {SPLITS[run.metric('reference_split')]} images"
 
 
-def _value(run: RunResult) -> str:
-    """A run's score with its interval, for a sentence."""
-    score, low, high = (run.metric(f"fd_classifier{end}") for end in ("", "_low", "_high"))
+def _value(scores: dict[str, Any], key: str) -> str:
+    """A score with its interval, for a sentence."""
+    score, low, high = (scores.get(f"{key}{end}") for end in ("", "_low", "_high"))
     half = [(high - low) / 2] if low is not None and high is not None else []
     decimals = numbers.decimals_for([score], half)
     value = numbers.column([score], decimals)[0]
     return f"{value} {numbers.interval(low, high, decimals)}" if half else f"{value} (no interval)"
 
 
-def sentence(dataset: SetResult, verdict: Verdict) -> str:
-    """The answer for one data set in words."""
+def sentence(dataset: SetResult, verdict: Verdict) -> Text:
+    """The answer for one data set in words; intervals are in brackets."""
     name = dataset.name
     if verdict.kind == "none":
-        return f"{name}: no run has a score."
+        return Text("No run has a score.", f"{name}: no answer yet.")
     if verdict.kind == "incomparable":
-        return f"{name}: the runs cannot be compared, since {' and '.join(verdict.reasons)}. No winner is named."
+        return Text(f"{_capital(' and '.join(verdict.reasons))}. No winner is named.", f"{name}: cannot be compared.")
     first = verdict.runs[0]
-    end = f"{_floor(first, dataset)} ({_protocol(first)})."
+    told = "; ".join(f"`{run.name}` {_value(run.metrics or {}, 'fd_classifier')}" for run in verdict.runs)
+    end = f"{_floor(first, dataset)} {_capital(_protocol(first))}."
     if verdict.kind == "single":
-        return f"{name}: `{first.name}` is the only run with a score, FD {_value(first)}; {end}"
+        return Text(f"`fd_classifier` of {told}. {end}", f"{name}: only {first.name} has a score.")
     if verdict.kind == "unknown":
-        return (
-            f"{name}: `{first.name}` has the lowest score, FD {_value(first)}, but without an interval for every run "
-            f"no winner is named; {end}"
-        )
+        why = "has the lowest score, but not every run has an interval, so no winner is named"
+        return Text(f"{told} {why}. {end}", f"{name}: undecided.")
     if verdict.kind == "tie":
-        tied = " and ".join(f"`{run.name}` with {_value(run)}" for run in verdict.runs)
-        return f"{name}: a tie, since the 95 % intervals of FD overlap: {tied}; {end}"
-    return f"{name}: `{first.name}` is best, FD {_value(first)}, 95 % interval in brackets; {end}"
+        why = f"Their 95 % intervals of `fd_classifier` overlap: {told}."
+        return Text(f"{why} {end}", f"{name}: a tie between {' and '.join(run.name for run in verdict.runs)}.")
+    second = next(run for run in tables.ranked(dataset.runs, verdict) if run is not first)
+    rest = f"next is `{second.name}` {_value(second.metrics or {}, 'fd_classifier')}"
+    return Text(f"`fd_classifier` of {told}, {rest}. {end}", f"{name}: {first.name} is best.")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _floor(run: RunResult, dataset: SetResult) -> str:
     floor, reason = floor_of(run, dataset.floor)
     if floor is None:
-        return reason
-    value = numbers.column([floor], numbers.decimals_for([floor]))[0]
-    low = run.metric("fd_classifier_low")
-    reached = " (within reach: the interval touches it)" if low is not None and low <= floor else ""
-    return f"real images against real images score {value}{reached}"
+        return f"{_capital(reason)}."
+    told = f"Real images against real images at the same N: {_value(floor, 'fd_classifier_floor')}"
+    high, low = floor.get("fd_classifier_floor_high", floor["fd_classifier_floor"]), run.metric("fd_classifier_low")
+    if low is not None and low <= high:
+        told += "; by this score the samples cannot be told from real images"
+    return f"{told}."
 
 
 def _methods(results: Results) -> Section:
@@ -130,17 +140,20 @@ def _methods(results: Results) -> Section:
             FRECHET,
             Text(
                 "It is not FID, which uses Inception features; a score is called `fid` only where those were used. "
-                f"Each run draws {sampling.images:,} images and {evaluation.samples:,} of them are scored against the "
-                f"{evaluation.reference_split} split. Seed {results.config.seed} fixes all randomness: each training "
-                "step and each image has its own stream. Scores depend on N, on the split, on the resampler and on "
-                "the features, so scores that differ in one of them are not compared here. The floor is the same "
-                "distance between two sets of real images; a generator cannot be told from real data below it."
+                f"Each run draws {sampling.images:,} images; {evaluation.samples:,} of them are scored against the "
+                f"{SPLITS[evaluation.reference_split]} images. Seed {results.config.seed} fixes all randomness: each "
+                "training step and each image has its own stream. The score depends on N, on the reference, on the "
+                "resampling of the data and on the features: scores that differ in one of them are not compared here."
             ),
             Text(
-                "Where the interval of the lowest score overlaps those of others, they are called a tie. Class "
-                "entropy is that of the classifier's labels of the samples, in bits; a class counts as covered by the "
-                "classifier's labels as well. Accuracy is the share of a conditional generator's samples that the "
-                "classifier gives the label they were drawn for."
+                "Intervals are 95 % bootstrap intervals over the samples drawn. Where the lowest score's interval "
+                "overlaps others, they tie. The floor is the score of real images of the same N; below it a generator "
+                "cannot be told from real images. One training run stands behind each score: the intervals do not "
+                "cover what another training seed would change."
+            ),
+            Text(
+                "Entropy is that of the classes that the classifier sees in the samples, in bits. Accuracy is the "
+                "share of a conditional generator's samples that the classifier gives the class they were drawn for."
             ),
         ],
     )

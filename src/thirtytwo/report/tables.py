@@ -8,59 +8,79 @@ import pandas as pd
 from thirtytwo.report import numbers
 from thirtytwo.report.blocks import Row, Table
 from thirtytwo.report.results import RunResult, SetResult
-from thirtytwo.report.verdict import Verdict, floor_of
+from thirtytwo.report.verdict import Verdict
 
-__all__ = ["all_metrics", "classifier_text", "comparison", "facts", "per_class", "removed", "sampler_text"]
+__all__ = ["all_metrics", "classifier_text", "comparison", "facts", "per_class", "ranked", "removed", "sampler_text"]
 
 FOLD_ABOVE = 12  # rows; longer tables open on request
 
 
 def comparison(dataset: SetResult, verdict: Verdict) -> Table:
-    """One row a run, in the order of params.yaml; columns that no run has a value for are left out."""
-    runs = dataset.runs
-    frame = pd.DataFrame(index=[run.name for run in runs])
-    frame["family"] = [run.family for run in runs]
-    frame["net"] = [run.net for run in runs]
-    frame["parameters"] = [numbers.count(_parameters(run)) for run in runs]
-    for key, title in (("steps", "steps"), ("images_seen", "images seen")):
-        frame[title] = [numbers.count((run.training or {}).get(key)) for run in runs]
-    frame["sampler"] = [sampler_text(run) for run in runs]
-    frame["N"] = [numbers.count(run.metric("n")) for run in runs]
-    _score(frame, "FD", "fd_classifier", runs)
-    floors = [floor_of(run, dataset.floor)[0] if run.metric("fd_classifier") is not None else None for run in runs]
-    frame["floor"] = numbers.column(floors, numbers.decimals_for([f for f in floors if f is not None]))
-    _score(frame, "FID", "fid", runs)
-    frame["entropy, bits"] = numbers.column([run.metric("class_entropy_bits") for run in runs], 2)
-    frame["classes covered"] = [_covered(run, dataset) for run in runs]
-    frame["accuracy"] = [numbers.percent(run.metric("accuracy")) for run in runs]
+    """One row a run and one for the floor; columns that no run has a value for are left out."""
+    runs = ranked(dataset.runs, verdict)
+    scores = [run.metrics or {} for run in runs]
+    if dataset.floor:
+        names = {"fd_classifier_floor": "fd_classifier", "fd_classifier_floor_low": "fd_classifier_low",
+                 "fd_classifier_floor_high": "fd_classifier_high", "n": "n"}  # fmt: skip
+        scores.append({new: dataset.floor.get(old) for old, new in names.items()})
+    frame = pd.DataFrame(index=range(len(scores)))
+    _score(frame, "FD", "fd_classifier", scores)
+    frame["N"] = [numbers.count(score.get("n")) for score in scores]
+    _score(frame, "FID", "fid", scores)
+    frame["entropy, bits"] = numbers.column([score.get("class_entropy_bits") for score in scores], 2)
+    frame["classes"] = [_covered(score) for score in scores]
+    frame["accuracy"] = [numbers.percent(score.get("accuracy")) for score in scores]
     frame["accuracy, 95 %"] = [
-        numbers.interval(run.metric("accuracy_low"), run.metric("accuracy_high"), 1, 100) for run in runs
+        numbers.interval(score.get("accuracy_low"), score.get("accuracy_high"), 1, 100) for score in scores
     ]
+    frame["family"] = _pad([run.family for run in runs], frame)
+    frame["net"] = _pad([run.net for run in runs], frame)
+    frame["parameters"] = _pad([numbers.count(_parameters(run)) for run in runs], frame)
+    for key, title in (("steps", "steps"), ("images_seen", "images seen")):
+        frame[title] = _pad([numbers.count((run.training or {}).get(key)) for run in runs], frame)
+    frame["sampler"] = _pad([sampler_text(run) for run in runs], frame)
     frame = frame.loc[:, (frame != numbers.MISSING).any()]
-    text = {"family", "net", "sampler"}
+    heads = [(run.name, verdict.mark(run)) for run in runs] + [("real images", "floor")] * (dataset.floor is not None)
+    rows = [Row(name, list(cells), mark) for (name, mark), cells in zip(heads, frame.to_numpy(str).tolist(), strict=True)]
     return Table(
-        caption="FD: Fréchet distance of classifier features, lower is better. Floor: the same distance between two "
-        "sets of real images at the same N. Steps: of the first network trained. FD of different data sets, N, "
-        "splits or features cannot be compared.",
+        caption=_comparison_caption(dataset, frame),
         columns=["run", *frame.columns],
-        rows=[
-            Row(str(name), [str(cell) for cell in cells], verdict.mark(run))
-            for run, (name, cells) in zip(runs, frame.iterrows(), strict=True)
-        ],
-        numeric=[False, *(title not in text for title in frame.columns)],
+        rows=rows,
+        numeric=[False, *(title not in ("family", "net", "sampler") for title in frame.columns)],
     )
 
 
-def _score(frame: pd.DataFrame, title: str, key: str, runs: list[RunResult]) -> None:
+def ranked(runs: list[RunResult], verdict: Verdict) -> list[RunResult]:
+    """Lowest score first where the scores can be compared, else as they are; runs without a score last."""
+    if verdict.kind in ("incomparable", "none"):
+        return runs
+    return sorted(runs, key=lambda run: (run.metric("fd_classifier") is None, run.metric("fd_classifier")))
+
+
+def _comparison_caption(dataset: SetResult, frame: pd.DataFrame) -> str:
+    words = "FD: `fd_classifier`, the Fréchet distance of classifier features, lower is better, with its 95 % interval."
+    if floor := dataset.floor:
+        words += f" Real images: the floor, {numbers.count(floor.get('n'))} real images held against other real images"
+        words += f" ({floor.get('split', 'split unknown')}, {numbers.count(floor.get('reference_n'))} in the reference)."
+    if "classes" in frame:
+        words += " Entropy and classes: of the samples' classes by the classifier."
+    if "FID" in frame:
+        words += " FID: Inception features, by clean-fid; not on the scale of FD."
+    return f"{words} Parameters: of all networks trained. Steps: of the first of them."
+
+
+def _pad(cells: list[str], frame: pd.DataFrame) -> list[str]:
+    """A column of the runs, with nothing in the floor's row."""
+    return cells + [numbers.MISSING] * (len(frame) - len(cells))
+
+
+def _score(frame: pd.DataFrame, title: str, key: str, scores: list[dict[str, Any]]) -> None:
     """Adds a score's column and its interval's."""
-    values = [run.metric(key) for run in runs]
-    lows, highs = [run.metric(f"{key}_low") for run in runs], [run.metric(f"{key}_high") for run in runs]
+    values, lows, highs = ([score.get(f"{key}{end}") for score in scores] for end in ("", "_low", "_high"))
     halves = [(high - low) / 2 for low, high in zip(lows, highs, strict=True) if low is not None and high is not None]
     decimals = numbers.decimals_for([value for value in values if value is not None], halves)
     frame[title] = numbers.column(values, decimals)
-    frame[f"{title}, 95 %"] = [
-        numbers.interval(low, high, decimals) for low, high in zip(lows, highs, strict=True)
-    ]
+    frame[f"{title}, 95 %"] = [numbers.interval(low, high, decimals) for low, high in zip(lows, highs, strict=True)]
 
 
 def _parameters(run: RunResult) -> int | None:
@@ -68,11 +88,10 @@ def _parameters(run: RunResult) -> int | None:
     return sum(sizes) if sizes else None
 
 
-def _covered(run: RunResult, dataset: SetResult) -> str:
-    covered = run.metric("modes_covered")
-    if covered is None:
+def _covered(score: dict[str, Any]) -> str:
+    if score.get("modes_covered") is None:
         return numbers.MISSING
-    return f"{covered} of {len(dataset.facts['classes'])}" if dataset.facts else str(covered)
+    return f"{score['modes_covered']} of {score['classes']}" if "classes" in score else str(score["modes_covered"])
 
 
 def sampler_text(run: RunResult) -> str:

@@ -10,6 +10,7 @@ __all__ = ["PROTOCOL", "Verdict", "floor_of", "judge"]
 # What two scores must share to be compared, with the words that name a difference.
 PROTOCOL = {
     "n": "the number of samples N",
+    "reference_n": "the number of reference images",
     "reference_split": "the reference split",
     "resampler": "the resampler",
     "features_sha256": "the features (classifier weights)",
@@ -54,16 +55,18 @@ def judge(dataset: SetResult) -> Verdict:
     return Verdict("tie" if len(tied) > 1 else "best", tuple(tied))
 
 
-def floor_of(run: RunResult, floor: dict[str, Any] | None) -> tuple[float | None, str]:
-    """The real-against-real score that belongs beside a run's, or None and why there is none."""
+def floor_of(run: RunResult, floor: dict[str, Any] | None) -> tuple[dict[str, Any] | None, str]:
+    """The floor that a run's score may be held against, else None and why not.
+
+    The floor's reference may be smaller than the score's, since its images must not be scored as well.
+    """
     if not floor or floor.get("fd_classifier_floor") is None:
         return None, "no floor was measured"
-    keys = {"n": "n", "split": "reference_split", "features_sha256": "features_sha256"}
-    for theirs, ours in keys.items():
-        if theirs in floor and floor[theirs] != run.metric(ours):
-            shown = f"{short(floor[theirs])}, the score's {short(run.metric(ours))}"
-            return None, f"cannot be compared with the floor: {PROTOCOL[ours]} of the floor is {shown}"
-    return floor["fd_classifier_floor"], ""
+    for key in ("n", "reference_split", "resampler", "features_sha256"):
+        if floor.get(key) != run.metric(key):
+            differing = f"{PROTOCOL[key]} is {short(floor.get(key))} for the floor, {short(run.metric(key))} for the score"
+            return None, f"the floor cannot be compared with it, since {differing}"
+    return floor, ""
 
 
 def short(value: object) -> str:
