@@ -22,7 +22,7 @@ from thirtytwo.strict import ParamsError, Strict, nearest, parse
 
 __all__ = [
     "ClassifierConfig", "Compute", "DatasetConfig", "EvaluateConfig", "FidStatsConfig", "FloorConfig", "ParamsError",
-    "ReportConfig", "SampleConfig", "SourceConfig", "TrainConfig", "read", "read_bytes", "resolve",
+    "ReportConfig", "SampleConfig", "SourceConfig", "TrainConfig", "read", "read_bytes", "read_values", "resolve",
 ]  # fmt: skip
 
 
@@ -150,9 +150,12 @@ class EvaluateConfig(Strict):
 class ReportConfig(Strict):
     """configs/report/report.yaml"""
 
+    seed: int
+    compute: Compute
     runs: dict[str, Run]
     datasets: dict[str, Dataset]
     evaluation: Evaluation
+    sampling: Sampling
 
 
 _SIMPLE = {
@@ -168,18 +171,27 @@ def read(stage: str, name: str, root: Path) -> Any:
     Raises:
         ParamsError: there is no such file (with the names there are), or it is not valid.
     """
-    path = root / "configs" / stage / f"{name}.yaml"
-    if not path.is_file():
-        names = sorted(p.stem for p in path.parent.glob("*.yaml"))
-        hint = nearest(name, names) if names else "run `dvc repro resolve` (or `python stages/resolve.py`) first"
-        raise ParamsError(f"{path}: no such resolved configuration; {hint}")
-    values = _load_yaml(path)
+    path, values = root / "configs" / stage / f"{name}.yaml", read_values(stage, name, root)
     if stage in _SIMPLE:
         return parse(_SIMPLE[stage], values, str(path))
     family = family_module(values["family"] if stage == "train" else values.pop("family"))
     if stage == "train":
         return parse(create_model("TrainConfig", __base__=TrainConfig, settings=(family.Settings, ...)), values, str(path))
     return parse(create_model("SampleConfig", __base__=SampleConfig, sample=(family.SampleSettings, ...)), values, str(path))
+
+
+def read_values(stage: str, name: str, root: Path) -> dict[str, Any]:
+    """The resolved settings as plain values, to be shown; `read` is for those that are used.
+
+    Raises:
+        ParamsError: there is no such file (with the names there are), or it is not YAML.
+    """
+    path = root / "configs" / stage / f"{name}.yaml"
+    if not path.is_file():
+        names = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        hint = nearest(name, names) if names else "run `dvc repro resolve` (or `python stages/resolve.py`) first"
+        raise ParamsError(f"{path}: no such resolved configuration; {hint}")
+    return _load_yaml(path)
 
 
 def read_bytes(stage: str, name: str, root: Path) -> bytes:
@@ -209,7 +221,7 @@ def resolve(params_path: Path, root: Path) -> list[Path]:
         files |= _run_files(name, run, params, blocks)
     files["report/report"] = {
         key: values[key] if key != "runs" else {n: r.model_dump() for n, r in params.runs.items()}
-        for key in ("runs", "datasets", "evaluation")
+        for key in ("seed", "compute", "runs", "datasets", "evaluation", "sampling")
     }
     return [_write(root / "configs" / f"{key}.yaml", content) for key, content in files.items()]
 
