@@ -34,8 +34,8 @@ _EXPECTED = {
     "dict_type": "a mapping", "model_type": "a mapping", "model_attributes_type": "a mapping",
     "greater_than": "a number > {gt}", "greater_than_equal": "a number >= {ge}", "less_than": "a number < {lt}",
     "less_than_equal": "a number <= {le}", "string_too_short": "text that is not empty",
-    "string_pattern_mismatch": "text that matches {pattern}", "multiple_of": "a multiple of {multiple_of}", "too_short": "at least {min_length} of them",
-    "too_long": "at most {max_length} of them",
+    "string_pattern_mismatch": "text that matches {pattern}", "multiple_of": "a multiple of {multiple_of}",
+    "too_short": "at least {min_length} of them", "too_long": "at most {max_length} of them",
 }  # fmt: skip
 
 
