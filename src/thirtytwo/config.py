@@ -113,6 +113,7 @@ class SampleConfig(Strict):
     """configs/sample/<run>.yaml; `sample` is an instance of the family's own SampleSettings."""
 
     run: str
+    family: str
     seed: int
     compute: Compute
     sampling: Sampling

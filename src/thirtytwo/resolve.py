@@ -78,7 +78,7 @@ def _check_names(params: Params) -> None:
     for group in ("sources", "datasets", "runs"):
         for name in getattr(params, group):
             if not _NAME.match(name):
-                raise ParamsError(f"{group}.{name}: a name is a letter followed by letters, digits and underscores")
+                raise ParamsError(f"{group}: {name!r}: a name is a letter followed by letters, digits and underscores")
     for name, dataset in params.datasets.items():
         _check_known(f"datasets.{name}.source", dataset.source, params.sources)
     for name, run in params.runs.items():
@@ -99,7 +99,9 @@ def _check_blocks(params: Params, blocks: dict[str, Any]) -> None:
             raise ParamsError(f"{name}: unknown key; {nearest(name, [*Params.model_fields, *(used & blocks.keys())])}")
         if not isinstance(block, dict):
             raise ParamsError(f"{name}: expected a mapping with the settings of a family")
-        _check_known(f"{name}.family", block.get("family"), _modules("families"))
+        if "family" not in block:
+            raise ParamsError(f"{name}.family: missing; expected one of: {', '.join(_modules('families'))}")
+        _check_known(f"{name}.family", block["family"], _modules("families"))
         _parse_block(block["family"], block, str(name), f"{name}.sample")
     for name, run in params.runs.items():
         _check_known(f"runs.{name}.settings", run.settings, blocks)
