@@ -77,6 +77,7 @@ class Diffusion:
     def __init__(self, net: nn.Module, schedule: schedules.Schedule, settings: Settings):
         self.modules = nn.ModuleDict({"denoiser": net})
         self.schedule, self.settings = schedule, settings
+        self.conditional = settings.conditional
         self.tables: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
     def phases(self) -> list[Phase]:

@@ -1,0 +1,39 @@
+"""prepare: data/raw/<source>/ to data/prepared/<set>.npz and .json."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from thirtytwo.config import ParamsError, read
+from thirtytwo.data import readers
+from thirtytwo.data.errors import DataError
+from thirtytwo.data.prepare import prepare
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(name: str) -> None:
+    """Prepares data set `name`."""
+    start, config = time.monotonic(), read("prepare", name, ROOT)
+    raw = ROOT / "data/raw" / config.dataset.source
+    images = tqdm(readers.read(config.kind, raw), total=readers.EXPECTED.get(config.kind), unit="image", desc=name)
+    about = prepare(name, config.kind, config.dataset, raw, ROOT / "data/prepared" / f"{name}.npz", images)
+    removed, classes = len(about["removed"]), len(about["classes"])
+    print(
+        f"{about['images']} images ({about['train']} train, {about['test']} test), {classes} classes, {removed} removed"
+    )
+    for row in about["removed"][:20]:
+        print(f"  removed {row['file']}: {row['reason']}")
+    log = ROOT / "logs/prepare" / f"{name}.json"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(json.dumps({"seconds": time.monotonic() - start}) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except (ParamsError, DataError) as error:
+        sys.exit(f"error: {error}")
