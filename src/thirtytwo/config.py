@@ -81,6 +81,7 @@ class FidStatsConfig(Strict):
     """configs/fid_stats/<dataset>.yaml"""
 
     dataset: str
+    seed: int
     compute: Compute
     fid: bool
     reference_split: Literal["train", "test"]
@@ -95,6 +96,7 @@ class FloorConfig(Strict):
     compute: Compute
     reference_split: Literal["train", "test"]
     samples: int
+    bootstrap_resamples: int
 
 
 class TrainConfig(Strict):
@@ -129,6 +131,8 @@ class EvaluateConfig(Strict):
     compute: Compute
     reference_split: Literal["train", "test"]
     samples: int
+    bootstrap_resamples: int
+    mode_share: float
     fid: bool
 
 
