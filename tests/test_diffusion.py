@@ -11,7 +11,7 @@ SETTINGS = {
     "schedule": "linear", "timesteps": 100, "beta_start": 1e-4, "beta_end": 0.02, "prediction": "epsilon", "loss": "l2",
     "conditional": False, "width": 16, "width_multipliers": [1, 2], "blocks": 1, "attention_resolutions": [], "heads": 1,
     "dropout": 0.0, "time_conditioning": "scale_shift", "patch": 2, "steps": 10, "epochs": 0, "batch_size": 8,
-    "lr": 2e-3, "betas": [0.9, 0.999], "clip_norm": 1.0, "ema_decay": 0.9, "validate_every": 5, "checkpoint_every": 5,
+    "lr": 2e-3, "warmup": 0, "betas": [0.9, 0.999], "clip_norm": 1.0, "ema_decay": 0.9, "validate_every": 5, "checkpoint_every": 5,
 }  # fmt: skip
 
 
@@ -138,6 +138,13 @@ def test_training_on_two_images_reduces_the_loss(prediction):
         phase.optimiser.step()
     scores.append(model.validate(batch(images), torch.Generator().manual_seed(1))["loss"].item())
     assert scores[1] < 0.4 * scores[0]
+
+
+@pytest.mark.parametrize(("warmup", "expected"), [(0, [1.0, 1.0, 1.0]), (4, [0.25, 0.5, 0.75])])
+def test_step_size_warms_up_linearly(warmup, expected):
+    (phase,) = family(warmup=warmup).phases()
+    assert [phase.lr_scale(step) for step in range(3)] == expected
+    assert phase.lr_scale(100) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,9 @@ def test_images_of_a_batch_do_not_meet():
 
 def test_every_parameter_is_trained():
     net = randomised(classes=2)
-    loss = net(torch.randn(2, 3, 32, 32, dtype=torch.float64), torch.tensor([5, 9]), torch.tensor([0, 2])).square().sum()
+    loss = (
+        net(torch.randn(2, 3, 32, 32, dtype=torch.float64), torch.tensor([5, 9]), torch.tensor([0, 2])).square().sum()
+    )
     loss.backward()
     unused = [name for name, p in net.named_parameters() if p.grad is None or p.grad.abs().max() == 0]
     assert unused == []

@@ -9,7 +9,6 @@ where `predict(x, t)` gives the pair (x0_hat, epsilon_hat) at x_t, clipped or no
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ from thirtytwo.noise import NoiseStreams
 from thirtytwo.schedules import Schedule
 from thirtytwo.strict import ParamsError
 
-__all__ = ["SAMPLERS", "Step", "ddim", "ddim_step", "ddpm", "ddpm_step", "generate", "path", "predictor", "timesteps"]
+__all__ = ["SAMPLERS", "Step", "ddim", "ddim_step", "ddpm", "ddpm_step", "draw", "generate", "path", "predictor", "timesteps"]
 
 Predict = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 Noise = Callable[[], Tensor]
@@ -166,30 +165,68 @@ def generate(
     Raises:
         ParamsError: more steps than timesteps.
     """
-    chunk, steps_down = CHUNK[device.type], path(schedule, steps, spacing)
-    numbers, slots = (torch.from_numpy(part) for part in np.divmod(np.asarray(indices, np.int64), chunk))
-    images = torch.empty((len(indices), *shape))
-    bar = tqdm(total=len(numbers.unique()) * steps, desc=f"{sampler}, {steps} steps", unit="batch")
+    steps_down, chunks = path(schedule, steps, spacing), chunk_numbers(indices, device)
+    bar = tqdm(total=len(chunks) * steps, desc=f"{sampler}, {steps} steps", unit="batch", mininterval=1.0)
 
     def counted(x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
         bar.update()
         return denoise(x, t, labels)
 
-    for number in numbers.unique().tolist():
+    def walk(streams: NoiseStreams, labels: Tensor | None) -> Tensor:
+        def noise() -> Tensor:
+            return streams.normal(shape).to(device)
+
+        return SAMPLERS[sampler](predictor(counted, schedule, labels, clip), noise(), steps_down, noise, eta)
+
+    with bar:
+        return _in_chunks(walk, seed, indices, labels, device)
+
+
+@torch.inference_mode()
+def draw(
+    generator: Callable[[Tensor, Tensor | None], Tensor],
+    latent_shape: Sequence[int],
+    *,
+    seed: int,
+    indices: Sequence[int],
+    labels: Tensor | None,
+    device: torch.device,
+) -> Tensor:
+    """As `generate`, for a one-shot generator's `draw(z, labels)`."""
+
+    def once(streams: NoiseStreams, labels: Tensor | None) -> Tensor:
+        return generator(streams.normal(latent_shape).to(device), labels)
+
+    return _in_chunks(once, seed, indices, labels, device)
+
+
+def chunk_numbers(indices: Sequence[int], device: torch.device) -> list[int]:
+    """The chunks that hold the images with these indices, ascending."""
+    return np.unique(np.asarray(indices, np.int64) // CHUNK[device.type]).tolist()
+
+
+def _in_chunks(
+    compute: Callable[[NoiseStreams, Tensor | None], Tensor],
+    seed: int,
+    indices: Sequence[int],
+    labels: Tensor | None,
+    device: torch.device,
+) -> Tensor:
+    """The images with these indices, each computed in its own place of its own chunk: [n, C, H, W] on the CPU."""
+    chunk = CHUNK[device.type]
+    numbers, slots = (torch.from_numpy(part) for part in np.divmod(np.asarray(indices, np.int64), chunk))
+    images: Tensor | None = None
+    for number in chunk_numbers(indices, device):
         asked = (numbers == number).nonzero()[:, 0]
         chunk_labels = None
         if labels is not None:
-            chunk_labels = (
-                torch.zeros(chunk, dtype=torch.int64).index_copy(0, slots[asked], labels[asked].cpu()).to(device)
-            )
+            placed = torch.zeros(chunk, dtype=torch.int64).index_copy(0, slots[asked], labels[asked].cpu())
+            chunk_labels = placed.to(device)
         streams = NoiseStreams(seed, range(number * chunk, (number + 1) * chunk))
-        noise = partial(_on_device, streams, shape, device)
-        predict = predictor(counted, schedule, chunk_labels, clip)
-        x0 = SAMPLERS[sampler](predict, noise(), steps_down, noise, eta)
-        images[asked] = x0.float().cpu()[slots[asked]]
-    bar.close()
+        computed = compute(streams, chunk_labels).float().cpu()
+        if images is None:
+            images = computed.new_empty((len(indices), *computed.shape[1:]))
+        images[asked] = computed[slots[asked]]
+    if images is None:
+        raise ParamsError("sampling.images: no image was asked for; expected at least 1")
     return images
-
-
-def _on_device(streams: NoiseStreams, shape: Sequence[int], device: torch.device) -> Tensor:
-    return streams.normal(shape).to(device)

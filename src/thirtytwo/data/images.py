@@ -10,10 +10,9 @@ from PIL import Image
 
 from thirtytwo.data.settings import Dataset
 
-__all__ = ["SIDE", "SUFFIXES", "Rejected", "to_array"]
+__all__ = ["SIDE", "Rejected", "to_array"]
 
 SIDE = 32
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _MAX_PIXELS = 50_000_000  # beyond any photograph of these sets; a bomb is 100 times as large
 _KINDS = {

@@ -24,7 +24,7 @@ class Digits5k(Strict):
 
 
 class Known(Strict):
-    """A public data set whose files, sha256 sums and addresses are in `thirtytwo.data.sources`."""
+    """A public data set whose files, sha256 sums and addresses are in `thirtytwo.data.catalogue`."""
 
     kind: Literal["mnist", "fashion_mnist", "cifar10", "cub"]
 
@@ -56,7 +56,7 @@ class Dataset(Strict):
     channels: Literal[1, 3]
     fit: Literal["squash", "crop", "pad"] = Field(description="how an image that is not square becomes so")
     resample: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
-    convert: list[Literal["grayscale", "palette", "rgba", "cmyk", "16bit"]] = Field(
+    convert: list[Literal["rgb", "grayscale", "palette", "rgba", "cmyk", "16bit"]] = Field(
         description="modes other than the set's own that are converted; the others are removed, and listed"
     )
     corrupt: Literal["remove", "stop"]

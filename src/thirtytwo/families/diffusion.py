@@ -31,6 +31,7 @@ class Settings(TrainSettings):
     prediction: Literal["epsilon", "v", "x0"]
     loss: Literal["l2", "l1"]
     conditional: bool = Field(description="on the label")
+    warmup: int = Field(ge=0, description="steps over which the step size rises linearly to lr")
     width: int = Field(ge=4, multiple_of=4)
     width_multipliers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
     blocks: int = Field(ge=1)
@@ -76,15 +77,16 @@ class Diffusion:
     def __init__(self, net: nn.Module, schedule: schedules.Schedule, settings: Settings):
         self.modules = nn.ModuleDict({"denoiser": net})
         self.schedule, self.settings = schedule, settings
+        self.conditional = settings.conditional
         self.tables: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
     def phases(self) -> list[Phase]:
-        """The one objective; betas and step size of Adam are the settings'."""
+        """The one objective, by Adam with a warm-up (Ho et al. 2020, appendix B: 5000 steps)."""
         settings, net = self.settings, self.modules["denoiser"]
         fused = all(parameter.device.type in ("cpu", "cuda") for parameter in net.parameters())
         betas = (settings.betas[0], settings.betas[1])
         optimiser = torch.optim.Adam(net.parameters(), lr=settings.lr, betas=betas, fused=fused)
-        return [Phase("denoiser", net, optimiser, self.loss)]
+        return [Phase("denoiser", net, optimiser, self.loss, lr_scale=self._lr_scale)]
 
     def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """L_simple (Ho et al. eq. 14): t uniform on 1 ... T for each image on its own, epsilon ~ N(0, I)."""
@@ -135,6 +137,9 @@ class Diffusion:
         if self.settings.prediction == "v":
             return signal * x - noise * prediction
         return (x - noise * prediction) / signal if self.settings.prediction == "epsilon" else prediction
+
+    def _lr_scale(self, step: int) -> float:
+        return min(1.0, (step + 1) / max(self.settings.warmup, 1))
 
     def _error(self, batch: Batch, t: Tensor, rng: torch.Generator) -> Tensor:
         """The error of every pixel at timesteps `t` [B], with noise from `rng`."""
