@@ -17,7 +17,7 @@ SRC = ROOT / "src"
 LIBRARY = sorted(SRC.rglob("*.py"))
 STAGES = sorted((ROOT / "stages").glob("*.py"))
 # Where a system package puts its files is as fixed as an address; sources.py is where both are written down.
-SYSTEM_PATHS = {"src/thirtytwo/data/sources.py": ("/usr/share/",)}
+SYSTEM_PATHS = {"src/thirtytwo/data/catalogue.py": ("/usr/share/",)}
 
 
 def short(path: Path) -> str:
