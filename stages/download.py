@@ -1,4 +1,7 @@
-"""download: fills data/raw/<source>/ and says in logs/download/<source>.json which place served it."""
+"""download: fills data/raw/<source>/ and says in logs/download/<source>.json which place served it.
+
+The environment variable THIRTYTWO_MIRROR names a folder of files that are here already, which is tried first.
+"""
 
 import json
 import os
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from thirtytwo.config import ParamsError, read
 from thirtytwo.data.errors import DataError
+from thirtytwo.data.fetch import Places
 from thirtytwo.data.sources import acquire
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,12 +20,16 @@ ROOT = Path(__file__).resolve().parents[1]
 def main(name: str) -> None:
     """Downloads, copies or draws source `name`."""
     start, config = time.monotonic(), read("download", name, ROOT)
-    served = acquire(config.source, ROOT / "data/raw" / name)
+    mirror = os.environ.get("THIRTYTWO_MIRROR")
+    places = Places(Path(mirror).expanduser() if mirror else None, ROOT / "data/downloads")
+    served = acquire(config.source, ROOT / "data/raw" / name, places, ROOT)
     for file, place in served.items():
         print(f"{name}: {file} from {place}")
     log = ROOT / "logs/download" / f"{name}.json"
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text(json.dumps({"seconds": time.monotonic() - start, "served": served}, indent=1) + "\n", encoding="utf-8")
+    log.write_text(
+        json.dumps({"seconds": time.monotonic() - start, "served": served}, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,9 @@ def main(name: str) -> None:
     images = tqdm(readers.read(config.kind, raw), total=readers.EXPECTED.get(config.kind), unit="image", desc=name)
     about = prepare(name, config.kind, config.dataset, raw, ROOT / "data/prepared" / f"{name}.npz", images)
     removed, classes = len(about["removed"]), len(about["classes"])
-    print(f"{about['images']} images ({about['train']} train, {about['test']} test), {classes} classes, {removed} removed")
+    print(
+        f"{about['images']} images ({about['train']} train, {about['test']} test), {classes} classes, {removed} removed"
+    )
     for row in about["removed"][:20]:
         print(f"  removed {row['file']}: {row['reason']}")
     log = ROOT / "logs/prepare" / f"{name}.json"

@@ -41,11 +41,20 @@ def main(run: str) -> None:
     model, classes, channels = load_model(run, cfg.sample.weights, device)
     start = time.monotonic()
     count = cfg.sampling.images
-    labels = np.arange(count) % len(classes) if model.conditional else np.full(count, -1)
-    images = samplers.generate(model, labels, cfg.sample, seed=cfg.seed, channels=channels, device=device)
+    labels = torch.arange(count) % len(classes) if model.conditional else None
+    common = {"seed": cfg.seed, "indices": range(count), "labels": labels, "device": device}
+    if hasattr(model, "draw"):
+        images = samplers.draw(model.draw, model.latent_shape, **common)
+    else:
+        s = cfg.sample
+        images = samplers.generate(
+            model.denoise, model.schedule, sampler=s.sampler, steps=s.steps, eta=s.eta, spacing=s.spacing, clip=s.clip,
+            shape=(channels, 32, 32), **common,
+        )  # fmt: skip
+    saved_labels = np.full(count, -1, np.int64) if labels is None else labels.numpy()
     pixels = to_uint8(images).numpy()
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, images=pixels, labels=labels.astype(np.int64), index=np.arange(count))
+    np.savez_compressed(buffer, images=pixels, labels=saved_labels, index=np.arange(count))
     checkpoint.write_atomically(ROOT / "data/samples" / f"{run}.npz", buffer.getvalue())
     checkpoint.write_atomically(ROOT / "plots/samples" / f"{run}.png", grid_png(pixels, cfg.sampling.grid_side))
     log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "images": count}

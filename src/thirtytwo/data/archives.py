@@ -23,8 +23,25 @@ class Limits:
     total_bytes: int = 16 * 2**30
 
 
+_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+_MAX_HEADER = 2**20  # bytes of an extended header, which tarfile reads into memory whatever its size
+
+
 class _StrictTarInfo(tarfile.TarInfo):
-    """Raises on a broken header in mid-archive, which tarfile takes for the end."""
+    """Raises on a broken header in mid-archive, which tarfile takes for the end, and on a vast extended header."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_StrictTarInfo":
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in _HEADERS and info.size > _MAX_HEADER:
+            raise tarfile.ReadError(f"an extended header of {info.size} bytes, over the limit of {_MAX_HEADER}")
+        return info
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> "_StrictTarInfo":
@@ -36,9 +53,7 @@ class _StrictTarInfo(tarfile.TarInfo):
             raise tarfile.ReadError(f"truncated or damaged ({error})") from None
 
 
-def members(
-    path: Path, wanted: Callable[[str], bool], limits: Limits | None = None
-) -> Iterator[tuple[str, bytes]]:
+def members(path: Path, wanted: Callable[[str], bool], limits: Limits | None = None) -> Iterator[tuple[str, bytes]]:
     """Name and content of each regular file in a tar, tar.gz, tar.bz2, tar.xz or zip for which `wanted(name)`.
 
     Every member is checked, wanted or not. Names are relative, with "/" between folders and no leading "./".
@@ -62,7 +77,9 @@ def members(
             if wanted(clean):
                 yield clean, read()
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
-        raise DataError(f"{path}: cannot be unpacked, {_words(error)}; expected a whole tar, tar.gz, tar.xz or zip") from None
+        raise DataError(
+            f"{path}: cannot be unpacked, {_words(error)}; expected a whole tar, tar.gz, tar.xz or zip"
+        ) from None
     except RuntimeError as error:  # what zipfile raises for an encrypted member
         raise DataError(f"{path}: cannot be unpacked, {_words(error)}") from None
 
@@ -73,9 +90,14 @@ _Entry = tuple[str, str, int, Callable[[], bytes]]
 def _tar_entries(path: Path) -> Iterator[_Entry]:
     with tarfile.open(path, "r:*", tarinfo=_StrictTarInfo) as archive:
         for info in archive:
-            kind = "file" if info.isreg() else "folder" if info.isdir() else "link" if info.islnk() or info.issym() else "device"
-            yield info.name, kind, info.size, lambda info=info: archive.extractfile(info).read()  # type: ignore
-            archive.members.clear()  # tarfile remembers each member for ever
+            yield info.name, _tar_kind(info), info.size, lambda info=info: archive.extractfile(info).read()  # type: ignore
+            archive.members.clear()  # type: ignore[attr-defined]  # tarfile remembers each member for ever
+
+
+def _tar_kind(info: tarfile.TarInfo) -> str:
+    if info.isreg() or info.isdir():
+        return "file" if info.isreg() else "folder"
+    return "link" if info.islnk() or info.issym() else "device"
 
 
 def _zip_entries(path: Path) -> Iterator[_Entry]:
@@ -96,7 +118,9 @@ def _check(path: Path, name: str, kind: str, size: int, count: int, total: int, 
     if count > caps.members:
         raise DataError(f"{path}: more than {caps.members} members; taken for a bomb")
     if size > caps.member_bytes:
-        raise DataError(f"{path}: member '{name}' has {size} bytes, over the limit of {caps.member_bytes}; taken for a bomb")
+        raise DataError(
+            f"{path}: member '{name}' has {size} bytes, over the limit of {caps.member_bytes}; taken for a bomb"
+        )
     if total > caps.total_bytes:
         raise DataError(f"{path}: unpacks to more than {caps.total_bytes} bytes (at '{name}'); taken for a bomb")
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from thirtytwo.data.errors import DataError
 from thirtytwo.data.files import replacing, sha256
-from thirtytwo.data.images import Rejected, to_array
+from thirtytwo.data.images import RejectedError, to_array
 from thirtytwo.data.readers import CUB_GRAYSCALE, EXPECTED, FASHION, Item
 from thirtytwo.data.settings import Dataset
 from thirtytwo.data.shapes import FACTORS, FACTORS_FILE
@@ -71,7 +71,9 @@ def prepare(name: str, kind: str, settings: Dataset, raw: Path, path: Path, imag
         "train": splits.count(0),
         "test": splits.count(1),
         "per_class": {
-            split: {label: int(np.sum((arrays["split"] == i) & (arrays["labels"] == number[label]))) for label in classes}
+            split: {
+                label: int(np.sum((arrays["split"] == i) & (arrays["labels"] == number[label]))) for label in classes
+            }
             for i, split in enumerate(("train", "test"))
         },
         "channels": settings.channels,
@@ -92,7 +94,7 @@ def _collect(images: Iterable[Item], settings: Dataset) -> _Collected:
             continue
         try:
             pixels, kind = to_array(item.content, settings)
-        except Rejected as error:
+        except RejectedError as error:
             if error.unreadable and settings.corrupt == "stop":
                 hint = "mend it, or set corrupt: remove"
                 raise DataError(f"{settings.source}: image '{item.file}' {error.reason}; {hint}") from None
@@ -117,9 +119,13 @@ def _classes(name: str, kind: str, settings: Dataset, labels: set[str]) -> list[
 
 def _check_counts(name: str, kind: str, settings: Dataset, found: _Collected) -> None:
     if kind in EXPECTED and found.seen != EXPECTED[kind]:
-        raise DataError(f"{settings.source}: {found.seen} images; expected {EXPECTED[kind]} in {kind}; download it again")
+        raise DataError(
+            f"{settings.source}: {found.seen} images; expected {EXPECTED[kind]} in {kind}; download it again"
+        )
     if not found.kept:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(r["reason"] for r in found.removed).items())
+        reasons = ", ".join(
+            f"{count} {reason}" for reason, count in Counter(r["reason"] for r in found.removed).items()
+        )
         raise DataError(f"datasets.{name}: no image left of {found.seen} (removed: {reasons or 'none'})")
     if kind == "cub" and not settings.classes and "grayscale" not in settings.convert and settings.channels == 3:
         gray = sorted(PurePosixPath(row["file"]).name for row in found.removed if row["reason"] == "grayscale")

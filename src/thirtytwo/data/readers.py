@@ -13,7 +13,7 @@ import numpy as np
 
 from thirtytwo.data.archives import members
 from thirtytwo.data.errors import DataError
-from thirtytwo.data.images import SUFFIXES
+from thirtytwo.data.files import SUFFIXES
 
 __all__ = ["CUB_GRAYSCALE", "EXPECTED", "FASHION", "Item", "read"]
 
@@ -181,5 +181,7 @@ def _only(folder: Path, pattern: str) -> Path:
     """The one file in `folder` that matches `pattern`."""
     found = [path for path in folder.glob(pattern) if path.is_file()]
     if len(found) != 1:
-        raise DataError(f"{folder}: {len(found)} files match {pattern}; expected one, as `dvc repro download` puts it there")
+        raise DataError(
+            f"{folder}: {len(found)} files match {pattern}; expected one, as `dvc repro download` puts it there"
+        )
     return found[0]

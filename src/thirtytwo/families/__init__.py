@@ -86,10 +86,11 @@ class Family(Protocol):
     """What the stages ask of a family.
 
     A one-shot generator also has `latent_shape` and `draw(z, labels) -> images [B, C, 32, 32] in [-1, 1]`
-    with z [B, *latent_shape] standard normal; diffusion has `denoise(x, t, labels)`.
+    with z [B, *latent_shape] standard normal and labels [B] int64, or None where it is not conditional; diffusion has `denoise(x, t, labels)`.
     """
 
     modules: nn.ModuleDict  # everything that is trained and saved
+    conditional: bool  # whether images are drawn for a label
     averaged: tuple[str, ...]  # names in `modules` that sampling uses, hence kept as an EMA as well
 
     def phases(self) -> list[Phase]:

@@ -41,6 +41,7 @@ def squared_error(x: Tensor, x_hat: Tensor) -> Tensor:
 class Autoencoder:
     """q(z|x) = N(mu(x), sigma(x)^2 I), p(z) = N(0, I), p(x|z) a Gaussian with mean x_hat(z)."""
 
+    conditional = False
     averaged = ("decoder",)
 
     def __init__(self, settings: Settings, net: ModuleType, channels: int) -> None:
@@ -79,8 +80,8 @@ class Autoencoder:
     def validate(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         return self._terms(batch.images, rng)
 
-    def draw(self, z: Tensor, labels: Tensor) -> Tensor:
-        """Images [B, C, 32, 32] for z [B, latent_dim] standard normal; labels are not used."""
+    def draw(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Images [B, C, 32, 32] for z [B, latent_dim] standard normal; `labels` is None."""
         return self.decoder(z)
 
 

@@ -87,6 +87,7 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, u: Te
 class GAN:
     """Generator and discriminator, one phase each."""
 
+    conditional = False
     averaged = ("generator",)
     twice_differentiated = ("discriminator",)  # torch.compile does not support the penalty's double backward
 
@@ -155,8 +156,8 @@ class GAN:
         fake = self.discriminator(self.generator(self._noise(batch, rng)))
         return {"d_real": self._shown(self.discriminator(batch.images)), "d_fake": self._shown(fake)}
 
-    def draw(self, z: Tensor, labels: Tensor) -> Tensor:
-        """Images [B, C, 32, 32] in [-1, 1] for z [B, latent_dim] standard normal; labels are not used."""
+    def draw(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Images [B, C, 32, 32] in [-1, 1] for z [B, latent_dim] standard normal; `labels` is None."""
         return self.generator(z)
 
 
