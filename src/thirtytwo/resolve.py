@@ -143,21 +143,19 @@ def _evaluation_files(dataset: str, params: Params) -> dict[str, dict[str, Any]]
 def _run_files(name: str, run: Run, params: Params, blocks: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Training, sampling and evaluation of a run, from its block with its overrides put in."""
     block = copy.deepcopy(blocks[run.settings])
+    sample = block.setdefault("sample", {})
     for key, value in run.set.items():
-        owner, last = (block["sample"], key.removeprefix("sample.")) if key.startswith("sample.") else (block, key)
-        if last not in owner or key in ("family", "sample"):
-            raise ParamsError(
-                f"runs.{name}.set.{key}: unknown key; {nearest(last, owner.keys() - {'family', 'sample'})}"
-            )
+        owner, last = (sample, key.removeprefix("sample.")) if key.startswith("sample.") else (block, key)
+        allowed = [own for own in owner if own not in ("family", "sample")]
+        if last not in allowed:
+            raise ParamsError(f"runs.{name}.set.{key}: unknown key; {nearest(last, allowed)}")
         owner[last] = value
-    settings, sample = _parse_block(run.family, block, f"runs.{name}.set", f"runs.{name}.set.sample")
+    settings, sampling = _parse_block(run.family, block, f"runs.{name}.set", f"runs.{name}.set.sample")
     common = {"run": name, "seed": params.seed, "compute": params.compute.model_dump()}
     return {
         f"train/{name}": common
         | {"family": run.family, "net": run.net, "dataset": run.dataset, "settings": settings.model_dump()},
         f"sample/{name}": common
-        | {"family": run.family, "sampling": params.sampling.model_dump(), "sample": sample.model_dump()},
-        f"evaluate/{name}": common
-        | {"dataset": run.dataset, "fid": params.evaluation.fid}
-        | params.evaluation.model_dump(include={"reference_split", "samples", "bootstrap_resamples", "mode_share"}),
+        | {"family": run.family, "sampling": params.sampling.model_dump(), "sample": sampling.model_dump()},
+        f"evaluate/{name}": common | {"dataset": run.dataset} | params.evaluation.model_dump(exclude={"classifier"}),
     }
