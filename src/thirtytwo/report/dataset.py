@@ -141,7 +141,7 @@ def _panels(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
     for term in terms:
         title = next((title for title, belongs in PANELS if belongs(term)), term)
         panels.setdefault(title, []).append(term)
-    return list(panels.items())
+    return [(terms[0] if len(terms) == 1 else title, terms) for title, terms in panels.items()]
 
 
 def _validation(dataset: SetResult, folder: Path) -> list[Block]:

@@ -146,14 +146,15 @@ def _methods(results: Results) -> Section:
                 "resampling of the data and on the features: scores that differ in one of them are not compared here."
             ),
             Text(
-                "Intervals are 95 % bootstrap intervals over the samples drawn. Where the lowest score's interval "
-                "overlaps others, they tie. The floor is the score of real images of the same N; below it a generator "
-                "cannot be told from real images. One training run stands behind each score: the intervals do not "
-                "cover what another training seed would change."
+                f"Intervals hold 95 % of {evaluation.bootstrap_resamples} bootstrap resamples of the images drawn. "
+                "Where the lowest score's interval overlaps others, they tie. The floor is the score of real images "
+                "of the same N; below it a generator cannot be told from real images. One training run stands behind "
+                "each score: the intervals do not cover what another training seed would change."
             ),
             Text(
-                "Entropy is that of the classes that the classifier sees in the samples, in bits. Accuracy is the "
-                "share of a conditional generator's samples that the classifier gives the class they were drawn for."
+                "Entropy is that of the classes that the classifier sees in the samples, in bits. A class counts as "
+                f"covered from {evaluation.mode_share:g} times its share of the real images on. Accuracy is the share "
+                "of a conditional generator's samples that the classifier gives the class they were drawn for."
             ),
         ],
     )

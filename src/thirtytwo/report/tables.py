@@ -64,7 +64,11 @@ def _comparison_caption(dataset: SetResult, frame: pd.DataFrame) -> str:
     if "classes" in frame:
         words += " Entropy and classes: of the samples' classes by the classifier."
     if "FID" in frame:
-        words += " FID: Inception features, by clean-fid; not on the scale of FD."
+        sizes = sorted({run.metric("fid_n") for run in dataset.runs if run.metric("fid") is not None})
+        floors = {run.metric("fid_floor") for run in dataset.runs} - {None}
+        words += f" FID: Inception features, by clean-fid, N = {', '.join(map(numbers.count, sizes))}"
+        words += "".join(f"; real against real {numbers.plain(floor)}" for floor in sorted(floors))
+        words += "; not on the scale of FD."
     return f"{words} Parameters: of all networks trained. Steps: of the first of them."
 
 
