@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from thirtytwo.config import ParamsError, resolve
+from thirtytwo.resolve import resolve
+from thirtytwo.strict import ParamsError
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -26,4 +26,8 @@ class Evaluation(Strict):
     samples: int = Field(ge=2, description="generated images scored, and the N of the real-against-real floor")
     reference_split: Literal["train", "test"]
     fid: bool = Field(description="FID with Inception features by clean-fid; needs its weights")
+    bootstrap_resamples: int = Field(ge=20, description="resamples behind each score's interval")
+    mode_share: float = Field(
+        gt=0, le=1, description="a class is covered at this part of its share of the real images, or more"
+    )
     classifier: Classifier

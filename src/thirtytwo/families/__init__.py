@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Protocol
 
 import torch
 from pydantic import Field, model_validator
@@ -33,6 +33,7 @@ class TrainSettings(Strict):
     lr: float = Field(gt=0, description="Adam's step size")
     betas: Annotated[list[float], Field(min_length=2, max_length=2)]
     clip_norm: float = Field(ge=0, description="largest gradient norm; 0: no clipping")
+    horizontal_flip: bool = Field(description="mirror each training image with probability 1/2")
     ema_decay: float = Field(ge=0, lt=1, description="of the averaged weights that sampling uses; 0: no averaging")
     validate_every: int = Field(ge=0, description="steps between rows of the validation curve; 0: each epoch")
     checkpoint_every: int = Field(ge=1, description="steps between checkpoints")
@@ -85,10 +86,11 @@ class Family(Protocol):
     """What the stages ask of a family.
 
     A one-shot generator also has `latent_shape` and `draw(z, labels) -> images [B, C, 32, 32] in [-1, 1]`
-    with z [B, *latent_shape] standard normal; diffusion has `denoise(x, t, labels)`.
+    with z [B, *latent_shape] standard normal and labels [B] int64, or None where it is not conditional; diffusion has `denoise(x, t, labels)`.
     """
 
     modules: nn.ModuleDict  # everything that is trained and saved
+    conditional: bool  # whether images are drawn for a label
     averaged: tuple[str, ...]  # names in `modules` that sampling uses, hence kept as an EMA as well
 
     def phases(self) -> list[Phase]:

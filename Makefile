@@ -1,0 +1,63 @@
+# `make repro` and `make test` do everything on a fresh machine; `make` alone lists the targets.
+
+# A Python that is found before .venv/bin enters PATH; `make repro PYTHON=python3.12` takes another.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON := $(PYTHON)
+SCALES := $(patsubst scales/%.yaml,%,$(sort $(wildcard scales/*.yaml)))
+MADE := configs checkpoints logs report $(addprefix data/,prepared classifiers features fid_stats models samples) \
+        .pytest_cache .ruff_cache .mypy_cache
+
+SHELL := /bin/bash
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup repro test lint bench scale clean
+help:
+	@echo "make repro                 set up, then run the pipeline: data, training, samples, scores, report"
+	@echo "make test                  set up, then run the tests"
+	@echo "make scale SCALE=<name>    put scales/<name>.yaml in place as params.yaml: $(SCALES)"
+	@echo "make lint                  ruff and mypy"
+	@echo "make bench                 every script in benchmarks/"
+	@echo "make clean                 remove what the pipeline made, except downloads and DVC's cache"
+	@echo "make setup                 the environment alone: .venv with the versions of requirements.txt"
+
+setup: .venv/installed
+
+.venv/installed: requirements.txt pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "error: '$(PYTHON)' is no Python 3.11 or newer; install one, or name it: make setup PYTHON=/path/to/python3.11" >&2; \
+	  exit 1; }
+	@test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
+	.venv/bin/python -m pip install --quiet -r requirements.txt
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@test -e .git || .venv/bin/dvc config --local core.no_scm true  # unpacked from an archive
+	@touch $@
+
+repro: setup
+	dvc repro
+	@echo "the report is at $(CURDIR)/report/index.html"
+
+test: setup
+	pytest
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	mypy
+
+bench: setup
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; python "$$script"; done
+
+# Refuses to overwrite settings that are in none of the scale files.
+scale:
+	@if ! test -f "scales/$(SCALE).yaml"; then \
+	  echo "error: no scale '$(SCALE)'; expected SCALE= one of: $(SCALES)" >&2; exit 1; fi
+	@known=; test -f params.yaml || known=yes; \
+	  for name in $(SCALES); do cmp -s "scales/$$name.yaml" params.yaml && known=yes; done; \
+	  if test -z "$$known" && test -z "$(FORCE)"; then \
+	    echo "error: params.yaml has edits of your own; copy it elsewhere, or add FORCE=1 to replace it" >&2; exit 1; fi
+	@cp "scales/$(SCALE).yaml" params.yaml
+	@echo "params.yaml is now scales/$(SCALE).yaml; \`dvc repro\` runs it"
+
+clean:
+	rm -rf $(MADE)
+	@echo "kept: .venv, data/raw (downloads), .dvc/cache (\`dvc repro\` restores from it), metrics, plots, dvc.lock"

@@ -1,0 +1,91 @@
+"""Images a second of a training step on the CPU: our UNet against diffusers' UNet2DModel of about the same size.
+
+    python benchmarks/unet.py [threads] [repeats]
+
+Both work on 16x16 maps of 12 channels (32x32 RGB in 2x2 patches), float32, batch 64, fused Adam. The networks take
+turns, and the fastest step of each counts, since other work on the machine can only slow a step.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from diffusers import UNet2DModel
+from torch import Tensor, nn
+
+from thirtytwo.nets.unet import UNet
+
+BATCH = 64
+
+
+def ours() -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
+    """Three levels at 32 x 1, 2, 2 channels, attention at 8x8."""
+    net = UNet(
+        channels=12,
+        resolution=16,
+        patch=1,
+        width=32,
+        width_multipliers=[1, 2, 2],
+        blocks=1,
+        attention_resolutions=[8],
+        heads=1,
+        dropout=0.0,
+        time_conditioning="scale_shift",
+        classes=0,
+    )
+    return net, lambda x, t: net(x, t, None)
+
+
+def diffusers() -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
+    """The same levels, blocks and attention in diffusers' terms."""
+    net = UNet2DModel(
+        sample_size=16,
+        in_channels=12,
+        out_channels=12,
+        layers_per_block=1,
+        block_out_channels=(32, 64, 64),
+        norm_num_groups=8,
+        attention_head_dim=64,
+        resnet_time_scale_shift="scale_shift",
+        down_block_types=("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
+    )
+    return net, lambda x, t: net(x, t).sample
+
+
+def stepper(net: nn.Module, predict: Callable[[Tensor, Tensor], Tensor]) -> Callable[[], None]:
+    """One training step on fixed data."""
+    optimiser = torch.optim.Adam(net.parameters(), lr=1e-4, fused=True)
+    x, target = torch.randn(2, BATCH, 12, 16, 16)
+    t = torch.randint(0, 1000, (BATCH,))
+
+    def step() -> None:
+        loss = (predict(x, t) - target).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    return step
+
+
+def main(threads: int, repeats: int) -> None:
+    """Prints a row a network."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    networks = {"thirtytwo": ours(), "diffusers": diffusers()}
+    steps = {name: stepper(*network) for name, network in networks.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in networks}
+    for _ in range(repeats + 1):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            seconds[name].append(time.perf_counter() - start)
+    print(f"torch {torch.__version__}, {threads} threads, batch {BATCH}, fastest of {repeats} steps after a warm-up")
+    for name, (net, _) in networks.items():
+        parameters = sum(parameter.numel() for parameter in net.parameters())
+        print(f"{name:10} {parameters:9,} parameters {BATCH / min(seconds[name][1:]):7.0f} images/s")
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in (sys.argv[1:] + ["2", "20"][len(sys.argv) - 1 :])))

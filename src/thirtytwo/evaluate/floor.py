@@ -1,0 +1,52 @@
+"""Which real images stand in for generated ones: the score that a perfect generator would get at the same N."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from thirtytwo.evaluate.checks import EvaluationError
+
+__all__ = ["RealPair", "real_pair"]
+
+
+@dataclass(frozen=True)
+class RealPair:
+    """Two disjoint sets of real images.
+
+    Attributes:
+        samples: indices of the images that play the generated ones.
+        reference: indices of the images they are held against.
+        name: "test-vs-train", "train-vs-test", or "train-vs-train" and the like.
+    """
+
+    samples: np.ndarray
+    reference: np.ndarray
+    name: str
+
+
+def real_pair(split: np.ndarray, reference_split: str, samples: int, seed: int, draw: int = 0) -> RealPair:
+    """Picks `samples` real images from the split that is not the reference, held against the whole reference.
+
+    Where the other split has too few, both sets come from the reference split: `samples` of its images, or
+    half of them where that is fewer, against the rest.
+
+    Args:
+        split: [N] uint8, 0 train, 1 test.
+        draw: which of the random choices that `seed` gives.
+
+    Raises:
+        EvaluationError: the reference split has fewer than 4 images.
+    """
+    code = {"train": 0, "test": 1}[reference_split]
+    reference, other = np.flatnonzero(split == code), np.flatnonzero(split == 1 - code)
+    if len(reference) < 4:
+        raise EvaluationError(
+            f"evaluation.reference_split: {reference_split} has {len(reference)} images; a floor needs at least 4"
+        )
+    rng = np.random.default_rng((seed, draw))
+    if len(other) >= samples:
+        name = f"{'test' if code == 0 else 'train'}-vs-{reference_split}"
+        return RealPair(np.sort(rng.permutation(other)[:samples]), reference, name)
+    shuffled, count = rng.permutation(reference), min(samples, len(reference) // 2)
+    name = f"{reference_split}-vs-{reference_split}"
+    return RealPair(np.sort(shuffled[:count]), np.sort(shuffled[count:]), name)

@@ -1,0 +1,113 @@
+"""Fréchet distance between Gaussians fitted to features, in float64 and without a general matrix square root.
+
+FD = |mu1 - mu2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)   (Dowson and Landau 1982; Heusel et al. 2017, eq. 6)
+
+With any factor S1 = A^T A, the eigenvalues of S1 S2 that are not zero are those of the symmetric A S2 A^T, so
+the last trace is the sum of the roots of its eigenvalues. A is the root of S1, or, where there are fewer
+samples than dimensions, the centred features themselves, which makes the eigenproblem N x N.
+"""
+
+import numpy as np
+from scipy import linalg
+
+from thirtytwo.evaluate.checks import EvaluationError, check_features
+
+__all__ = ["distance", "distance_to", "standard_error", "statistics"]
+
+
+def statistics(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [D] and unbiased covariance [D, D] of features [N, D], float64.
+
+    Raises:
+        EvaluationError: not [N, D] with N >= 2, or not finite.
+    """
+    check_features(features, "features")
+    mu = features.mean(axis=0, dtype=np.float64)
+    centred = features - mu
+    return mu, centred.T @ centred / (len(features) - 1)
+
+
+def distance(mu1: np.ndarray, sigma1: np.ndarray, mu2: np.ndarray, sigma2: np.ndarray) -> float:
+    """Fréchet distance between N(mu1, sigma1) and N(mu2, sigma2).
+
+    Raises:
+        EvaluationError: dimensions differ, or a covariance is not one.
+    """
+    _check(mu1, sigma1, mu2, sigma2)
+    factor = _root(sigma1)
+    return _from_factor(factor, mu1, np.trace(sigma1), mu2, sigma2)
+
+
+def distance_to(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> float:
+    """Fréchet distance between the Gaussian fitted to features [N, D] and the reference N(mu, sigma).
+
+    Raises:
+        EvaluationError: features are not [N, D] with N >= 2 and finite, or dimensions differ.
+    """
+    check_features(features, "features")
+    count, dimensions = features.shape
+    if count > dimensions:
+        return distance(*statistics(features), mu, sigma)
+    own = features.mean(axis=0, dtype=np.float64)
+    factor = (features - own) / np.sqrt(count - 1)
+    _check(own, sigma, mu, sigma)
+    return _from_factor(factor, own, np.square(factor).sum(), mu, sigma)
+
+
+def standard_error(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> float:
+    """Standard error of `distance_to` over drawing the N samples again, by the delta method.
+
+    The influence of a sample x on the distance is 2 (mu1 - mu) x + |x|^2 - x T x less its mean, where x is taken
+    from the mean mu1 and T is the optimal map between the Gaussians; for x = A^T w, x T x = w (A S2 A^T)^(1/2) w.
+    One decomposition thus stands for the hundreds that a bootstrap needs.
+
+    Raises:
+        EvaluationError: as `distance_to`.
+    """
+    check_features(features, "features")
+    count, dimensions = features.shape
+    own = features.mean(axis=0, dtype=np.float64)
+    _check(own, sigma, mu, sigma)
+    centred = features - own
+    factor = centred / np.sqrt(count - 1) if count <= dimensions else _root(centred.T @ centred / (count - 1))
+    values, vectors = linalg.eigh(factor @ sigma @ factor.T, driver="evd", check_finite=False)
+    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    if count <= dimensions:
+        mapped = np.diagonal(root) * (count - 1)
+    else:
+        whitened = centred @ (factor / np.square(factor).sum(axis=1, keepdims=True)).T
+        mapped = np.einsum("ni,ij,nj->n", whitened, root, whitened, optimize=True)
+    influence = 2 * centred @ (own - mu) + np.square(centred).sum(axis=1) - mapped
+    return float(influence.std(ddof=1) / np.sqrt(count))
+
+
+def _root(sigma: np.ndarray) -> np.ndarray:
+    """A [r, D] with orthogonal rows and A^T A = sigma of rank r."""
+    values, vectors = linalg.eigh(np.asarray(sigma, np.float64), driver="evd", check_finite=False)
+    if values[0] < -1e-6 * abs(values[-1]):
+        raise EvaluationError(f"a covariance has the negative eigenvalue {values[0]:g}; the statistics are broken")
+    keep = values > _rounding(values)
+    return (vectors[:, keep] * np.sqrt(values[keep])).T
+
+
+def _from_factor(factor: np.ndarray, mu1: np.ndarray, trace1: float, mu2: np.ndarray, sigma2: np.ndarray) -> float:
+    product = factor @ np.asarray(sigma2, np.float64) @ factor.T
+    values = linalg.eigvalsh(product, check_finite=False, overwrite_a=True) if len(product) else np.zeros(1)
+    root_trace = np.sqrt(values[values > _rounding(values)]).sum()
+    return float(np.square(mu1 - mu2).sum() + trace1 + np.trace(sigma2) - 2 * root_trace)
+
+
+def _rounding(values: np.ndarray) -> float:
+    # Below this an eigenvalue is noise around zero, which its square root would blow up from 1e-16 to 1e-8.
+    return float(values[-1] * len(values) * np.finfo(np.float64).eps)
+
+
+def _check(mu1: np.ndarray, sigma1: np.ndarray, mu2: np.ndarray, sigma2: np.ndarray) -> None:
+    size = len(mu1)
+    if mu2.shape != (size,) or sigma1.shape != (size, size) or sigma2.shape != (size, size):
+        raise EvaluationError(
+            f"statistics of different features: means {mu1.shape} and {mu2.shape}, "
+            f"covariances {sigma1.shape} and {sigma2.shape}; use one extractor for both"
+        )
+    if not all(np.isfinite(values).all() for values in (mu1, sigma1, mu2, sigma2)):
+        raise EvaluationError("statistics contain NaN or infinity; compute them again")

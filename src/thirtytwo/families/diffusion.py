@@ -1,0 +1,180 @@
+"""Denoising diffusion (Ho et al. 2020): the forward process, the predictions and the training loss.
+
+Timesteps are counted from 1 to T as in the paper; the network is given t - 1, as in all public code, so that
+published weights fit. The schedule is a constant of the family: it is no parameter and no buffer, so that neither
+averaging nor a checkpoint can touch it.
+"""
+
+from types import ModuleType
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from thirtytwo import schedules
+from thirtytwo.families import Batch, Phase, TrainSettings
+from thirtytwo.strict import Strict
+
+__all__ = ["Diffusion", "SampleSettings", "Settings", "build"]
+
+
+class Settings(TrainSettings):
+    """A diffusion block of params.yaml; the UNet's numbers are explained in nets/unet.py."""
+
+    schedule: Literal["linear", "cosine", "quadratic"]
+    timesteps: int = Field(ge=2, description="T")
+    beta_start: float = Field(gt=0, lt=1, description="beta_1; of linear and quadratic alone")
+    beta_end: float = Field(gt=0, lt=1, description="beta_T; of linear and quadratic alone")
+    prediction: Literal["epsilon", "v", "x0"]
+    loss: Literal["l2", "l1"]
+    conditional: bool = Field(description="on the label")
+    warmup: int = Field(ge=0, description="steps over which the step size rises linearly to lr")
+    width: int = Field(ge=4, multiple_of=4)
+    width_multipliers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+    blocks: int = Field(ge=1)
+    attention_resolutions: list[int]
+    heads: int = Field(ge=1)
+    dropout: float = Field(ge=0, lt=1)
+    time_conditioning: Literal["scale_shift", "additive"]
+    patch: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "Settings":
+        if 32 % (self.patch * 2 ** (len(self.width_multipliers) - 1)):
+            raise ValueError(
+                f"32 pixels do not divide into patches of {self.patch} on {len(self.width_multipliers)} levels"
+            )
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} does not divide into {self.heads} heads")
+        return self
+
+
+class SampleSettings(Strict):
+    """The `sample:` block: how a trained diffusion model is sampled."""
+
+    weights: Literal["ema", "raw"]
+    sampler: Literal["ddpm", "ddim"]
+    steps: int = Field(ge=1, description="S, at most T")
+    eta: float = Field(ge=0, description="of ddim alone: 0 deterministic, 1 as noisy as ddpm")
+    spacing: Literal["uniform", "quadratic", "trailing"]
+    clip: bool = Field(description="the predicted image to [-1, 1] at each step")
+
+
+class Diffusion:
+    """A denoiser, its forward process and its loss.
+
+    Args:
+        net: maps x_t [B, C, 32, 32], t - 1 [B] and labels [B] or None to the prediction, shaped as x_t.
+        schedule: the variances.
+        settings: of the block.
+    """
+
+    averaged = ("denoiser",)
+
+    def __init__(self, net: nn.Module, schedule: schedules.Schedule, settings: Settings):
+        self.modules = nn.ModuleDict({"denoiser": net})
+        self.schedule, self.settings = schedule, settings
+        self.conditional = settings.conditional
+        self.tables: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+
+    def phases(self) -> list[Phase]:
+        """The one objective, by Adam with a warm-up (Ho et al. 2020, appendix B: 5000 steps)."""
+        settings, net = self.settings, self.modules["denoiser"]
+        betas = (settings.betas[0], settings.betas[1])
+        optimiser = torch.optim.Adam(net.parameters(), lr=settings.lr, betas=betas, fused=True)
+        return [Phase("denoiser", net, optimiser, self.loss, lr_scale=self._lr_scale)]
+
+    def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """L_simple (Ho et al. eq. 14): t uniform on 1 ... T for each image on its own, epsilon ~ N(0, I)."""
+        T, x0 = self.schedule.timesteps, batch.images
+        t = torch.randint(1, T + 1, (len(x0),), generator=rng, device=x0.device)
+        loss = self._error(batch, t, rng).mean()
+        return loss, {"loss": loss.detach()}
+
+    @torch.no_grad()
+    def validate(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        """The mean loss at timesteps spread evenly over 1 ... T, the same at every call, hence a smooth curve."""
+        T, B = self.schedule.timesteps, len(batch.images)
+        # The golden-ratio sequence is even over any run of images, so that no class has timesteps of its own.
+        spread = torch.arange(B, dtype=torch.float64).add(0.5).mul(0.6180339887498949).frac()
+        t = spread.mul(T).long().add(1).to(batch.images.device)
+        net = self.modules["denoiser"]
+        training = net.training
+        net.eval()
+        loss = self._error(batch, t, rng).mean()
+        net.train(training)
+        return {"loss": loss}
+
+    def denoise(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
+        """The network's estimate of x_0, not clipped, for x_t [B, C, 32, 32], t [B] in 1 ... T, labels [B] or None.
+
+        Samplers derive epsilon from it by `x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) epsilon`. This is
+        the direction that is well conditioned at all noise levels, and the one that stays true once x_0 is clipped.
+        """
+        prediction = self.modules["denoiser"](x, t - 1, labels if self.settings.conditional else None).to(x.dtype)
+        return self.to_x0(prediction, x, t)
+
+    def noised(self, x0: Tensor, t: Tensor, epsilon: Tensor) -> Tensor:
+        """x_t ~ q(x_t | x_0) for t [B] in 0 ... T (Ho et al. eq. 4)."""
+        signal, noise = self._scales(t, x0)
+        return signal * x0 + noise * epsilon
+
+    def target(self, x0: Tensor, t: Tensor, epsilon: Tensor) -> Tensor:
+        """What the network is to predict.
+
+        v = sqrt(alpha_bar_t) epsilon - sqrt(1 - alpha_bar_t) x_0 (Salimans & Ho 2022, section 4).
+        """
+        if self.settings.prediction == "v":
+            signal, noise = self._scales(t, x0)
+            return signal * epsilon - noise * x0
+        return epsilon if self.settings.prediction == "epsilon" else x0
+
+    def to_x0(self, prediction: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        """The x_0 that a prediction at x_t means; inverse of `target`."""
+        signal, noise = self._scales(t, x)
+        if self.settings.prediction == "v":
+            return signal * x - noise * prediction
+        return (x - noise * prediction) / signal if self.settings.prediction == "epsilon" else prediction
+
+    def _lr_scale(self, step: int) -> float:
+        return min(1.0, (step + 1) / max(self.settings.warmup, 1))
+
+    def _error(self, batch: Batch, t: Tensor, rng: torch.Generator) -> Tensor:
+        """The error of every pixel at timesteps `t` [B], with noise from `rng`."""
+        x0 = batch.images
+        epsilon = torch.empty_like(x0).normal_(generator=rng)
+        labels = batch.labels if self.settings.conditional else None
+        prediction = self.modules["denoiser"](self.noised(x0, t, epsilon), t - 1, labels)
+        measure = F.mse_loss if self.settings.loss == "l2" else F.l1_loss
+        return measure(prediction.float(), self.target(x0, t, epsilon), reduction="none")
+
+    def _scales(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """sqrt(alpha_bar_t) and sqrt(1 - alpha_bar_t), each [B, 1, 1, 1] of the dtype of `like`."""
+        key = like.device, like.dtype
+        if key not in self.tables:
+            alpha_bars = self.schedule.alpha_bars
+            self.tables[key] = torch.from_numpy(np.sqrt([alpha_bars, 1 - alpha_bars])).to(like.dtype).to(like.device)
+        signal, noise = self.tables[key][:, t]
+        return signal.view(-1, 1, 1, 1), noise.view(-1, 1, 1, 1)
+
+
+def build(settings: Settings, net: ModuleType, channels: int, classes: int) -> Diffusion:
+    """An untrained model; `net` is a module with a class UNet."""
+    schedule = schedules.make(settings.schedule, settings.timesteps, settings.beta_start, settings.beta_end)
+    unet = net.UNet(
+        channels=channels,
+        resolution=32,
+        patch=settings.patch,
+        width=settings.width,
+        width_multipliers=settings.width_multipliers,
+        blocks=settings.blocks,
+        attention_resolutions=settings.attention_resolutions,
+        heads=settings.heads,
+        dropout=settings.dropout,
+        time_conditioning=settings.time_conditioning,
+        classes=classes if settings.conditional else 0,
+    )
+    return Diffusion(unet, schedule, settings)

@@ -1,0 +1,88 @@
+"""Which run is best: only among scores of one protocol, and only where intervals do not overlap."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from thirtytwo.report.results import RunResult, SetResult
+
+__all__ = ["PROTOCOL", "Verdict", "floor_of", "judge"]
+
+# What two scores must share to be compared, with the words that name a difference.
+PROTOCOL = {
+    "n": "the number of samples N",
+    "reference_n": "the number of reference images",
+    "reference_split": "the reference split",
+    "resampler": "the resampler",
+    "features_sha256": "the features (classifier weights)",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer for one data set.
+
+    Attributes:
+        kind: "best": one run alone; "tie": several whose intervals overlap the lowest one's; "single": one score
+            only; "unknown": no interval, so no order; "incomparable": the protocols differ; "none": no scores.
+        runs: the winner, or those tied, lowest score first.
+        reasons: for "incomparable", one phrase for each difference.
+    """
+
+    kind: Literal["best", "tie", "single", "unknown", "incomparable", "none"]
+    runs: tuple[RunResult, ...]
+    reasons: tuple[str, ...] = ()
+
+    def mark(self, run: RunResult) -> str:
+        """The word that marks the run in a table; empty for all but the winners."""
+        words = {"best": "best", "tie": "tied"}
+        return words.get(self.kind, "") if run in self.runs else ""
+
+
+def judge(dataset: SetResult) -> Verdict:
+    """Compares the runs of a data set by `fd_classifier`, lower being better."""
+    scored = [run for run in dataset.runs if run.metric("fd_classifier") is not None]
+    if not scored:
+        return Verdict("none", ())
+    if reasons := _differences(scored):
+        return Verdict("incomparable", (), reasons)
+    ranked = sorted(scored, key=lambda run: run.metric("fd_classifier"))
+    if len(ranked) == 1:
+        return Verdict("single", (ranked[0],))
+    if any(run.metric("fd_classifier_low") is None or run.metric("fd_classifier_high") is None for run in ranked):
+        return Verdict("unknown", (ranked[0],))
+    reach = ranked[0].metric("fd_classifier_high")
+    tied = [run for run in ranked if run.metric("fd_classifier_low") <= reach]
+    return Verdict("tie" if len(tied) > 1 else "best", tuple(tied))
+
+
+def floor_of(run: RunResult, floor: dict[str, Any] | None) -> tuple[dict[str, Any] | None, str]:
+    """The floor that a run's score may be held against, else None and why not.
+
+    The floor's reference may be smaller than the score's, since its images must not be scored as well.
+    """
+    if not floor or floor.get("fd_classifier_floor") is None:
+        return None, "no floor was measured"
+    for key in ("n", "reference_split", "resampler", "features_sha256"):
+        if floor.get(key) != run.metric(key):
+            sides = f"{short(floor.get(key))} for the floor, {short(run.metric(key))} for the score"
+            return None, f"the floor cannot be compared with it, since {PROTOCOL[key]} is {sides}"
+    return floor, ""
+
+
+def short(value: object) -> str:
+    """A protocol value for a sentence; hashes by their first 12 digits."""
+    text = str(value)
+    return text[:12] if len(text) == 64 else text
+
+
+def _differences(runs: list[RunResult]) -> tuple[str, ...]:
+    """One phrase for each part of the protocol in which the runs' scores differ."""
+    reasons = []
+    for key, words in PROTOCOL.items():
+        values: dict[str, list[str]] = {}
+        for run in runs:
+            values.setdefault(short(run.metric(key)), []).append(run.name)
+        if len(values) > 1:
+            sides = "; ".join(f"{value} for `{'`, `'.join(names)}`" for value, names in values.items())
+            reasons.append(f"{words} differs ({sides})")
+    return tuple(reasons)

@@ -1,0 +1,161 @@
+"""params.yaml, checked key by key, to one resolved file a stage and name under configs/.
+
+Each file has just the settings that its stage uses: `configs/train/vae.yaml` changes when and only when the
+training of `vae` changes, so that DVC reruns just what has to be rerun.
+"""
+
+import copy
+import re
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from thirtytwo.config import Compute, ReportConfig, Run, Sampling, load_yaml, naming, write_yaml
+from thirtytwo.data.settings import Dataset, Source
+from thirtytwo.evaluate.settings import Evaluation
+from thirtytwo.strict import ParamsError, Strict, nearest, parse
+
+__all__ = ["resolve"]
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+
+
+class Params(Strict):
+    """params.yaml without its family blocks."""
+
+    seed: int = Field(ge=0)
+    compute: Compute
+    sources: dict[str, Source]
+    datasets: dict[str, Dataset]
+    evaluation: Evaluation
+    sampling: Sampling
+    runs: dict[str, Run]
+
+
+def resolve(params_path: Path, root: Path) -> list[Path]:
+    """Checks all of params.yaml, then writes every resolved file below `root`/configs; returns their paths.
+
+    Raises:
+        ParamsError: the first thing wrong, in one line; nothing has been written then.
+    """
+    values = load_yaml(params_path)
+    with naming(params_path):
+        files = _files(values)
+    folder = root / "configs"
+    paths = [folder / f"{key}.yaml" for key in files]
+    for stale in set(folder.rglob("*.yaml")) - set(paths):  # of runs and data sets that are no more
+        stale.unlink()
+    for path, content in zip(paths, files.values(), strict=True):
+        write_yaml(path, content)
+    return paths
+
+
+def _files(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The content of every resolved file, by its path below configs/ without suffix."""
+    known = {key: values[key] for key in values if key in Params.model_fields}
+    blocks = {key: values[key] for key in values if key not in Params.model_fields}
+    params = parse(Params, known)
+    _check_names(params)
+    _check_blocks(params, blocks)
+    files: dict[str, dict[str, Any]] = {}
+    for name, source in params.sources.items():
+        files[f"download/{name}"] = {"name": name, "source": source.model_dump()}
+    for name, dataset in params.datasets.items():
+        kind = params.sources[dataset.source].kind
+        files[f"prepare/{name}"] = {"name": name, "kind": kind, "dataset": dataset.model_dump()}
+        files |= _evaluation_files(name, params)
+    for name, run in params.runs.items():
+        files |= _run_files(name, run, params, blocks)
+    whole = params.model_dump()
+    files["report/report"] = {key: whole[key] for key in ReportConfig.model_fields}
+    return files
+
+
+def _check_names(params: Params) -> None:
+    for group in ("sources", "datasets", "runs"):
+        for name in getattr(params, group):
+            if not _NAME.match(name):
+                raise ParamsError(f"{group}: {name!r}: a name is a letter followed by letters, digits and underscores")
+    for name, dataset in params.datasets.items():
+        _check_known(f"datasets.{name}.source", dataset.source, params.sources)
+    for name, run in params.runs.items():
+        _check_known(f"runs.{name}.dataset", run.dataset, params.datasets)
+        _check_known(f"runs.{name}.family", run.family, _modules("families"))
+        _check_known(f"runs.{name}.net", run.net, _modules("nets"))
+    if params.evaluation.samples > params.sampling.images:
+        raise ParamsError(
+            f"evaluation.samples: {params.evaluation.samples} exceeds sampling.images, {params.sampling.images}"
+        )
+
+
+def _check_blocks(params: Params, blocks: dict[str, Any]) -> None:
+    """Every family block is valid by itself, whether or not a run uses it."""
+    used = {run.settings for run in params.runs.values()}
+    for name, block in blocks.items():
+        if name not in used and not (isinstance(block, dict) and "family" in block):
+            raise ParamsError(f"{name}: unknown key; {nearest(name, [*Params.model_fields, *(used & blocks.keys())])}")
+        if not isinstance(block, dict):
+            raise ParamsError(f"{name}: expected a mapping with the settings of a family")
+        if "family" not in block:
+            raise ParamsError(f"{name}.family: missing; expected one of: {', '.join(_modules('families'))}")
+        _check_known(f"{name}.family", block["family"], _modules("families"))
+        _parse_block(block["family"], block, str(name), f"{name}.sample")
+    for name, run in params.runs.items():
+        _check_known(f"runs.{name}.settings", run.settings, blocks)
+        if blocks[run.settings]["family"] != run.family:
+            family = blocks[run.settings]["family"]
+            raise ParamsError(f"runs.{name}.family: '{run.family}', but block {run.settings} is for family '{family}'")
+
+
+def _check_known(key: str, name: Any, known: Iterable[str]) -> None:
+    if name not in known:
+        raise ParamsError(f"{key}: there is no '{name}'; {nearest(name, known)}")
+
+
+def _modules(folder: str) -> list[str]:
+    return sorted(path.stem for path in (Path(__file__).parent / folder).glob("[a-z]*.py"))
+
+
+def _parse_block(family: str, block: dict[str, Any], where: str, where_sample: str) -> tuple[Strict, Strict]:
+    """The training and the sampling settings in a family block."""
+    module = import_module(f"thirtytwo.families.{family}")
+    train = {key: value for key, value in block.items() if key not in ("family", "sample")}
+    return (
+        parse(module.Settings, train, where),
+        parse(module.SampleSettings, block.get("sample", {}), where_sample),
+    )
+
+
+def _evaluation_files(dataset: str, params: Params) -> dict[str, dict[str, Any]]:
+    evaluation, compute = params.evaluation, params.compute.model_dump()
+    common = {"dataset": dataset, "seed": params.seed, "compute": compute}
+    protocol = {"reference_split": evaluation.reference_split, "samples": evaluation.samples}
+    return {
+        f"classifier/{dataset}": common | {"classifier": evaluation.classifier.model_dump()},
+        f"fid_stats/{dataset}": common | {"fid": evaluation.fid} | protocol,
+        f"floor/{dataset}": common | {"bootstrap_resamples": evaluation.bootstrap_resamples} | protocol,
+    }
+
+
+def _run_files(name: str, run: Run, params: Params, blocks: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Training, sampling and evaluation of a run, from its block with its overrides put in."""
+    block = copy.deepcopy(blocks[run.settings])
+    sample = block.setdefault("sample", {})
+    for key, value in run.set.items():
+        owner, last = (sample, key.removeprefix("sample.")) if key.startswith("sample.") else (block, key)
+        allowed = [own for own in owner if own not in ("family", "sample")]
+        if last not in allowed:
+            raise ParamsError(f"runs.{name}.set.{key}: unknown key; {nearest(last, allowed)}")
+        owner[last] = value
+    settings, sampling = _parse_block(run.family, block, f"runs.{name}.set", f"runs.{name}.set.sample")
+    common = {"run": name, "seed": params.seed, "compute": params.compute.model_dump()}
+    return {
+        f"train/{name}": common
+        | {"family": run.family, "net": run.net, "dataset": run.dataset, "settings": settings.model_dump()},
+        f"sample/{name}": common
+        | {"family": run.family, "sampling": params.sampling.model_dump(), "sample": sampling.model_dump()},
+        f"evaluate/{name}": common | {"dataset": run.dataset} | params.evaluation.model_dump(exclude={"classifier"}),
+    }

@@ -1,0 +1,70 @@
+"""fid_stats: Inception statistics of the reference images, installed under our own name for clean-fid as well."""
+
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from thirtytwo import config
+from thirtytwo.checkpoint import CheckpointError, write_atomically
+from thirtytwo.data.batches import load
+from thirtytwo.device import set_up
+from thirtytwo.evaluate import fid, frechet
+from thirtytwo.evaluate.checks import EvaluationError
+from thirtytwo.evaluate.features import file_sha256
+from thirtytwo.evaluate.floor import real_pair
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(name: str) -> None:
+    """Writes data/fid_stats/<set>/status.json and, with evaluation.fid, statistics.npz beside it."""
+    settings = config.read("fid_stats", name, ROOT)
+    folder = ROOT / "data" / "fid_stats" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    status = statistics(settings, folder) if settings.fid else {"fid": "off"}
+    write_atomically(folder / "status.json", f"{json.dumps(status, indent=1)}\n".encode())
+    print(f"{name}: FID {status['fid']}")
+
+
+def statistics(settings: config.FidStatsConfig, folder: Path) -> dict[str, float | int | str]:
+    """Writes and installs the statistics; returns what is to be known of them, with the floor of FID."""
+    device, weights = set_up(settings.compute), fid.find_weights(ROOT / "data" / "downloads")
+    data = load(ROOT / "data" / "prepared" / f"{settings.dataset}.npz")
+    reference = np.flatnonzero(data.split == {"train": 0, "test": 1}[settings.reference_split])
+    pair = real_pair(data.split, settings.reference_split, settings.samples, settings.seed)
+    needed = np.union1d(reference, pair.samples)
+    features = fid.cached_features(
+        data.images[needed], weights, device, ROOT / "data" / "inception", f"real images of {settings.dataset}"
+    )
+    mu, sigma = frechet.statistics(features[np.searchsorted(needed, reference)])
+    floor = frechet.distance_to(
+        features[np.searchsorted(needed, pair.samples)],
+        *frechet.statistics(features[np.searchsorted(needed, pair.reference)]),
+    )
+    buffer, path = io.BytesIO(), folder / "statistics.npz"
+    np.savez(buffer, mu=mu, sigma=sigma)
+    write_atomically(path, buffer.getvalue())
+    stats_name = fid.statistics_name(settings.dataset, settings.reference_split, data.images[reference])
+    fid.install_statistics(stats_name, path)
+    return {
+        "fid": "on",
+        "stats_name": stats_name,
+        "n": len(reference),
+        "sha256": file_sha256(path),
+        "weights_sha256": file_sha256(weights),
+        "fid_floor": floor,
+        "fid_floor_n": len(pair.samples),
+        "fid_floor_reference_n": len(pair.reference),
+        "fid_floor_split": pair.name,
+    }
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except (config.ParamsError, EvaluationError, CheckpointError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")

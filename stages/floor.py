@@ -1,0 +1,54 @@
+"""floor: classifier features of all real images, and the score of real images against real images."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from thirtytwo import config
+from thirtytwo.checkpoint import CheckpointError, write_atomically
+from thirtytwo.data.batches import load
+from thirtytwo.device import set_up
+from thirtytwo.evaluate.checks import EvaluationError
+from thirtytwo.evaluate.features import extract, file_sha256, load_classifier
+from thirtytwo.evaluate.scores import classifier_floor
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(name: str) -> None:
+    """Writes data/features/<set>.npz and metrics/floor/<set>.json."""
+    settings = config.read("floor", name, ROOT)
+    device = set_up(settings.compute)
+    prepared, weights = ROOT / "data" / "prepared" / f"{name}.npz", ROOT / "data" / "classifiers" / f"{name}.pt"
+    data, sha256 = load(prepared), file_sha256(weights)
+    resampler = json.loads(prepared.with_suffix(".json").read_text(encoding="utf-8"))["resample"]
+    features, probabilities = extract(data.images, load_classifier(weights, device), name)
+    buffer = io.BytesIO()
+    np.savez(
+        buffer, features=features, probabilities=probabilities, labels=data.labels, split=data.split,
+        features_sha256=sha256, resampler=resampler,
+    )  # fmt: skip
+    floor = classifier_floor(
+        features,
+        data.split,
+        reference_split=settings.reference_split,
+        samples=settings.samples,
+        resamples=settings.bootstrap_resamples,
+        seed=settings.seed,
+    )
+    floor |= {"reference_split": settings.reference_split, "resampler": resampler, "features_sha256": sha256}
+    write_atomically(ROOT / "data" / "features" / f"{name}.npz", buffer.getvalue())
+    write_atomically(ROOT / "metrics" / "floor" / f"{name}.json", f"{json.dumps(floor, indent=1)}\n".encode())
+    print(f"{name}: floor of fd_classifier {floor['fd_classifier_floor']:.4g} at N={floor['n']}, {floor['split']}")
+    if floor["n"] != settings.samples:
+        print(f"note: N={floor['n']}, not evaluation.samples={settings.samples}: the data have too few real images")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except (config.ParamsError, EvaluationError, CheckpointError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")

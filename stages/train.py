@@ -1,0 +1,86 @@
+"""train: one run from its resolved configuration and prepared data to weights, curves and metrics."""
+
+import hashlib
+import json
+import shutil
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import pandas as pd
+
+from thirtytwo import checkpoint, config, families
+from thirtytwo.data import batches
+from thirtytwo.device import set_up
+from thirtytwo.guard import Guard, exclusive
+from thirtytwo.train import State, Stopped, TrainingError, initialise, train
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def fingerprint(run: str, data: Path, modules: list[str]) -> str:
+    """Hash of all that the weights depend on: configuration, data and code; a checkpoint serves this alone."""
+    digest = hashlib.sha256(config.read_bytes("train", run, ROOT))
+    for path in [data, *(Path(str(import_module(name).__file__)) for name in modules)]:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def write(run: str, state: State, channels: int, classes: tuple[str, ...], batch_size: int) -> None:
+    weights = {
+        "modules": state.family.modules.state_dict(),
+        "ema": state.ema.state_dict(),
+        "channels": channels,
+        "classes": list(classes),
+        "steps": state.step,
+    }
+    checkpoint.write_atomically(ROOT / "data/models" / f"{run}.pt", checkpoint.serialise(weights))
+    for name, rows in (("train", state.curve), ("validation", state.validation)):
+        table = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g")
+        checkpoint.write_atomically(ROOT / "plots" / name / f"{run}.csv", table.encode())
+    metrics = {"steps": state.step, "images_seen": state.step * batch_size}
+    metrics |= {f"parameters_{n}": sum(p.numel() for p in m.parameters()) for n, m in state.family.modules.items()}
+    for prefix, rows in (("train", state.curve), ("validation", state.validation)):
+        metrics |= {f"{prefix}_{k}": float(f"{v:.6g}") for k, v in rows[-1].items() if k not in ("step", "epoch")}
+    checkpoint.write_atomically(ROOT / "metrics/train" / f"{run}.json", json.dumps(metrics, indent=2).encode() + b"\n")
+
+
+def main(run: str) -> None:
+    cfg = config.read("train", run, ROOT)
+    device = set_up(cfg.compute)
+    data_path = ROOT / "data/prepared" / f"{cfg.dataset}.npz"
+    data = batches.load(data_path)
+    channels = data.images.shape[3]
+    model = initialise(
+        lambda: families.build(cfg.family, cfg.net, cfg.settings, channels, len(data.classes)), cfg.seed
+    )
+    if cfg.compute.compile:
+        for name, module in model.modules.items():
+            if name not in getattr(model, "twice_differentiated", ()):
+                module.compile()
+    folder = ROOT / "checkpoints" / run
+    code = ["thirtytwo.train", f"thirtytwo.families.{cfg.family}", f"thirtytwo.nets.{cfg.net}"]
+    place = folder / fingerprint(run, data_path, code)
+    start, guard = time.monotonic(), Guard()
+    with exclusive(folder):
+        others = [p for p in folder.iterdir() if p.is_dir() and p != place]
+        if others and not place.exists():
+            print("configuration, data or code changed since the last checkpoint: training starts afresh")
+        state = train(
+            model, data, cfg.settings, seed=cfg.seed, device=device, precision=cfg.compute.precision,
+            checkpoints=place, exit_code=guard.exit_code,
+        )  # fmt: skip
+        write(run, state, channels, data.classes, cfg.settings.batch_size)
+        shutil.rmtree(folder)
+    log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "threads": cfg.compute.threads}
+    checkpoint.write_atomically(ROOT / "logs/train" / f"{run}.json", json.dumps(log).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except Stopped as stopped:
+        sys.exit(stopped.code)
+    except (config.ParamsError, TrainingError, checkpoint.CheckpointError) as error:
+        sys.exit(f"error: {sys.argv[1]}: {error}")

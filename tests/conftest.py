@@ -1,0 +1,34 @@
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture
+def params() -> Any:
+    """A copy of scales/quick.yaml as plain values, to be changed at will."""
+    return copy.deepcopy(YAML(typ="safe").load(ROOT / "scales/quick.yaml"))
+
+
+@pytest.fixture
+def write_params(tmp_path: Path) -> Callable[[Any], Path]:
+    """Writes values as params.yaml in the test's own folder."""
+
+    def write(values: Any) -> Path:
+        path = tmp_path / "params.yaml"
+        with path.open("w", encoding="utf-8") as file:
+            YAML(typ="safe").dump(values, file)
+        return path
+
+    return write

@@ -1,0 +1,175 @@
+"""Plausible results of two data sets and six runs, written in the layout that the stages leave behind."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from ruamel.yaml import YAML
+
+QUICK = Path(__file__).parents[1] / "scales/quick.yaml"
+SHAPES = ["circle", "square", "triangle", "star", "cross"]
+DIGITS = [str(digit) for digit in range(10)]
+TERMS = {
+    "gan": [
+        "discriminator_loss",
+        "generator_loss",
+        "d_real",
+        "d_fake_before",
+        "d_fake_after",
+        "grad_norm_discriminator",
+    ],
+    "autoencoder": ["loss", "reconstruction", "kl", "grad_norm_autoencoder"],
+    "diffusion": ["loss", "grad_norm_denoiser"],
+}
+VALIDATION = {"gan": ["d_real"], "autoencoder": ["reconstruction", "kl"], "diffusion": ["loss"]}
+RUNS = {  # name: family, net, data set, FD, half-width, sampling settings
+    "wgan_gp": ("gan", "resnet_gan", "shapes", 41.37, 2.1, {"weights": "ema"}),
+    "vae": ("autoencoder", "conv_vae", "shapes", 88.02, 2.9, {"weights": "raw"}),
+    "vae_beta08": ("autoencoder", "conv_vae", "shapes", 83.11, 2.8, {"weights": "raw"}),
+    "ddpm": ("diffusion", "unet", "shapes", 12.64, 0.93,
+             {"weights": "ema", "sampler": "ddim", "steps": 50, "eta": 0.0, "spacing": "uniform", "clip": True}),
+    "dcgan": ("gan", "dcgan", "digits5k", 6.712, 0.41, {"weights": "raw"}),
+    "dcgan_z100": ("gan", "dcgan", "digits5k", 6.438, 0.39, {"weights": "raw"}),
+}  # fmt: skip
+
+
+def write_json(path: Path, values: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def make(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> Path:
+    """Writes the results of the runs `names` below `root` and returns it."""
+    sets = {"shapes": (SHAPES, 3, 6000), "digits5k": (DIGITS, 1, 5000)}
+    for name, (classes, channels, images) in sets.items():
+        _dataset(root, name, classes, channels, images)
+    runs = {}
+    for name in names:
+        family, net, dataset, *scores = RUNS[name]
+        _run(root, name, family, net, dataset, sets[dataset][0], sets[dataset][1], *scores)
+        runs[name] = {"family": family, "net": net, "settings": family, "dataset": dataset, "set": {}}
+    quick = YAML(typ="safe").load(QUICK)
+    datasets = {name: quick["datasets"]["shapes"] | {"channels": channels} for name, (_, channels, _) in sets.items()}
+    unchanged = {key: quick[key] for key in ("seed", "compute", "evaluation", "sampling")}
+    write_report_config(root, unchanged | {"runs": runs, "datasets": datasets})
+    return root
+
+
+def write_report_config(root: Path, values: dict) -> None:
+    write_json(root / "configs/report/report.yaml", values)  # JSON is YAML as well
+
+
+def _dataset(root: Path, name: str, classes: list[str], channels: int, n: int) -> None:
+    rng = np.random.default_rng(len(name))
+    labels = np.sort(np.arange(n) % len(classes))
+    split = (np.arange(n) % 5 == 0).astype(np.uint8)
+    path = root / f"data/prepared/{name}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, images=_pictures(rng, labels, channels), labels=labels.astype(np.int64), split=split)
+    removed = [
+        {"file": f"{classes[k % len(classes)]}/image_{k:04d}.jpg", "class": classes[k % len(classes)], "reason": reason}
+        for k, reason in enumerate(["grayscale"] * 8 + ["does not decode: truncated"] * 6)
+    ]
+    per_class = {
+        key: {c: int(((labels == k) & (split == value)).sum()) for k, c in enumerate(classes)}
+        for key, value in (("train", 0), ("test", 1))
+    }
+    write_json(path.with_suffix(".json"), {
+        "name": name, "source": name, "classes": classes, "factor_names": ["x", "y", "hue"] if channels == 3 else [],
+        "images": n, "train": int((split == 0).sum()), "test": int((split == 1).sum()), "per_class": per_class,
+        "channels": channels, "resample": "bicubic", "fit": "squash", "sha256": _sha(path.read_bytes()),
+        "removed": removed if channels == 3 else [], "converted": {"palette": 12, "rgba": 7} if channels == 3 else {},
+    })  # fmt: skip
+    write_json(root / f"metrics/classifier/{name}.json", {
+        "accuracy_test": 0.981, "accuracy_test_low": 0.9719, "accuracy_test_high": 0.9872, "n_test": n // 5,
+        "parameters": 287_434,
+    })  # fmt: skip
+    write_json(root / f"metrics/floor/{name}.json", {
+        **_floor(channels), "n": 2000, "reference_n": 2000, "split": "train-vs-train", "reference_split": "train",
+        "resampler": "bicubic", "features_sha256": _sha(name.encode()),
+    })  # fmt: skip
+
+
+def _floor(channels: int) -> dict:
+    value = 0.8213 if channels == 3 else 0.4127
+    return {
+        "fd_classifier_floor": value,
+        "fd_classifier_floor_low": value - 0.2,
+        "fd_classifier_floor_high": value + 0.2,
+    }
+
+
+def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: list[str], channels: int,
+         fd: float, half: float, sampling: dict) -> None:  # fmt: skip
+    rng = np.random.default_rng(int(fd * 100))
+    for stage, values in {
+        "train": {"run": name, "family": family, "net": net, "settings": {"lr": 2e-4, "steps": 1200}},
+        "sample": {"run": name, "family": family, "seed": 1, "sample": sampling},
+        "evaluate": {"run": name, "dataset": dataset, "samples": 2000},
+    }.items():
+        write_json(root / f"configs/{stage}/{name}.yaml", values)
+    for path in (f"data/models/{name}.pt", f"data/samples/{name}.npz"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(name.encode())
+    shares = rng.dirichlet(np.full(len(classes), 30.0))
+    counts = rng.multinomial(2000, shares)
+    _write_csv(root / f"plots/classes/{name}.csv", "class,count,share",
+               [(c, int(k), float(k / 2000)) for c, k in zip(classes, counts, strict=True)])  # fmt: skip
+    write_json(root / f"metrics/{name}.json", {
+        "fd_classifier": fd, "fd_classifier_low": fd - half, "fd_classifier_high": fd + half,
+        **_floor(channels), "n": 2000, "reference_n": 4000, "reference_split": "train", "resampler": "bicubic",
+        "features_sha256": _sha(dataset.encode()), "classes": len(classes),
+        "class_entropy_bits": float(-(shares * np.log2(shares)).sum()),
+        "modes_covered": int((counts > 0).sum()), "kl_to_uniform": 0.0213,
+    })  # fmt: skip
+    write_json(root / f"metrics/train/{name}.json", {
+        **({"parameters_generator": 1_197_443, "parameters_discriminator": 1_052_033} if family == "gan"
+           else {f"parameters_{family}": 1_634_211}),
+        "steps": 1200, "images_seen": 38_400,
+        **{term: float(rng.normal(1, 0.1)) for term in TERMS[family]},
+    })  # fmt: skip
+    _curves(root, name, family, rng)
+    path = root / f"plots/samples/{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = _pictures(rng, np.arange(100) % len(classes), channels)
+    grid = images.reshape(10, 10, 32, 32, channels).transpose(0, 2, 1, 3, 4).reshape(320, 320, channels)
+    Image.fromarray(grid if channels == 3 else grid[..., 0]).resize((640, 640), Image.Resampling.NEAREST).save(path)
+
+
+def _curves(root: Path, name: str, family: str, rng: np.random.Generator) -> None:
+    steps = np.arange(6, 1201, 6)
+    terms = {
+        t: (k + 1) * (np.exp(-steps / 300) + 0.3 + 0.1 * rng.normal(size=len(steps)))
+        for k, t in enumerate(TERMS[family])
+    }
+    rows = []
+    for i, step in enumerate(steps):
+        # the generator has no value at every step
+        values = ["" if t == "generator_loss" and i % 5 else f"{v[i]:.6g}" for t, v in terms.items()]
+        rows.append((step, step // 150, *values))
+    _write_csv(root / f"plots/train/{name}.csv", ",".join(["step", "epoch", *terms]), rows)
+    ends = range(39, 200, 40)
+    rows = [(steps[i], steps[i] // 150, *(f"{terms[t][i]:.6g}" for t in VALIDATION[family])) for i in ends]
+    _write_csv(root / f"plots/validation/{name}.csv", ",".join(["step", "epoch", *VALIDATION[family]]), rows)
+
+
+def _write_csv(path: Path, header: str, rows: list[tuple]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        "\n".join([header, *(",".join(str(cell) for cell in row) for row in rows)]) + "\n", encoding="utf-8"
+    )
+
+
+def _pictures(rng: np.random.Generator, labels: np.ndarray, channels: int) -> np.ndarray:
+    """[N, 32, 32, C] uint8: a disc for each image, the larger the higher its label."""
+    y, x = np.mgrid[:32, :32]
+    cx, cy = rng.integers(10, 22, (2, len(labels), 1, 1))
+    inside = (x - cx) ** 2 + (y - cy) ** 2 < (4 + labels[:, None, None]) ** 2
+    colour = rng.integers(90, 256, (len(labels), 1, 1, channels))
+    return np.where(inside[..., None], colour, 24).astype(np.uint8)
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,318 @@
+"""The graph as a user runs it: real dvc commands in a clone, on a parameter file of a few seconds."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from ruamel.yaml import YAML
+
+from thirtytwo.resolve import resolve
+
+pytestmark = pytest.mark.timeout(1200)
+
+IMAGES = 160
+STAGES = {"resolve", "report"} | {
+    *(f"{stage}@shapes" for stage in ("download", "prepare", "classifier", "fid_stats", "floor")),
+    *(f"{stage}@{run}" for stage in ("train", "sample", "evaluate") for run in ("vae", "ddpm")),
+}
+
+
+def tiny(params: Any) -> Any:
+    """The default scale with every budget cut to almost nothing, one data set and two runs."""
+    params["compute"] |= {"device": "cpu", "threads": 1}
+    params["sources"] = {"shapes": params["sources"]["shapes"] | {"images": IMAGES}}
+    params["datasets"] = {"shapes": params["datasets"]["shapes"] | {"expected_images": IMAGES}}
+    params["runs"] = {name: params["runs"][name] | {"dataset": "shapes", "set": {}} for name in ("vae", "ddpm")}
+    params["sampling"] |= {"images": 30, "grid_side": 3}
+    params["evaluation"] |= {"samples": 25, "bootstrap_resamples": 20, "fid": False}
+    params["evaluation"]["classifier"] |= {"epochs": 1, "width": 8, "batch_size": 16}
+    for block in params.values():
+        if isinstance(block, dict) and "family" in block:
+            every = {"validate_every": 1, "checkpoint_every": 1}
+            block |= {"steps": 2, "epochs": 0, "batch_size": 16, "width": 8} | every
+    params["ddpm"]["sample"]["steps"] = 3
+    return params
+
+
+class Clone:
+    """A copy of the working tree as a repository of its own."""
+
+    def __init__(self, folder: Path, source: Path) -> None:
+        self.folder = folder
+        listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        for name in subprocess.run(listing, cwd=source, check=True, capture_output=True, text=True).stdout.split("\0"):
+            if name and (source / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source / name, folder / name)
+        for made in ("dvc.lock", "metrics", "plots"):
+            path = folder / made
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        self.environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(folder / "src"),
+            "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"),
+            **{f"GIT_{who}_{what}": "test@test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        }
+        self.params = tiny(YAML(typ="safe").load(folder / "scales/quick.yaml"))
+        self.write(self.params)
+        self.run("git", "init", "-q")
+        self.commit()
+
+    def run(self, *command: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+        assert not ok or done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+
+    def commit(self) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-q", "--allow-empty", "-m", "state")
+
+    def write(self, params: Any) -> None:
+        with (self.folder / "params.yaml").open("w", encoding="utf-8") as file:
+            YAML(typ="safe").dump(params, file)
+
+    @contextmanager
+    def changed(self, change: Callable[[Any], None]) -> Iterator[None]:
+        """Other parameters, resolved, for as long as the block runs."""
+        path = self.folder / "params.yaml"
+        before = path.read_bytes()
+        values = YAML(typ="safe").load(path)
+        change(values)
+        self.write(values)
+        resolve(path, self.folder)
+        try:
+            yield
+        finally:
+            path.write_bytes(before)
+            resolve(path, self.folder)
+
+    def status(self) -> set[str]:
+        """The stages that dvc would run."""
+        return set(json.loads(self.run("dvc", "status", "--json").stdout))
+
+
+def ran(output: str) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Clone:
+    """The clone in which every stage has run once and the result is committed."""
+    if not (root / ".git").exists():
+        pytest.skip("no git metadata: this is an unpacked archive")
+    made = Clone(tmp_path_factory.mktemp("clone"), root)
+    made.first = made.run("dvc", "repro").stdout  # type: ignore[attr-defined]
+    made.commit()
+    return made
+
+
+def test_first_run_runs_every_stage_to_the_report(clone: Clone):
+    assert ran(clone.first) == STAGES  # type: ignore[attr-defined]
+    assert YAML(typ="safe").load(clone.folder / "dvc.lock")["stages"].keys() == STAGES
+    page = (clone.folder / "report/index.html").read_text(encoding="utf-8")
+    assert "vae" in page
+    assert "ddpm" in page
+
+
+def test_second_run_does_nothing(clone: Clone):
+    done = clone.run("dvc", "repro")
+    assert ran(done.stdout) == set()
+    assert "up to date" in done.stdout
+    assert clone.status() == set()
+
+
+def test_git_has_nothing_that_dvc_keeps(clone: Clone):
+    assert clone.run("git", "status", "--porcelain").stdout == ""
+    tracked = clone.run("git", "ls-files").stdout.split()
+    assert not [name for name in tracked if name.startswith(("data/", "configs/", "report/", "checkpoints/", "logs/"))]
+    assert [name for name in tracked if name.endswith(".gitignore")] == [".dvc/.gitignore", ".gitignore"]
+
+
+def test_metrics_and_plots_show(clone: Clone):
+    shown = json.loads(clone.run("dvc", "metrics", "show", "--json").stdout)[""]["data"]
+    assert {"metrics/vae.json", "metrics/ddpm.json", "metrics/train/vae.json"} <= shown.keys()
+    assert shown["metrics/vae.json"]["data"]["n"] == 25
+    clone.run("dvc", "plots", "show", "-o", "shown")
+    assert (clone.folder / "shown/index.html").is_file()
+    shutil.rmtree(clone.folder / "shown")
+
+
+def test_wrong_parameter_stops_before_any_work(clone: Clone):
+    params = clone.folder / "params.yaml"
+    before, models = params.read_bytes(), sorted((clone.folder / "data/models").iterdir())
+    try:
+        values = YAML(typ="safe").load(params)
+        values["vae"]["beta"] = "1.2"
+        clone.write(values)
+        done = clone.run("dvc", "repro", ok=False)
+    finally:
+        params.write_bytes(before)
+        resolve(params, clone.folder)
+    assert done.returncode != 0
+    assert "error: params.yaml: vae.beta: expected a number, got the text '1.2'; write it without quotes" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert ran(done.stdout) == {"resolve"}
+    assert sorted((clone.folder / "data/models").iterdir()) == models
+    assert clone.status() == set()
+
+
+def sampler_steps(params: Any) -> None:
+    params["ddpm"]["sample"]["steps"] = 2
+
+
+def images_drawn(params: Any) -> None:
+    params["sampling"]["images"] = 40
+
+
+def intervals(params: Any) -> None:
+    params["evaluation"]["bootstrap_resamples"] = 30
+
+
+def override(params: Any) -> None:
+    params["runs"]["vae"]["set"] = {"beta": 0.5}
+
+
+def another_run(params: Any) -> None:
+    params["runs"]["added"] = params["runs"]["vae"] | {"set": {"beta": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        (sampler_steps, {"sample@ddpm"}),
+        (images_drawn, {"sample@vae", "sample@ddpm"}),
+        (intervals, {"floor@shapes", "evaluate@vae", "evaluate@ddpm"}),
+        (override, {"train@vae"}),
+        (another_run, {"train@added", "sample@added", "evaluate@added"}),
+    ],
+)
+def test_parameter_reaches_its_stages_alone(clone: Clone, change: Callable[[Any], None], stages: set[str]):
+    # Of a chain, the stages after the first change only once it has run, so that they are not in the status yet.
+    with clone.changed(change):
+        assert clone.status() == stages | {"resolve", "report"}
+    assert clone.status() == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "stages"),
+    [
+        ("src/thirtytwo/samplers.py", {"sample@vae", "sample@ddpm"}),
+        ("src/thirtytwo/report/page.py", {"report"}),
+        ("src/thirtytwo/nets/conv_vae.py", {"train@vae", "sample@vae"}),
+        ("src/thirtytwo/evaluate/frechet.py", {"fid_stats@shapes", "floor@shapes", "evaluate@vae", "evaluate@ddpm"}),
+    ],
+)
+def test_edited_module_reaches_its_stages_alone(clone: Clone, module: str, stages: set[str]):
+    path = clone.folder / module
+    before = path.read_bytes()
+    path.write_bytes(before + b"# edited\n")
+    try:
+        assert clone.status() == stages
+    finally:
+        path.write_bytes(before)
+
+
+def test_experiment_runs_its_chain_alone_and_the_way_back_is_cached(clone: Clone):
+    weights = clone.folder / "data/models/vae.pt"
+    before = weights.read_bytes()
+    done = clone.run("dvc", "exp", "run", "-S", "vae.beta=1.2")
+    assert ran(done.stdout) == {"resolve", "train@vae", "sample@vae", "evaluate@vae", "report"}
+    assert weights.read_bytes() != before
+    assert YAML(typ="safe").load(clone.folder / "configs/train/vae.yaml")["settings"]["beta"] == 1.2
+    different = json.loads(clone.run("dvc", "metrics", "diff", "--json").stdout)["diff"]
+    assert "metrics/train/vae.json" in different
+    assert not [name for name in different if "ddpm" in name]
+    clone.run("dvc", "plots", "diff", "-o", "shown")
+    shutil.rmtree(clone.folder / "shown")
+    clone.run("git", "checkout", "-q", "params.yaml")
+    back = clone.run("dvc", "repro")
+    assert not ran(back.stdout)
+    assert weights.read_bytes() == before
+    assert clone.status() == set()
+
+
+def long_run(params: Any) -> None:
+    params["runs"]["long"] = {
+        "family": "gan", "net": "resnet_gan", "settings": "gan", "dataset": "shapes",
+        "set": {"steps": 600, "checkpoint_every": 5, "validate_every": 50, "ema_decay": 0.9, "generator_every": 3},
+    }  # fmt: skip
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """sha256 of all that training writes for dvc."""
+    files = ["data/models/long.pt", "metrics/train/long.json", "plots/train/long.csv", "plots/validation/long.csv"]
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
+
+
+def newest_step(folder: Path) -> int:
+    return max((int(p.name.split("-")[0]) for p in folder.glob("checkpoints/long/*/*.pt")), default=0)
+
+
+def wait_for(condition: Callable[[], bool], what: str, process: subprocess.Popen[bytes] | None = None) -> None:
+    deadline = time.monotonic() + 240
+    while not condition():
+        assert process is None or process.poll() is None, f"ended before {what}"
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+def test_stopped_training_ends_as_if_never_stopped(clone: Clone):
+    folder, command = clone.folder, (sys.executable, "stages/train.py", "long")
+    with clone.changed(long_run):
+        clone.run(*command)
+        undisturbed = hashes(folder)
+        for name in undisturbed:
+            (folder / name).unlink()
+        for step in (20, 150):
+            process = clone.start(*command)
+            wait_for(lambda step=step: newest_step(folder) >= step, f"step {step}", process)
+            process.kill()
+            assert process.wait() == -signal.SIGKILL
+        process = clone.start(*command)
+        reached = newest_step(folder)
+        wait_for(lambda: newest_step(folder) > reached, "a step after SIGKILL", process)
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
+        assert newest_step(folder) > reached
+        no_orphan_when_dvc_is_killed(clone)
+        assert not (folder / "data/models/long.pt").exists()
+        done = clone.run("dvc", "repro", "-s", "train@long")
+        assert "resumed at step" in done.stdout
+        assert hashes(folder) == undisturbed
+        assert not (folder / "checkpoints/long").exists()
+        for name in undisturbed:
+            (folder / name).unlink()
+    clone.run("git", "checkout", "-q", "dvc.lock")
+
+
+def no_orphan_when_dvc_is_killed(clone: Clone) -> None:
+    reached = newest_step(clone.folder)
+    process = clone.start("dvc", "repro", "-s", "train@long")
+    wait_for(lambda: newest_step(clone.folder) > reached, "a step under dvc", process)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert any("stages/train.py" in " ".join(child.cmdline()) for child in family)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(family, timeout=60)
+    assert not alive
