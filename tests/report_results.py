@@ -10,7 +10,14 @@ from PIL import Image
 SHAPES = ["circle", "square", "triangle", "star", "cross"]
 DIGITS = [str(digit) for digit in range(10)]
 TERMS = {
-    "gan": ["discriminator_loss", "generator_loss", "d_real", "d_fake_before", "d_fake_after", "grad_norm_discriminator"],
+    "gan": [
+        "discriminator_loss",
+        "generator_loss",
+        "d_real",
+        "d_fake_before",
+        "d_fake_after",
+        "grad_norm_discriminator",
+    ],
     "autoencoder": ["loss", "reconstruction", "kl", "grad_norm_autoencoder"],
     "diffusion": ["loss", "grad_norm_denoiser"],
 }
@@ -96,7 +103,11 @@ def _dataset(root: Path, name: str, classes: list[str], channels: int, n: int) -
 
 def _floor(channels: int) -> dict:
     value = 0.8213 if channels == 3 else 0.4127
-    return {"fd_classifier_floor": value, "fd_classifier_floor_low": value - 0.2, "fd_classifier_floor_high": value + 0.2}
+    return {
+        "fd_classifier_floor": value,
+        "fd_classifier_floor_low": value - 0.2,
+        "fd_classifier_floor_high": value + 0.2,
+    }
 
 
 def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: list[str], channels: int,
@@ -137,7 +148,9 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
 
 def _curves(root: Path, name: str, family: str, rng: np.random.Generator) -> None:
     steps = np.arange(1, 1201)
-    terms = {t: (k + 1) * (np.exp(-steps / 300) + 0.3 + 0.1 * rng.normal(size=1200)) for k, t in enumerate(TERMS[family])}
+    terms = {
+        t: (k + 1) * (np.exp(-steps / 300) + 0.3 + 0.1 * rng.normal(size=1200)) for k, t in enumerate(TERMS[family])
+    }
     rows = []
     for i, step in enumerate(steps):
         # the generator takes a step at every fifth only
@@ -150,7 +163,9 @@ def _curves(root: Path, name: str, family: str, rng: np.random.Generator) -> Non
 
 def _write_csv(path: Path, header: str, rows: list[tuple]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join([header, *(",".join(str(cell) for cell in row) for row in rows)]) + "\n", encoding="utf-8")
+    path.write_text(
+        "\n".join([header, *(",".join(str(cell) for cell in row) for row in rows)]) + "\n", encoding="utf-8"
+    )
 
 
 def _pictures(rng: np.random.Generator, labels: np.ndarray, channels: int) -> np.ndarray:
