@@ -13,6 +13,7 @@ from thirtytwo.device import set_up
 from thirtytwo.evaluate.checks import EvaluationError
 from thirtytwo.evaluate.classifier_metrics import accuracy
 from thirtytwo.evaluate.features import extract
+from thirtytwo.guard import Guard
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,7 +23,7 @@ def main(name: str) -> None:
     settings = config.read("classifier", name, ROOT)
     device, start = set_up(settings.compute), time.monotonic()
     data = load(ROOT / "data" / "prepared" / f"{name}.npz")
-    model = train(data, settings.classifier, seed=settings.seed, device=device)
+    model = train(data, settings.classifier, seed=settings.seed, device=device, exit_code=Guard().exit_code)
     seconds = time.monotonic() - start
     test = data.only("test")
     _, probabilities = extract(test.images, model, f"the test split of {name}")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from ruamel.yaml import YAML
 
+QUICK = Path(__file__).parents[1] / "scales/quick.yaml"
 SHAPES = ["circle", "square", "triangle", "star", "cross"]
 DIGITS = [str(digit) for digit in range(10)]
 TERMS = {
@@ -38,31 +40,20 @@ def write_json(path: Path, values: dict) -> None:
     path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def make(root: Path) -> Path:
-    """Writes everything below `root` and returns it."""
+def make(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> Path:
+    """Writes the results of the runs `names` below `root` and returns it."""
     sets = {"shapes": (SHAPES, 3, 6000), "digits5k": (DIGITS, 1, 5000)}
     for name, (classes, channels, images) in sets.items():
         _dataset(root, name, classes, channels, images)
-    for name, (family, net, dataset, *scores) in RUNS.items():
+    runs = {}
+    for name in names:
+        family, net, dataset, *scores = RUNS[name]
         _run(root, name, family, net, dataset, sets[dataset][0], sets[dataset][1], *scores)
-    compute = {"device": "auto", "threads": 2, "precision": "float32", "compile": False, "deterministic": True}
-    classifier = {"width": 32, "epochs": 6, "batch_size": 128, "lr": 3e-3, "weight_decay": 1e-2, "augment": "shift"}
-    datasets = {
-        name: {
-            "source": name, "classes": [], "channels": channels, "fit": "squash", "resample": "bicubic",
-            "convert": [], "corrupt": "remove", "expected_images": images, "test_fraction": 0.2,
-        }
-        for name, (_, channels, images) in sets.items()
-    }  # fmt: skip
-    runs = {
-        name: {"family": run[0], "net": run[1], "settings": run[0], "dataset": run[2], "set": {}}
-        for name, run in RUNS.items()
-    }
-    write_report_config(root, {
-        "seed": 1, "compute": compute, "runs": runs, "datasets": datasets,
-        "evaluation": {"samples": 2000, "reference_split": "train", "fid": False, "classifier": classifier},
-        "sampling": {"images": 2000, "grid_side": 10},
-    })  # fmt: skip
+        runs[name] = {"family": family, "net": net, "settings": family, "dataset": dataset, "set": {}}
+    quick = YAML(typ="safe").load(QUICK)
+    datasets = {name: quick["datasets"]["shapes"] | {"channels": channels} for name, (_, channels, _) in sets.items()}
+    unchanged = {key: quick[key] for key in ("seed", "compute", "evaluation", "sampling")}
+    write_report_config(root, unchanged | {"runs": runs, "datasets": datasets})
     return root
 
 
@@ -129,7 +120,8 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
     write_json(root / f"metrics/{name}.json", {
         "fd_classifier": fd, "fd_classifier_low": fd - half, "fd_classifier_high": fd + half,
         **_floor(channels), "n": 2000, "reference_n": 4000, "reference_split": "train", "resampler": "bicubic",
-        "features_sha256": _sha(dataset.encode()), "classes": len(classes), "class_entropy_bits": float(-(shares * np.log2(shares)).sum()),
+        "features_sha256": _sha(dataset.encode()), "classes": len(classes),
+        "class_entropy_bits": float(-(shares * np.log2(shares)).sum()),
         "modes_covered": int((counts > 0).sum()), "kl_to_uniform": 0.0213,
     })  # fmt: skip
     write_json(root / f"metrics/train/{name}.json", {
@@ -147,17 +139,19 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
 
 
 def _curves(root: Path, name: str, family: str, rng: np.random.Generator) -> None:
-    steps = np.arange(1, 1201)
+    steps = np.arange(6, 1201, 6)
     terms = {
-        t: (k + 1) * (np.exp(-steps / 300) + 0.3 + 0.1 * rng.normal(size=1200)) for k, t in enumerate(TERMS[family])
+        t: (k + 1) * (np.exp(-steps / 300) + 0.3 + 0.1 * rng.normal(size=len(steps)))
+        for k, t in enumerate(TERMS[family])
     }
     rows = []
     for i, step in enumerate(steps):
-        # the generator takes a step at every fifth only
-        values = ["" if t == "generator_loss" and step % 5 else f"{v[i]:.6g}" for t, v in terms.items()]
+        # the generator has no value at every step
+        values = ["" if t == "generator_loss" and i % 5 else f"{v[i]:.6g}" for t, v in terms.items()]
         rows.append((step, step // 150, *values))
     _write_csv(root / f"plots/train/{name}.csv", ",".join(["step", "epoch", *terms]), rows)
-    rows = [(s, s // 150, *(f"{terms[t][s - 1]:.6g}" for t in VALIDATION[family])) for s in range(200, 1201, 200)]
+    ends = range(39, 200, 40)
+    rows = [(steps[i], steps[i] // 150, *(f"{terms[t][i]:.6g}" for t in VALIDATION[family])) for i in ends]
     _write_csv(root / f"plots/validation/{name}.csv", ",".join(["step", "epoch", *VALIDATION[family]]), rows)
 
 

@@ -8,10 +8,11 @@ from thirtytwo.nets import unet
 from thirtytwo.strict import ParamsError, parse
 
 SETTINGS = {
-    "schedule": "linear", "timesteps": 100, "beta_start": 1e-4, "beta_end": 0.02, "prediction": "epsilon", "loss": "l2",
-    "conditional": False, "width": 16, "width_multipliers": [1, 2], "blocks": 1, "attention_resolutions": [], "heads": 1,
-    "dropout": 0.0, "time_conditioning": "scale_shift", "patch": 2, "steps": 10, "epochs": 0, "batch_size": 8,
-    "lr": 2e-3, "warmup": 0, "betas": [0.9, 0.999], "clip_norm": 1.0, "ema_decay": 0.9, "validate_every": 5, "checkpoint_every": 5,
+    "schedule": "linear", "timesteps": 100, "beta_start": 1e-4, "beta_end": 0.02, "prediction": "epsilon",
+    "loss": "l2", "conditional": False, "warmup": 0, "width": 16, "width_multipliers": [1, 2], "blocks": 1,
+    "attention_resolutions": [], "heads": 1, "dropout": 0.0, "time_conditioning": "scale_shift", "patch": 2,
+    "steps": 10, "epochs": 0, "batch_size": 8, "lr": 2e-3, "betas": [0.9, 0.999], "clip_norm": 1.0,
+    "ema_decay": 0.9, "validate_every": 5, "checkpoint_every": 5,
 }  # fmt: skip
 
 
@@ -99,16 +100,17 @@ def test_loss_depends_on_the_generator_alone():
     assert values[0] == values[1] != values[2]
 
 
-def test_validation_covers_the_timesteps_evenly_and_leaves_the_mode():
+@pytest.mark.parametrize("training", [True, False])
+def test_validation_covers_the_timesteps_evenly_and_leaves_the_mode(training):
     model, net = recorded()
-    model.modules.train()
+    model.modules.train(training)
     scores = model.validate(batch(torch.zeros(100, 1, 32, 32)), torch.Generator().manual_seed(0))
     assert scores["loss"].item() == pytest.approx(1.0, rel=0.02)
     quarters = torch.bincount(net.t // 25, minlength=4)
     assert (quarters - 25).abs().max() <= 2
     first_ten = torch.bincount(net.t[:10] // 25, minlength=4)
     assert first_ten.min() >= 1
-    assert net.training
+    assert net.training == training
 
 
 @pytest.mark.parametrize("conditional", [False, True])

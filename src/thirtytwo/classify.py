@@ -1,5 +1,6 @@
 """Training of the classifier. Everything random derives from (seed, step), so equal settings give equal weights."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,16 @@ class ClassifierTrainingError(RuntimeError):
     """The classifier cannot be trained on these data or settings; the message is one line."""
 
 
-def train(data: ImageSet, settings: Settings, *, seed: int, device: torch.device) -> Classifier:
+def train(
+    data: ImageSet, settings: Settings, *, seed: int, device: torch.device, exit_code: Callable[[], int] = lambda: 0
+) -> Classifier:
     """Trains on the train split with AdamW and the one-cycle rate (Smith and Topin 2018); returns it in eval mode.
 
+    Args:
+        exit_code: asked after each step; not 0 means stop. Nothing is kept then, training takes minutes at most.
+
     Raises:
+        SystemExit: `exit_code` said so.
         ClassifierTrainingError: no training images, fewer than two classes, or the loss is not finite.
     """
     part = data.only("train")
@@ -57,6 +64,8 @@ def train(data: ImageSet, settings: Settings, *, seed: int, device: torch.device
         loss.backward()
         optimiser.step()
         schedule.step()
+        if code := exit_code():
+            raise SystemExit(code)
         if (step + 1) % 20 == 0 or step + 1 == steps:
             _check(loss.item(), step)
             bar.set_postfix(loss=f"{loss.item():.3f}")

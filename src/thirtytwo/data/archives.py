@@ -23,8 +23,25 @@ class Limits:
     total_bytes: int = 16 * 2**30
 
 
+_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+_MAX_HEADER = 2**20  # bytes of an extended header, which tarfile reads into memory whatever its size
+
+
 class _StrictTarInfo(tarfile.TarInfo):
-    """Raises on a broken header in mid-archive, which tarfile takes for the end."""
+    """Raises on a broken header in mid-archive, which tarfile takes for the end, and on a vast extended header."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_StrictTarInfo":
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in _HEADERS and info.size > _MAX_HEADER:
+            raise tarfile.ReadError(f"an extended header of {info.size} bytes, over the limit of {_MAX_HEADER}")
+        return info
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> "_StrictTarInfo":
@@ -73,17 +90,14 @@ _Entry = tuple[str, str, int, Callable[[], bytes]]
 def _tar_entries(path: Path) -> Iterator[_Entry]:
     with tarfile.open(path, "r:*", tarinfo=_StrictTarInfo) as archive:
         for info in archive:
-            kind = (
-                "file"
-                if info.isreg()
-                else "folder"
-                if info.isdir()
-                else "link"
-                if info.islnk() or info.issym()
-                else "device"
-            )
-            yield info.name, kind, info.size, lambda info=info: archive.extractfile(info).read()  # type: ignore
-            archive.members.clear()  # tarfile remembers each member for ever
+            yield info.name, _tar_kind(info), info.size, lambda info=info: archive.extractfile(info).read()  # type: ignore
+            archive.members.clear()  # type: ignore[attr-defined]  # tarfile remembers each member for ever
+
+
+def _tar_kind(info: tarfile.TarInfo) -> str:
+    if info.isreg() or info.isdir():
+        return "file" if info.isreg() else "folder"
+    return "link" if info.islnk() or info.issym() else "device"
 
 
 def _zip_entries(path: Path) -> Iterator[_Entry]:

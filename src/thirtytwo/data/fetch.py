@@ -14,7 +14,7 @@ import gdown
 from thirtytwo.data.catalogue import File
 from thirtytwo.data.errors import DataError
 from thirtytwo.data.files import sha256
-from thirtytwo.data.http import Interrupted, Refused, resume
+from thirtytwo.data.http import BrokenOffError, RefusedError, resume
 
 __all__ = ["Places", "fetch"]
 
@@ -43,9 +43,8 @@ class Places:
 def fetch(file: File, kind: str, target: Path, places: Places) -> str:
     """Puts `file` at `target` and returns which place served it; all places serve the same bytes.
 
-    In order: <mirror>/<kind>/<name>, <mirror>/<name> (with its folder and without), the folder of downloads, the Debian package, the web
-    addresses, Google Drive. Nothing reaches `target` before its sha256 has been verified.
-
+    In order: <mirror>/<kind>/<name>, <mirror>/<name> (with its folder and without), the folder of downloads, the
+    Debian package, the web addresses, Google Drive. Nothing reaches `target` before its sha256 has been verified.
     Raises:
         DataError: no place serves it: lists every one with the reason, and says where to put the file by hand.
     """
@@ -113,10 +112,10 @@ def _downloaded(url: str, file: File, kept: Path, places: Places, tried: list[st
         resumed = part.exists()
         try:
             resume(url, part, file.size, places.timeout)
-        except Refused as error:
+        except RefusedError as error:
             tried.append(f"{url}: {error}")
             return False
-        except Interrupted as error:
+        except BrokenOffError as error:
             tried.append(f"{url}: {error}")
             continue
         except OSError as error:

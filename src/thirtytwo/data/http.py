@@ -8,16 +8,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-__all__ = ["Interrupted", "Refused", "resume"]
+__all__ = ["BrokenOffError", "RefusedError", "resume"]
 
 _CHUNK = 1 << 16
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """This address will not serve the file; another may."""
 
 
-class Interrupted(Exception):
+class BrokenOffError(Exception):
     """This address served a part, or is overloaded; asking again may bring the rest."""
 
 
@@ -29,12 +29,12 @@ def resume(url: str, part: Path, size: int, timeout: float) -> None:
         timeout: seconds to connect, and without a byte; also the window in which 1 kB/s must arrive.
 
     Raises:
-        Refused: not http(s), a status of 4xx, no connection, an HTML page, or a stall; the part remains.
-        Interrupted: a status of 429 or 5xx, a lost connection, or a body shorter than announced; the part remains.
+        RefusedError: not http(s), a status of 4xx, no connection, an HTML page, or a stall; the part remains.
+        BrokenOffError: a status of 429 or 5xx, a lost connection, or a body shorter than announced; the part remains.
         OSError: `part` cannot be written.
     """
     if not url.startswith(("https://", "http://")):
-        raise Refused("not an http or https address")
+        raise RefusedError("not an http or https address")
     start = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "thirtytwo", "Accept-Encoding": "identity"}
     if start:
@@ -44,17 +44,17 @@ def resume(url: str, part: Path, size: int, timeout: float) -> None:
     except urllib.error.HTTPError as error:
         if error.code == 416:  # nothing after what is there: whole, or longer than the file
             part.unlink()
-            raise Interrupted("the part from an earlier try does not fit") from None
-        kind = Interrupted if error.code == 429 or error.code >= 500 else Refused
+            raise BrokenOffError("the part from an earlier try does not fit") from None
+        kind = BrokenOffError if error.code == 429 or error.code >= 500 else RefusedError
         raise kind(f"status {error.code} {error.reason}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise Refused(f"no connection ({_words(error)})") from None
+        raise RefusedError(f"no connection ({_words(error)})") from None
     with response:
         if response.headers.get_content_type() in ("text/html", "application/xhtml+xml"):
-            raise Refused("an HTML page instead of the file")
+            raise RefusedError("an HTML page instead of the file")
         resumes = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
         if response.status == 206 and not resumes:
-            raise Refused(f"range {response.headers.get('Content-Range')} instead of {start}-")
+            raise RefusedError(f"range {response.headers.get('Content-Range')} instead of {start}-")
         _receive(response, part, start if resumes else 0, size, timeout)
 
 
@@ -62,7 +62,7 @@ def _receive(response: http.client.HTTPResponse, part: Path, start: int, size: i
     announced = response.headers.get("Content-Length")
     total = start + int(announced) if announced and announced.isdigit() else size
     if size and total > size:
-        raise Refused(f"{total} bytes; expected {size}")
+        raise RefusedError(f"{total} bytes; expected {size}")
     received, window, window_start = start, start, time.monotonic()
     bar = tqdm(total=total or None, initial=start, unit="B", unit_scale=True, desc=part.stem)
     with part.open("ab" if start else "wb") as stream, bar:
@@ -71,23 +71,23 @@ def _receive(response: http.client.HTTPResponse, part: Path, start: int, size: i
             bar.update(len(chunk))
             received += len(chunk)
             if size and received > size:
-                raise Refused(f"more than the expected {size} bytes")
+                raise RefusedError(f"more than the expected {size} bytes")
             elapsed = time.monotonic() - window_start
             if elapsed > timeout:
                 if received - window < 1000 * elapsed:
-                    raise Refused(f"stalled: {received - window} bytes in {elapsed:.0f} s")
+                    raise RefusedError(f"stalled: {received - window} bytes in {elapsed:.0f} s")
                 window, window_start = received, time.monotonic()
     if total and received < total:
-        raise Interrupted(f"the body ended after {received} of {total} bytes")
+        raise BrokenOffError(f"the body ended after {received} of {total} bytes")
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:
     try:
         return response.read1(_CHUNK)
     except TimeoutError:
-        raise Refused("stalled: no byte within the time-out") from None
+        raise RefusedError("stalled: no byte within the time-out") from None
     except (OSError, http.client.HTTPException) as error:
-        raise Interrupted(f"connection lost ({_words(error)})") from None
+        raise BrokenOffError(f"connection lost ({_words(error)})") from None
 
 
 def _words(error: Exception) -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from thirtytwo.data.settings import Dataset
 
-__all__ = ["SIDE", "Rejected", "to_array"]
+__all__ = ["SIDE", "RejectedError", "to_array"]
 
 SIDE = 32
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
@@ -26,7 +26,7 @@ _UNREADABLE = (
 )  # fmt: skip
 
 
-class Rejected(Exception):
+class RejectedError(Exception):
     """An image that is not kept.
 
     Attributes:
@@ -47,16 +47,13 @@ def to_array(content: bytes | np.ndarray, settings: Dataset) -> tuple[np.ndarray
     are kept. Grayscale is the file's mode (L, LA or 1), not its look: an RGB file of grey pixels stays.
 
     Raises:
-        Rejected: it does not decode to the end, would unpack to over 50 million pixels, or is of another kind.
+        RejectedError: it does not decode to the end, would unpack to over 50 million pixels, or is of another kind.
     """
-    if isinstance(content, np.ndarray):
-        image = Image.fromarray(content)
-    else:
-        image = _decode(content)
+    image = Image.fromarray(content) if isinstance(content, np.ndarray) else _decode(content)
     kind = _KINDS.get(image.mode, f"mode {image.mode}")
     own = "rgb" if settings.channels == 3 else "grayscale"
     if kind != own and kind not in settings.convert:
-        raise Rejected(kind, unreadable=False)
+        raise RejectedError(kind, unreadable=False)
     image = _resized(_converted(image, "RGB" if own == "rgb" else "L"), settings)
     return np.asarray(image, np.uint8).reshape(SIDE, SIDE, settings.channels), kind
 
@@ -71,11 +68,11 @@ def _decode(content: bytes) -> Image.Image:
             raise Image.DecompressionBombError(f"{width}x{height}")
         image.load()  # Image.open reads the header alone
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Rejected(f"decompression bomb: {' '.join(str(error).split())}", unreadable=True) from None
+        raise RejectedError(f"decompression bomb: {' '.join(str(error).split())}", unreadable=True) from None
     except _UNREADABLE as error:
         # an address in the message (of the stream object) would differ from run to run
         reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else " ".join(str(error).split())
-        raise Rejected(f"does not decode: {reason}", unreadable=True) from None
+        raise RejectedError(f"does not decode: {reason}", unreadable=True) from None
     return image
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from thirtytwo.data.errors import DataError
 from thirtytwo.data.files import replacing, sha256
-from thirtytwo.data.images import Rejected, to_array
+from thirtytwo.data.images import RejectedError, to_array
 from thirtytwo.data.readers import CUB_GRAYSCALE, EXPECTED, FASHION, Item
 from thirtytwo.data.settings import Dataset
 from thirtytwo.data.shapes import FACTORS, FACTORS_FILE
@@ -94,7 +94,7 @@ def _collect(images: Iterable[Item], settings: Dataset) -> _Collected:
             continue
         try:
             pixels, kind = to_array(item.content, settings)
-        except Rejected as error:
+        except RejectedError as error:
             if error.unreadable and settings.corrupt == "stop":
                 hint = "mend it, or set corrupt: remove"
                 raise DataError(f"{settings.source}: image '{item.file}' {error.reason}; {hint}") from None

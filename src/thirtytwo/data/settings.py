@@ -30,7 +30,7 @@ class Known(Strict):
 
 
 class Archive(Strict):
-    """Any archive (tar, tar.gz, tar.xz, zip) of images, one folder a class, train/ and test/ above where it has them."""
+    """Any archive (tar, tar.gz, tar.xz, zip) of images in a folder a class, below train/ and test/ if it has them."""
 
     kind: Literal["archive"]
     file: str = Field(min_length=1, description="its name, also its path below the mirror folder")

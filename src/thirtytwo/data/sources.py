@@ -39,8 +39,10 @@ def acquire(source: Source, folder: Path, places: Places, root: Path) -> dict[st
         if isinstance(source, Folder):
             _copy_images(root / Path(source.path).expanduser(), temporary)
             return {"*": source.path}
-        known = not isinstance(source, Archive)
-        files = KNOWN[source.kind] if known else (File(source.file, source.sha256, tuple(source.urls)),)
+        if isinstance(source, Archive):
+            files: tuple[File, ...] = (File(source.file, source.sha256, tuple(source.urls)),)
+        else:
+            files = KNOWN[source.kind]
         return {file.name: fetch(file, source.kind, temporary / Path(file.name).name, places) for file in files}
 
 

@@ -24,7 +24,7 @@ class RealPair:
     name: str
 
 
-def real_pair(split: np.ndarray, reference_split: str, samples: int, seed: int) -> RealPair:
+def real_pair(split: np.ndarray, reference_split: str, samples: int, seed: int, draw: int = 0) -> RealPair:
     """Picks `samples` real images from the split that is not the reference, held against the whole reference.
 
     Where the other split has too few, both sets come from the reference split: `samples` of its images, or
@@ -32,6 +32,7 @@ def real_pair(split: np.ndarray, reference_split: str, samples: int, seed: int) 
 
     Args:
         split: [N] uint8, 0 train, 1 test.
+        draw: which of the random choices that `seed` gives.
 
     Raises:
         EvaluationError: the reference split has fewer than 4 images.
@@ -42,7 +43,7 @@ def real_pair(split: np.ndarray, reference_split: str, samples: int, seed: int) 
         raise EvaluationError(
             f"evaluation.reference_split: {reference_split} has {len(reference)} images; a floor needs at least 4"
         )
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng((seed, draw))
     if len(other) >= samples:
         name = f"{'test' if code == 0 else 'train'}-vs-{reference_split}"
         return RealPair(np.sort(rng.permutation(other)[:samples]), reference, name)

@@ -83,9 +83,8 @@ class Diffusion:
     def phases(self) -> list[Phase]:
         """The one objective, by Adam with a warm-up (Ho et al. 2020, appendix B: 5000 steps)."""
         settings, net = self.settings, self.modules["denoiser"]
-        fused = all(parameter.device.type in ("cpu", "cuda") for parameter in net.parameters())
         betas = (settings.betas[0], settings.betas[1])
-        optimiser = torch.optim.Adam(net.parameters(), lr=settings.lr, betas=betas, fused=fused)
+        optimiser = torch.optim.Adam(net.parameters(), lr=settings.lr, betas=betas, fused=True)
         return [Phase("denoiser", net, optimiser, self.loss, lr_scale=self._lr_scale)]
 
     def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -102,9 +101,11 @@ class Diffusion:
         # The golden-ratio sequence is even over any run of images, so that no class has timesteps of its own.
         spread = torch.arange(B, dtype=torch.float64).add(0.5).mul(0.6180339887498949).frac()
         t = spread.mul(T).long().add(1).to(batch.images.device)
-        net = self.modules["denoiser"].eval()
+        net = self.modules["denoiser"]
+        training = net.training
+        net.eval()
         loss = self._error(batch, t, rng).mean()
-        net.train()
+        net.train(training)
         return {"loss": loss}
 
     def denoise(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:

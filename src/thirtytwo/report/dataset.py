@@ -75,8 +75,10 @@ def _samples(dataset: SetResult, results: Results, folder: Path) -> list[Block]:
         name = figures.slug("samples", run.name)
         (folder / name).write_bytes(run.grid.read_bytes())
         drawn = f"{tables.sampler_text(run)}; seed {results.config.seed}; {_shown(run)}"
-        pictures.append(Picture(name, f"Grid of images sampled from {run.name} ({run.family}).", f"{run.name}: {drawn}."))
-    return [Gallery("Every image is 32×32, shown twice enlarged and not selected.", "grid", pictures)] if pictures else []
+        alt = f"Grid of images sampled from {run.name} ({run.family})."
+        pictures.append(Picture(name, alt, f"{run.name}: {drawn}."))
+    caption = "Every image is 32x32, shown twice enlarged. The samples are the first that were drawn, not selected."
+    return [Gallery(caption, "grid", pictures)] if pictures else []
 
 
 def _shown(run: RunResult) -> str:
@@ -104,13 +106,14 @@ def _histograms(dataset: SetResult, results: Results, folder: Path) -> list[Bloc
         alt = f"Bar chart of the classes that the classifier sees in the samples of {run.name}; most frequent: "
         alt += f"{most} with {numbers.percent(shares[most])}."
         pictures.append(Picture(name, alt, f"{run.name}: {words}."))
-    caption = "Share of each class among the samples, by the classifier; the black lines are the training images' shares."
+    caption = "Share of each class among the samples, by the classifier. Black lines: among the training images."
     return [Gallery(caption, "plot", pictures)] if pictures else []
 
 
 def _shares(table: pd.DataFrame, dataset: SetResult) -> dict[str, float]:
     """Share of each class by name; the rows are in the order of the data set's classes, whose names they may lack."""
-    names = dataset.facts["classes"] if dataset.facts and len(dataset.facts["classes"]) == len(table) else table["class"]
+    known = dataset.facts["classes"] if dataset.facts else []
+    names = known if len(known) == len(table) else table["class"]
     return dict(zip(map(str, names), table["share"], strict=True))
 
 
@@ -126,7 +129,7 @@ def _training(dataset: SetResult, folder: Path) -> list[Block]:
             last = numbers.count(run.curve["step"].iloc[-1])
             alt = f"Training curve of {run.name} over {last} steps: {', '.join(terms)}."
             pictures.append(Picture(name, alt, f"{run.name}: {', '.join(terms)}."))
-        caption = f"{run.name} ({run.family}): faint the values as recorded, strong their running mean over 4 % of the run."
+        caption = f"{run.name} ({run.family}): faint as recorded, strong the running mean over 4 % of the run."
         blocks.append(Gallery(caption, "plot", pictures))
     return blocks
 
@@ -154,7 +157,8 @@ def _validation(dataset: SetResult, folder: Path) -> list[Block]:
         name = figures.slug("validation", dataset.name, family, term)
         figures.lines(folder / name, f"{family}: {term}", curves, term)
         runs = ", ".join(curves)
-        ends = "; ".join(f"{run} ends at {numbers.plain(float(t[term].dropna().iloc[-1]))}" for run, t in curves.items())
+        last = {run: numbers.plain(float(table[term].dropna().iloc[-1])) for run, table in curves.items()}
+        ends = "; ".join(f"{run} ends at {value}" for run, value in last.items())
         pictures.append(Picture(name, f"Validation curve of {term} over steps: {ends}.", f"{term} of {runs}."))
     return [Gallery("Held-out images, over training steps.", "plot", pictures)] if pictures else []
 

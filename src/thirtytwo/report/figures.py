@@ -19,7 +19,8 @@ STYLE = {
     "font.size": 9, "axes.titlesize": 10, "axes.titlelocation": "left", "axes.spines.top": False,
     "axes.spines.right": False, "axes.grid": True, "grid.color": "#e4e4e4", "axes.axisbelow": True,
     "axes.edgecolor": "#777777", "legend.frameon": False, "legend.fontsize": 8, "figure.dpi": 160,
-    "savefig.facecolor": "white", "axes.formatter.limits": (-3, 5), "axes.formatter.use_mathtext": True,
+    "savefig.facecolor": "white", "errorbar.capsize": 3.5,
+    "axes.formatter.limits": (-3, 5), "axes.formatter.use_mathtext": True,
 }  # fmt: skip
 
 
@@ -53,9 +54,8 @@ def scores(path: Path, table: pd.DataFrame, floor: tuple[float, float | None, fl
     with matplotlib.rc_context(STYLE):
         figure = _new(4.2, 1.15 + 0.3 * len(table))
         axes = figure.subplots()
-        for row, (value, low, high) in enumerate(zip(table["value"], table["low"], table["high"], strict=True)):
-            axes.plot((low, high), (row, row), color=COLOURS[0], linewidth=2.2, solid_capstyle="butt")
-            axes.plot(value, row, "o", color=COLOURS[0], markersize=5)
+        reach = (table["value"] - table["low"], table["high"] - table["value"])
+        axes.errorbar(table["value"], range(len(table)), xerr=reach, fmt="o", markersize=4, color=COLOURS[0])
         if floor:
             axes.axvline(floor[0], color=COLOURS[1], linestyle="--", linewidth=1.3, label="real against real (floor)")
             if floor[1] is not None and floor[2] is not None:
@@ -79,7 +79,7 @@ def training(path: Path, title: str, table: pd.DataFrame, terms: Sequence[str]) 
     with matplotlib.rc_context(STYLE):
         figure = _new(4.2, 2.7)
         axes = figure.subplots()
-        for term, colour, style in zip(terms, cycle(COLOURS), cycle(STYLES)):  # noqa: B905 (cycles do not end)
+        for term, colour, style in zip(terms, cycle(COLOURS), cycle(STYLES)):
             values = table[["step", term]].dropna()
             window = max(len(values) // 25, 1)
             mean = values[term].rolling(window, center=True, min_periods=1).mean()
@@ -98,7 +98,7 @@ def lines(path: Path, title: str, curves: dict[str, pd.DataFrame], term: str) ->
     with matplotlib.rc_context(STYLE):
         figure = _new(4.2, 2.7)
         axes = figure.subplots()
-        for (name, table), colour, style, marker in zip(curves.items(), cycle(COLOURS), cycle(STYLES), cycle("os^Dv")):  # noqa: B905
+        for (name, table), colour, style, marker in zip(curves.items(), cycle(COLOURS), cycle(STYLES), cycle("os^Dv")):
             values = table[["step", term]].dropna()
             axes.plot(values["step"], values[term], color=colour, linestyle=style, marker=marker, markersize=3,
                       markevery=max(len(values) // 10, 1), linewidth=1.4, label=_text(name))  # fmt: skip

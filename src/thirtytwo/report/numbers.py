@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 __all__ = ["MISSING", "column", "count", "decimals_for", "interval", "percent", "plain"]
 
-MISSING = "–"
+MISSING = "\N{EN DASH}"
 
 
 def decimals_for(values: Sequence[float], errors: Sequence[float] = ()) -> int:
-    """Decimals that show two digits of the smallest half-width in `errors`; without any, three of the smallest value."""
+    """Decimals that show two digits of the smallest half-width in `errors`, else three of the smallest value."""
     sizes = [abs(e) for e in errors if e and math.isfinite(e)] or [abs(v) for v in values if v and math.isfinite(v)]
     if not sizes:
         return 0

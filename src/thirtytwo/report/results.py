@@ -101,9 +101,9 @@ class _Folder:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise ReportError(f"{path}: not valid JSON ({error}); `dvc repro` writes it again once deleted") from None
+            raise ReportError(f"{path}: not valid JSON ({error}); delete it and run `dvc repro`") from None
         if not isinstance(values, dict):
-            raise ReportError(f"{path}: expected an object of names and values; `dvc repro` writes it again once deleted")
+            raise ReportError(f"{path}: expected an object of names and values; delete it and run `dvc repro`")
         return values
 
     def csv(self, name: str, columns: list[str]) -> pd.DataFrame | None:
@@ -113,7 +113,7 @@ class _Folder:
             # class names are text, also "3" and "NA"
             table = pd.read_csv(path, dtype={"class": str}, keep_default_na=False, na_values=["", "nan", "NaN"])
         except ValueError as error:
-            raise ReportError(f"{path}: not a valid CSV file ({error}); `dvc repro` writes it again once deleted") from None
+            raise ReportError(f"{path}: not a valid CSV file ({error}); delete it and run `dvc repro`") from None
         if not set(columns) <= set(table.columns):
             raise ReportError(f"{path}: expected the columns {', '.join(columns)}, got {', '.join(table.columns)}")
         return table
@@ -125,7 +125,7 @@ class _Folder:
             with Image.open(path) as image:
                 image.verify()
         except (OSError, SyntaxError) as error:
-            raise ReportError(f"{path}: not a valid PNG file ({error}); `dvc repro` writes it again once deleted") from None
+            raise ReportError(f"{path}: not a valid PNG file ({error}); delete it and run `dvc repro`") from None
         return path
 
     def sha256(self, name: str) -> str | None:

@@ -15,15 +15,15 @@ from thirtytwo.report.verdict import Verdict, floor_of, judge
 
 __all__ = ["build", "sentence"]
 
-PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "pillow", "dvc", "clean-fid")
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "pillow", "dvc", "clean-fid")
 SPLITS = {"train": "training", "test": "test"}
 
 FRECHET = Equation(
     mathml=(
-        '<math display="block"><mi>FD</mi><mo>=</mo><msup><mrow><mo>‖</mo><msub><mi>μ</mi><mi>r</mi></msub><mo>−</mo>'
-        "<msub><mi>μ</mi><mi>g</mi></msub><mo>‖</mo></mrow><mn>2</mn></msup><mo>+</mo><mi>Tr</mi><mrow><mo>(</mo>"
-        "<msub><mi>Σ</mi><mi>r</mi></msub><mo>+</mo><msub><mi>Σ</mi><mi>g</mi></msub><mo>−</mo><mn>2</mn><msup><mrow>"
-        "<mo>(</mo><msub><mi>Σ</mi><mi>r</mi></msub><msub><mi>Σ</mi><mi>g</mi></msub><mo>)</mo></mrow><mrow><mn>1</mn>"
+        '<math display="block"><mi>FD</mi><mo>=</mo><msup><mrow><mo>‖</mo><msub><mi>μ</mi><mi>r</mi></msub>'
+        "<mo>&minus;</mo><msub><mi>μ</mi><mi>g</mi></msub><mo>‖</mo></mrow><mn>2</mn></msup><mo>+</mo><mi>Tr</mi><mrow><mo>(</mo>"
+        "<msub><mi>Σ</mi><mi>r</mi></msub><mo>+</mo><msub><mi>Σ</mi><mi>g</mi></msub><mo>&minus;</mo><mn>2</mn>"
+        "<msup><mrow><mo>(</mo><msub><mi>Σ</mi><mi>r</mi></msub><msub><mi>Σ</mi><mi>g</mi></msub><mo>)</mo></mrow><mrow><mn>1</mn>"
         "<mo>/</mo><mn>2</mn></mrow></msup><mo>)</mo></mrow></math>"
     ),
     latex=r"\mathrm{FD} = \lVert \mu_r - \mu_g \rVert^2 + \mathrm{Tr}\big(\Sigma_r + \Sigma_g "
@@ -173,7 +173,9 @@ def _reproduce(results: Results) -> Section:
         Row("device", [compute.device]), Row("CPU threads", [str(compute.threads)]),
         Row("precision", [compute.precision]), Row("torch.compile", ["on" if compute.compile else "off"]),
     ]  # fmt: skip
-    hashes = [Row(dataset.name, ["data set", f"`{dataset.facts['sha256']}`"]) for dataset in results.sets if dataset.facts]
+    hashes = [
+        Row(dataset.name, ["data set", f"`{dataset.facts['sha256']}`"]) for dataset in results.sets if dataset.facts
+    ]
     for dataset in results.sets:
         features = sorted({run.metric("features_sha256") for run in dataset.runs} - {None})
         hashes += [Row(dataset.name, ["classifier", f"`{value}`"]) for value in features]
@@ -185,7 +187,9 @@ def _reproduce(results: Results) -> Section:
             Code("Commands, from the repository's root.", commands),
             Table("What this page was made with.", ["name", "version or value"], versions, [False, False]),
             Table("sha256 of files.", ["of", "file", "sha256"], hashes, [False] * 3, folded=True),
-            Text("Results repeat to the last bit for one kind of processor, one version of torch and one thread count."),
+            Text(
+                "Results repeat to the last bit for one kind of processor, one version of torch and one thread count."
+            ),
         ],
     )
 
@@ -199,7 +203,8 @@ def _version(package: str) -> str:
 
 def _settings(results: Results) -> Section:
     blocks: list[Block] = [
-        Code(f"{run.name}: {run.family} with {run.net} on {run.dataset}", _yaml(run), folded=True) for run in results.runs
+        Code(f"{run.name}: {run.family} with {run.net} on {run.dataset}", _yaml(run), folded=True)
+        for run in results.runs
     ]
     return Section("Settings of every run", "settings", [Text("As resolved from params.yaml."), *blocks])
 

@@ -41,11 +41,10 @@ def comparison(dataset: SetResult, verdict: Verdict) -> Table:
     frame["sampler"] = _pad([sampler_text(run) for run in runs], frame)
     frame = frame.loc[:, (frame != numbers.MISSING).any()]
     heads = [(run.name, verdict.mark(run)) for run in runs] + [("real images", "floor")] * (dataset.floor is not None)
-    rows = [Row(name, list(cells), mark) for (name, mark), cells in zip(heads, frame.to_numpy(str).tolist(), strict=True)]
     return Table(
         caption=_comparison_caption(dataset, frame),
         columns=["run", *frame.columns],
-        rows=rows,
+        rows=[Row(name, list(frame.iloc[i]), mark) for i, (name, mark) in enumerate(heads)],
         numeric=[False, *(title not in ("family", "net", "sampler") for title in frame.columns)],
     )
 
@@ -60,8 +59,8 @@ def ranked(runs: list[RunResult], verdict: Verdict) -> list[RunResult]:
 def _comparison_caption(dataset: SetResult, frame: pd.DataFrame) -> str:
     words = "FD: `fd_classifier`, the Fréchet distance of classifier features, lower is better, with its 95 % interval."
     if floor := dataset.floor:
-        words += f" Real images: the floor, {numbers.count(floor.get('n'))} real images held against other real images"
-        words += f" ({floor.get('split', 'split unknown')}, {numbers.count(floor.get('reference_n'))} in the reference)."
+        words += f" Real images: the floor, {numbers.count(floor.get('n'))} real images held against "
+        words += f"{numbers.count(floor.get('reference_n'))} others ({floor.get('split', 'split unknown')})."
     if "classes" in frame:
         words += " Entropy and classes: of the samples' classes by the classifier."
     if "FID" in frame:
@@ -115,7 +114,7 @@ def facts(dataset: SetResult, about: dict[str, Any]) -> Table:
         "source": about["source"],
         "images": f"{numbers.count(about['images'])} ({numbers.count(about['train'])} training, "
         f"{numbers.count(about['test'])} test)",
-        "size": f"32×32, {'RGB' if about['channels'] == 3 else 'grey'}",
+        "size": f"32x32, {'RGB' if about['channels'] == 3 else 'grey'}",
         "classes": f"{len(about['classes'])}: {_few(about['classes'])}",
         "resampling": f"{about['resample']}; images that are not square are {fit}",
     }

@@ -34,7 +34,7 @@ class Verdict:
 
     def mark(self, run: RunResult) -> str:
         """The word that marks the run in a table; empty for all but the winners."""
-        words = {"best": "best", "tie": "tied for best"}
+        words = {"best": "best", "tie": "tied"}
         return words.get(self.kind, "") if run in self.runs else ""
 
 
@@ -64,8 +64,8 @@ def floor_of(run: RunResult, floor: dict[str, Any] | None) -> tuple[dict[str, An
         return None, "no floor was measured"
     for key in ("n", "reference_split", "resampler", "features_sha256"):
         if floor.get(key) != run.metric(key):
-            differing = f"{PROTOCOL[key]} is {short(floor.get(key))} for the floor, {short(run.metric(key))} for the score"
-            return None, f"the floor cannot be compared with it, since {differing}"
+            sides = f"{short(floor.get(key))} for the floor, {short(run.metric(key))} for the score"
+            return None, f"the floor cannot be compared with it, since {PROTOCOL[key]} is {sides}"
     return floor, ""
 
 
@@ -83,6 +83,6 @@ def _differences(runs: list[RunResult]) -> tuple[str, ...]:
         for run in runs:
             values.setdefault(short(run.metric(key)), []).append(run.name)
         if len(values) > 1:
-            sides = "; ".join(f"{value} for {', '.join(f'`{name}`' for name in names)}" for value, names in values.items())
+            sides = "; ".join(f"{value} for `{'`, `'.join(names)}`" for value, names in values.items())
             reasons.append(f"{words} differs ({sides})")
     return tuple(reasons)

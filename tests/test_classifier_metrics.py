@@ -1,0 +1,151 @@
+"""Class scores, intervals, floors and the refusal of unlike comparisons, against closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+
+from thirtytwo.evaluate.checks import EvaluationError
+from thirtytwo.evaluate.classifier_metrics import accuracy, class_counts, class_scores
+from thirtytwo.evaluate.floor import real_pair
+from thirtytwo.evaluate.frechet import distance_to, standard_error
+from thirtytwo.evaluate.intervals import bootstrap
+from thirtytwo.evaluate.scores import Scored, classifier_floor, classifier_scores, join_floor
+
+EVEN = np.array([100, 100, 100, 100])
+
+
+def test_an_even_histogram_has_full_entropy_and_no_divergence():
+    scores = class_scores(np.array([5, 5, 5, 5]), EVEN, 0.1)
+    assert scores["class_entropy_bits"] == pytest.approx(2)
+    assert scores["kl_to_uniform"] == pytest.approx(0, abs=1e-12)
+    assert scores["modes_covered"] == 4
+
+
+def test_a_collapsed_generator_covers_one_mode():
+    scores = class_scores(np.array([0, 80, 0, 0]), EVEN, 0.1)
+    assert scores["class_entropy_bits"] == pytest.approx(0, abs=1e-12)
+    assert scores["kl_to_uniform"] == pytest.approx(2)
+    assert scores["modes_covered"] == 1
+
+
+def test_divergence_from_the_real_shares():
+    scores = class_scores(np.array([30, 10]), np.array([10, 30]), 0.1)
+    assert scores["kl_to_reference"] == pytest.approx(0.75 * math.log2(3) - 0.25 * math.log2(3))
+
+
+def test_a_class_is_covered_from_a_tenth_of_its_real_share():
+    # real share 0.25, so 2.5 % of 1000 samples are the least that counts
+    assert class_scores(np.array([25, 325, 325, 325]), EVEN, 0.1)["modes_covered"] == 4
+    assert class_scores(np.array([24, 326, 325, 325]), EVEN, 0.1)["modes_covered"] == 3
+
+
+def test_histograms_that_do_not_fit_are_refused():
+    with pytest.raises(EvaluationError, match="same classes"):
+        class_scores(np.array([1, 2]), EVEN, 0.1)
+    with pytest.raises(EvaluationError, match="real images of each"):
+        class_scores(np.array([1, 2]), np.array([3, 0]), 0.1)
+    with pytest.raises(EvaluationError, match="class index"):
+        class_counts(np.array([], np.int64), 3)
+    with pytest.raises(EvaluationError, match=r"0\.\.2"):
+        class_counts(np.array([0, 3]), 3)
+
+
+@pytest.mark.parametrize(("hits", "count"), [(17, 20), (0, 20), (20, 20), (850, 1000)])
+def test_accuracy_has_wilsons_interval(hits, count):
+    labels = np.zeros(count, np.int64)
+    predicted = np.where(np.arange(count) < hits, 0, 1)
+    z, p = 1.959963984540054, hits / count
+    centre, half = p + z * z / (2 * count), z * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
+    ends = [(centre + sign * half) / (1 + z * z / count) for sign in (-1, 1)]
+    assert accuracy(predicted, labels) == pytest.approx((p, *ends), abs=1e-12)
+
+
+def test_bootstrap_of_a_mean_is_its_normal_interval():
+    values = np.random.default_rng(0).standard_normal(400)
+    low, high = bootstrap(lambda i: values[i].mean(), values.mean(), 400, 2000, 1)
+    half = 1.96 * values.std(ddof=1) / 20
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.1 * half)
+    assert bootstrap(lambda i: values[i].mean(), values.mean(), 400, 50, 1) == bootstrap(
+        lambda i: values[i].mean(), values.mean(), 400, 50, 1
+    )
+
+
+@pytest.mark.parametrize(("count", "dimensions"), [(400, 6), (40, 60)])
+def test_both_intervals_have_the_spread_of_repeated_draws(count, dimensions):
+    rng = np.random.default_rng(0)
+    mu, sigma = np.full(dimensions, 0.3), np.eye(dimensions) * 1.5
+    draws = rng.standard_normal((300, count, dimensions))
+    spread = np.std([distance_to(draw, mu, sigma) for draw in draws])
+    errors = [standard_error(draw, mu, sigma) for draw in draws[:20]]
+    assert np.mean(errors) == pytest.approx(spread, rel=0.15)
+    if count > dimensions:
+        first = draws[0]
+        low, high = bootstrap(lambda i: distance_to(first[i], mu, sigma), distance_to(first, mu, sigma), count, 300, 1)
+        assert high - low == pytest.approx(2 * 1.96 * spread, rel=0.25)
+
+
+SPLIT = np.repeat(np.array([0, 1], np.uint8), [400, 100])
+
+
+def test_a_floor_takes_held_out_images_where_there_are_enough():
+    pair = real_pair(SPLIT, "train", 80, 1)
+    assert pair.name == "test-vs-train"
+    assert len(set(pair.samples)) == 80
+    assert (SPLIT[pair.samples] == 1).all()
+    assert (pair.reference == np.arange(400)).all()
+
+
+@pytest.mark.parametrize(("samples", "used"), [(150, 150), (300, 200)])
+def test_a_floor_takes_disjoint_halves_otherwise(samples, used):
+    pair = real_pair(SPLIT, "train", samples, 1)
+    assert pair.name == "train-vs-train"
+    assert len(pair.samples) == used
+    assert sorted([*pair.samples, *pair.reference]) == list(range(400))
+
+
+def test_a_floor_needs_real_images():
+    with pytest.raises(EvaluationError, match="has 0 images"):
+        real_pair(np.zeros(50, np.uint8), "test", 10, 1)
+
+
+def gaussian(count: int, shift: float, labels: np.ndarray) -> Scored:
+    rng = np.random.default_rng(count)
+    probabilities = np.full((count, 4), 0.1, np.float32)
+    probabilities[np.arange(count), np.arange(count) % 4] = 0.7
+    return Scored(rng.standard_normal((count, 6)).astype(np.float32) + shift, probabilities, labels)
+
+
+def test_scores_see_a_shift_the_floor_does_not():
+    protocol = {"reference_split": "train", "features_sha256": "0" * 64}
+    reference = gaussian(400, 0, np.arange(400) % 4)
+    samples = gaussian(100, 1, np.arange(100) % 4)
+    scores = classifier_scores(samples, reference, mode_share=0.1, resamples=50, seed=1) | protocol
+    floor = classifier_floor(
+        reference.features, SPLIT[:400], reference_split="train", samples=100, resamples=50, seed=1
+    )
+    joined = join_floor(scores, floor | protocol, "fd_classifier")
+    assert joined["fd_classifier"] == pytest.approx(6, rel=0.2)  # |shift|^2 in six dimensions
+    assert joined["fd_classifier_low"] < joined["fd_classifier"] < joined["fd_classifier_high"]
+    assert joined["fd_classifier_floor"] < 0.5
+    assert joined["fd_classifier_floor_n"] == joined["n"] == 100
+    assert joined["fd_classifier_floor_same_n"]
+    assert joined["accuracy"] == 1
+    assert joined["mean_confidence"] == pytest.approx(0.7)
+
+
+def test_a_floor_of_other_features_or_split_is_refused():
+    scores = {"n": 5, "features_sha256": "a", "reference_split": "train"}
+    floor = {"n": 4, "reference_n": 9, "split": "test-vs-train", "features_sha256": "a", "reference_split": "train"}
+    assert join_floor(scores, floor, "fid")["fid_floor_same_n"] is False
+    for key in ("features_sha256", "reference_split"):
+        with pytest.raises(EvaluationError, match=key):
+            join_floor(scores, floor | {key: "other"}, "fid")
+
+
+def test_accuracy_only_where_labels_were_asked_for():
+    reference = gaussian(400, 0, np.arange(400) % 4)
+    free = classifier_scores(gaussian(100, 0, np.full(100, -1)), reference, mode_share=0.1, resamples=20, seed=1)
+    assert "accuracy" not in free
+    with pytest.raises(EvaluationError, match="50 of 100 samples"):
+        classifier_scores(gaussian(100, 0, np.repeat([0, -1], 50)), reference, mode_share=0.1, resamples=20, seed=1)
