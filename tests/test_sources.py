@@ -238,14 +238,18 @@ def test_folder_source(places, tmp_path):
     assert not (tmp_path / "raw2").exists()
 
 
-def test_digits5k_are_the_same_bytes_each_time(places, tmp_path):
-    for name in ("one", "two"):
-        acquire(Digits5k(kind="digits5k"), tmp_path / name, places, tmp_path)
-    one, two = ((tmp_path / name / "digits5k.npz").read_bytes() for name in ("one", "two"))
-    assert one == two
-    with np.load(tmp_path / "one/digits5k.npz") as arrays:
+def test_digits5k(places, tmp_path):
+    acquire(Digits5k(kind="digits5k"), tmp_path / "raw", places, tmp_path)
+    with np.load(tmp_path / "raw/digits5k.npz") as arrays:
         assert arrays["images"].shape == (5000, 28, 28)
         assert np.bincount(arrays["labels"]).tolist() == [500] * 10
+        if MIRROR:  # they are MNIST training images, with their labels
+            mnist = Path(MIRROR) / "mnist"
+            images = np.frombuffer(gzip.decompress((mnist / "train-images-idx3-ubyte.gz").read_bytes())[16:], np.uint8)
+            labels = gzip.decompress((mnist / "train-labels-idx1-ubyte.gz").read_bytes())[8:]
+            known = {image.tobytes(): label for image, label in zip(images.reshape(-1, 784), labels, strict=True)}
+            found = [known.get(image.tobytes()) for image in arrays["images"]]
+            assert found == arrays["labels"].tolist()
 
 
 def test_the_catalogue_is_well_formed():

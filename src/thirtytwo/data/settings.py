@@ -39,7 +39,10 @@ class Archive(Strict):
 
 
 class Folder(Strict):
-    """Any folder of images on this machine, laid out like an archive."""
+    """Any folder of images on this machine, laid out like an archive.
+
+    Its images are copied once; after a change in it, `dvc repro -f download@<name>` copies them anew.
+    """
 
     kind: Literal["folder"]
     path: str = Field(min_length=1)

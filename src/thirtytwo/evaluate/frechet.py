@@ -59,7 +59,8 @@ def standard_error(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> f
 
     The influence of a sample x on the distance is 2 (mu1 - mu) x + |x|^2 - x T x less its mean, where x is taken
     from the mean mu1 and T is the optimal map between the Gaussians; for x = A^T w, x T x = w (A S2 A^T)^(1/2) w.
-    One decomposition thus stands for the hundreds that a bootstrap needs.
+    One decomposition thus stands for the hundreds that a bootstrap needs. With N <= D it errs on the safe side,
+    by a third at N = 40, D = 60.
 
     Raises:
         EvaluationError: as `distance_to`.
