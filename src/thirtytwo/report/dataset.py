@@ -62,7 +62,7 @@ def _comparison(dataset: SetResult) -> list[Block]:
 
 def _samples(dataset: SetResult, results: Results, folder: Path) -> list[Block]:
     pictures, side = [], results.config.sampling.grid_side
-    if dataset.images is not None:
+    if dataset.images is not None and dataset.labels is not None:
         name = figures.slug("real", dataset.name)
         chosen = figures.spread_over_classes(dataset.labels, side * side)
         (folder / name).write_bytes(grid_png(dataset.images[chosen], side))
