@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from thirtytwo import config
@@ -17,7 +18,7 @@ from thirtytwo.evaluate.features import extract, file_sha256, load_classifier
 from thirtytwo.evaluate.scores import Scored, Scores, classifier_scores, join_floor
 
 ROOT = Path(__file__).resolve().parents[1]
-REAL = ("features", "probabilities", "labels", "split", "features_sha256", "resampler")
+REAL = ("features", "probabilities", "labels", "classes", "split", "features_sha256", "resampler")
 
 
 def main(name: str) -> None:
@@ -34,10 +35,9 @@ def main(name: str) -> None:
     scores, counts = by_classifier(images, labels, settings, device, path)
     if settings.fid:
         scores |= by_inception(images, settings, device, path)
-    rows = [f"{index},{count},{count / counts.sum():.6f}" for index, count in enumerate(counts)]
-    csv = "\n".join(["class,count,share", *rows]) + "\n"
+    histogram = counts.assign(share=(counts["count"] / counts["count"].sum()).round(6))
     write_atomically(ROOT / "metrics" / f"{name}.json", f"{json.dumps(scores, indent=1)}\n".encode())
-    write_atomically(ROOT / "plots" / "classes" / f"{name}.csv", csv.encode())
+    write_atomically(ROOT / "plots" / "classes" / f"{name}.csv", histogram.to_csv(index=False).encode())
     print(
         f"{name}: fd_classifier {scores['fd_classifier']:.4g} at N={scores['n']} "
         f"(floor {scores['fd_classifier_floor']:.4g} at N={scores['fd_classifier_floor_n']}), "
@@ -47,11 +47,11 @@ def main(name: str) -> None:
 
 def by_classifier(
     images: np.ndarray, labels: np.ndarray, settings: config.EvaluateConfig, device: torch.device, path: Path
-) -> tuple[Scores, np.ndarray]:
+) -> tuple[Scores, pd.DataFrame]:
     """Scores from the data set's classifier, beside their floor, and the class histogram of the samples."""
     weights = ROOT / "data" / "classifiers" / f"{settings.dataset}.pt"
     cached = ROOT / "data" / "features" / f"{settings.dataset}.npz"
-    *real, split, sha256, resampler = read_arrays(cached, REAL)
+    *real, classes, split, sha256, resampler = read_arrays(cached, REAL)
     if (found := file_sha256(weights)) != str(sha256):
         raise EvaluationError(
             f"{cached}: features of another classifier ({sha256}) than {weights} ({found}); run floor"
@@ -67,8 +67,8 @@ def by_classifier(
     )
     scores |= {"reference_split": settings.reference_split, "resampler": str(resampler), "features_sha256": str(sha256)}
     floor = json.loads((ROOT / "metrics" / "floor" / f"{settings.dataset}.json").read_text(encoding="utf-8"))
-    counts = class_counts(samples.probabilities.argmax(axis=1), samples.probabilities.shape[1])
-    return join_floor(scores, floor, "fd_classifier"), counts
+    counts = class_counts(samples.probabilities.argmax(axis=1), len(classes))
+    return join_floor(scores, floor, "fd_classifier"), pd.DataFrame({"class": classes, "count": counts})
 
 
 def by_inception(images: np.ndarray, settings: config.EvaluateConfig, device: torch.device, path: Path) -> Scores:

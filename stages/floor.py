@@ -29,7 +29,7 @@ def main(name: str) -> None:
     buffer = io.BytesIO()
     np.savez(
         buffer, features=features, probabilities=probabilities, labels=data.labels, split=data.split,
-        features_sha256=sha256, resampler=resampler,
+        classes=np.array(data.classes), features_sha256=sha256, resampler=resampler,
     )  # fmt: skip
     floor = classifier_floor(
         features,

@@ -52,9 +52,7 @@ def main(run: str) -> None:
     data_path = ROOT / "data/prepared" / f"{cfg.dataset}.npz"
     data = batches.load(data_path)
     channels = data.images.shape[3]
-    model = initialise(
-        lambda: families.build(cfg.family, cfg.net, cfg.settings, channels, len(data.classes)), cfg.seed
-    )
+    model = initialise(lambda: families.build(cfg.family, cfg.net, cfg.settings, channels, len(data.classes)), cfg.seed)
     if cfg.compute.compile:
         for name, module in model.modules.items():
             if name not in getattr(model, "twice_differentiated", ()):

@@ -56,7 +56,9 @@ def test_reconstruction_is_summed_over_the_image_and_averaged_over_the_batch_onl
     assert one["reconstruction"].item() > 100  # a mean over pixels would be below 1
 
 
-@pytest.mark.parametrize(("schedule", "epoch", "expected"), [("constant", 3, 0.8), ("linear", 0, 0.0), ("linear", 5, 0.2)])
+@pytest.mark.parametrize(
+    ("schedule", "epoch", "expected"), [("constant", 3, 0.8), ("linear", 0, 0.0), ("linear", 5, 0.2)]
+)
 def test_beta_schedule(schedule: str, epoch: int, expected: float) -> None:
     model = Autoencoder(settings(beta=0.8, beta_schedule=schedule), conv_vae, channels=1)
     assert model.beta(batch(torch.zeros(1, 1, 32, 32), epoch)) == pytest.approx(expected)
@@ -123,7 +125,12 @@ def test_gradients_of_the_loss_reach_both_networks_and_equal_finite_differences(
             torch.set_default_dtype(torch.float32)
 
     loss().backward()
-    for parameter in (model.encoder.conv1.weight, model.encoder.fc.bias, model.decoder.fc.weight, model.decoder.conv.bias):
+    for parameter in (
+        model.encoder.conv1.weight,
+        model.encoder.fc.bias,
+        model.decoder.fc.weight,
+        model.decoder.conv.bias,
+    ):
         flat, h = parameter.data.view(-1), 1e-6
         index = int(parameter.grad.abs().argmax())
         flat[index] += h

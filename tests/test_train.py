@@ -18,8 +18,7 @@ from torch import Tensor, nn
 
 from thirtytwo import checkpoint, families
 from thirtytwo.data.batches import ImageSet
-from thirtytwo.families import Batch, Phase, TrainSettings
-from thirtytwo.families import autoencoder, gan
+from thirtytwo.families import Batch, Phase, TrainSettings, autoencoder, gan
 from thirtytwo.train import State, Stopped, TrainingError, initialise, train
 
 COMMON = {

@@ -92,7 +92,9 @@ def _load(data: bytes, path: Path, device: torch.device) -> dict[str, Any]:
         return torch.load(io.BytesIO(data), map_location=device, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path}: not a file of plain weights, so it is not loaded ({reason}); delete it") from None
+        raise CheckpointError(
+            f"{path}: not a file of plain weights, so it is not loaded ({reason}); delete it"
+        ) from None
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -45,7 +45,12 @@ def load(path: Path) -> ImageSet:
     with np.load(path) as file:
         factors = file["factors"] if "factors" in file else np.zeros((len(file["labels"]), 0), np.float32)
         return ImageSet(
-            file["images"], file["labels"], file["split"], tuple(about["classes"]), factors, tuple(about["factor_names"])
+            file["images"],
+            file["labels"],
+            file["split"],
+            tuple(about["classes"]),
+            factors,
+            tuple(about["factor_names"]),
         )
 
 
