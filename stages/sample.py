@@ -31,7 +31,7 @@ def load_model(run: str, weights: str, device: torch.device) -> tuple[families.F
             prefix = f"{name}."
             own = {k.removeprefix(prefix): v for k, v in saved["ema"].items() if k.startswith(prefix)}
             model.modules[name].load_state_dict(own)
-    model.modules.to(device=device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    model.modules.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
     return model, saved["classes"], saved["channels"]
 
 

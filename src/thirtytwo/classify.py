@@ -46,7 +46,7 @@ def train(
         )
     torch.manual_seed(derive_seed(seed, 0))
     model = Classifier(part.images.shape[3], len(data.classes), settings.width)
-    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.to(device).to(memory_format=torch.channels_last)
     images, labels = torch.from_numpy(part.images).to(device), torch.from_numpy(part.labels).to(device)
     per_epoch = len(images) // settings.batch_size
     steps = settings.epochs * per_epoch

@@ -116,7 +116,7 @@ def train(
     images = torch.from_numpy(data.only("train").images).to(device)
     labels = torch.from_numpy(data.only("train").labels).to(device)
     steps = total_steps(settings, len(images))
-    family.modules.to(device=device, memory_format=torch.channels_last)
+    family.modules.to(device).to(memory_format=torch.channels_last)
     averaged = {name: family.modules[name] for name in family.averaged} if settings.ema_decay else {}
     state = State(family, family.phases(), copy.deepcopy(nn.ModuleDict(averaged)).requires_grad_(False))
     if packed := checkpoint.load_latest(checkpoints, device):

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 __all__ = ["Discriminator", "Generator"]
 
-_ACTIVATIONS = {"relu": nn.ReLU, "leaky_relu": lambda: nn.LeakyReLU(0.2)}
+_SLOPES = {"relu": 0.0, "leaky_relu": 0.2}  # for negative inputs
 
 
 class Generator(nn.Module):
@@ -37,7 +37,7 @@ class Discriminator(nn.Module):
 
         def down(inputs: int, outputs: int, norm: bool) -> nn.Sequential:
             normalise = nn.BatchNorm2d(outputs) if norm else nn.Identity()
-            return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1), normalise, _ACTIVATIONS[activation]())
+            return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1), normalise, nn.LeakyReLU(_SLOPES[activation]))
 
         self.layers = nn.Sequential(
             down(channels, width, norm=False),  # [B, w, 16, 16]; no norm on the input layer, as in the paper
