@@ -13,6 +13,7 @@ from thirtytwo.checkpoint import serialise, write_atomically
 from thirtytwo.data.batches import ImageSet, to_float
 from thirtytwo.evaluate.settings import Classifier as Settings
 from thirtytwo.nets.classifier import Classifier
+from thirtytwo.seeds import derive_seed
 
 __all__ = ["ClassifierTrainingError", "augment", "save", "train"]
 
@@ -43,7 +44,7 @@ def train(
             f"a classifier needs two classes and one batch of {settings.batch_size} training images (batch_size), "
             f"the data set has {len(data.classes)} classes and {len(part.labels)} training images"
         )
-    torch.manual_seed(_derive(seed, 0))
+    torch.manual_seed(derive_seed(seed, 0))
     model = Classifier(part.images.shape[3], len(data.classes), settings.width)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images, labels = torch.from_numpy(part.images).to(device), torch.from_numpy(part.labels).to(device)
@@ -104,12 +105,8 @@ def save(model: Classifier, path: Path) -> None:
     write_atomically(path, serialise({"state_dict": weights, **shape}))
 
 
-def _derive(*parts: int) -> int:
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
-
-
 def _generator(*parts: int) -> torch.Generator:
-    return torch.Generator().manual_seed(_derive(*parts))
+    return torch.Generator().manual_seed(derive_seed(*parts))
 
 
 def _check(loss: float, step: int) -> None:

@@ -20,11 +20,13 @@ from tqdm import tqdm
 from thirtytwo import checkpoint
 from thirtytwo.data.batches import ImageSet, to_float
 from thirtytwo.families import Batch, Family, Phase, TrainSettings
+from thirtytwo.seeds import derive_seed
 
-__all__ = ["State", "Stopped", "TrainingError", "derive_seed", "initialise", "train"]
+__all__ = ["State", "Stopped", "TrainingError", "initialise", "train"]
 
 _CURVE_ROWS = 200  # rows of the training curve, whatever the budget
 _VALIDATION_BATCH = 500
+_WEIGHTS, _ORDER, _NOISE, _FLIP, _VALIDATION = range(5)  # what a seed is derived for
 
 
 class TrainingError(RuntimeError):
@@ -70,17 +72,9 @@ class State:
         self.curve, self.validation = packed["curve"], packed["validation"]
 
 
-def derive_seed(*parts: int) -> int:
-    """63 bits that depend on every one of `parts` (numpy's SeedSequence).
-
-    The second part says what for: 0 weights, 1 epoch's order, 2 step's noise, 3 flips, 4 validation.
-    """
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
-
-
 def initialise(build: Callable[[], Family], seed: int) -> Family:
     """`build()` with torch's global generator, which initialises weights, seeded."""
-    torch.manual_seed(derive_seed(seed, 0))
+    torch.manual_seed(derive_seed(seed, _WEIGHTS))
     return build()
 
 
@@ -159,14 +153,14 @@ def _batch(images: Tensor, labels: Tensor, settings: TrainSettings, seed: int, s
     chosen = permutation[position * settings.batch_size : (position + 1) * settings.batch_size].to(images.device)
     x = to_float(images[chosen])
     if settings.horizontal_flip:
-        flipped = np.random.default_rng(derive_seed(seed, 3, step)).random(len(chosen)) < 0.5
+        flipped = np.random.default_rng(derive_seed(seed, _FLIP, step)).random(len(chosen)) < 0.5
         x = torch.where(torch.from_numpy(flipped).to(x.device)[:, None, None, None], x.flip(3), x)
     return Batch(x, labels[chosen], step / steps, epoch, steps / per_epoch)
 
 
 @functools.lru_cache(maxsize=1)
 def _permutation(seed: int, epoch: int, count: int) -> Tensor:
-    return torch.from_numpy(np.random.default_rng(derive_seed(seed, 1, epoch)).permutation(count))
+    return torch.from_numpy(np.random.default_rng(derive_seed(seed, _ORDER, epoch)).permutation(count))
 
 
 def _step(state: State, batch: Batch, settings: TrainSettings, seed: int, precision: str) -> dict[str, Tensor]:
@@ -177,7 +171,7 @@ def _step(state: State, batch: Batch, settings: TrainSettings, seed: int, precis
     for index, phase in enumerate(state.phases):
         if (state.step + 1) % phase.every:
             continue
-        step_seed = derive_seed(seed, 2, state.step, index)
+        step_seed = derive_seed(seed, _NOISE, state.step, index)
         torch.manual_seed(step_seed)  # dropout draws from the global generator
         rng = torch.Generator(device).manual_seed(step_seed)
         state.family.modules.requires_grad_(False)
@@ -236,7 +230,7 @@ def _validate(state: State, data: ImageSet, seed: int, device: torch.device, per
     for start in range(0, len(held_out.images), _VALIDATION_BATCH):
         x = to_float(torch.from_numpy(held_out.images[start : start + _VALIDATION_BATCH]).to(device))
         y = torch.from_numpy(held_out.labels[start : start + _VALIDATION_BATCH]).to(device)
-        rng = torch.Generator(device).manual_seed(derive_seed(seed, 4, start))
+        rng = torch.Generator(device).manual_seed(derive_seed(seed, _VALIDATION, start))
         terms = state.family.validate(Batch(x, y, 1.0, 0, 1.0), rng)
         for name, value in terms.items():
             totals[name] = totals.get(name, 0.0) + value.item() * len(x)

@@ -201,14 +201,14 @@ class TimeEmbedding(nn.Module):
 
     def __init__(self, width: int, outputs: int):
         super().__init__()
-        self.half = width // 2
+        self.waves = width // 2
         self.mlp = nn.Sequential(nn.Linear(width, outputs), nn.SiLU(), nn.Linear(outputs, outputs))
 
     def forward(self, t: Tensor) -> Tensor:
-        ranks = torch.arange(self.half, device=t.device, dtype=torch.float32)
-        angles = t.float()[:, None] * torch.exp(-math.log(10000) * ranks / (self.half - 1))
-        waves = torch.cat([angles.sin(), angles.cos()], dim=1)
-        return self.mlp(waves.to(self.mlp[0].weight.dtype))
+        ranks = torch.arange(self.waves, device=t.device, dtype=torch.float32)
+        angles = t.float()[:, None] * torch.exp(-math.log(10000) * ranks / (self.waves - 1))
+        sinusoids = torch.cat([angles.sin(), angles.cos()], dim=1)
+        return self.mlp(sinusoids.to(next(self.mlp.parameters()).dtype))
 
 
 def norm(channels: int) -> nn.GroupNorm:
@@ -218,6 +218,6 @@ def norm(channels: int) -> nn.GroupNorm:
 
 def zero(conv: nn.Conv2d) -> nn.Conv2d:
     """`conv` with all parameters zero, so that the network starts from the skip path alone."""
-    nn.init.zeros_(conv.weight)
-    nn.init.zeros_(conv.bias)
+    for parameter in conv.parameters():
+        nn.init.zeros_(parameter)
     return conv

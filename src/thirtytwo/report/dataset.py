@@ -62,7 +62,7 @@ def _comparison(dataset: SetResult) -> list[Block]:
 
 def _samples(dataset: SetResult, results: Results, folder: Path) -> list[Block]:
     pictures, side = [], results.config.sampling.grid_side
-    if dataset.images is not None:
+    if dataset.images is not None and dataset.labels is not None:
         name = figures.slug("real", dataset.name)
         chosen = figures.spread_over_classes(dataset.labels, side * side)
         (folder / name).write_bytes(grid_png(dataset.images[chosen], side))
@@ -135,13 +135,14 @@ def _training(dataset: SetResult, folder: Path) -> list[Block]:
 
 
 def _panels(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    """Titles and terms of a curve's panels; terms without a value are left out."""
+    """Titles and terms of a curve's panels, losses first, gradients last; terms without a value are left out."""
     terms = [str(name) for name in table.columns if name not in ("step", "epoch") and table[name].notna().any()]
     panels: dict[str, list[str]] = {}
     for term in terms:
         title = next((title for title, belongs in PANELS if belongs(term)), term)
         panels.setdefault(title, []).append(term)
-    return [(terms[0] if len(terms) == 1 else title, terms) for title, terms in panels.items()]
+    ordered = sorted(panels.items(), key=lambda panel: ("loss" not in panel[0], panel[0] == "gradient norms"))
+    return [(terms[0] if len(terms) == 1 else title, terms) for title, terms in ordered]
 
 
 def _validation(dataset: SetResult, folder: Path) -> list[Block]:

@@ -20,7 +20,7 @@ STYLE = {
     "axes.spines.right": False, "axes.grid": True, "grid.color": "#e4e4e4", "axes.axisbelow": True,
     "axes.edgecolor": "#777777", "legend.frameon": False, "legend.fontsize": 8, "figure.dpi": 160,
     "savefig.facecolor": "white", "errorbar.capsize": 3.5,
-    "axes.formatter.limits": (-3, 5), "axes.formatter.use_mathtext": True,
+    "axes.formatter.limits": (-3, 5), "axes.formatter.useoffset": False, "axes.formatter.use_mathtext": True,
 }  # fmt: skip
 
 

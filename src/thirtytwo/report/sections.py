@@ -66,8 +66,8 @@ def _scores(dataset: SetResult, verdict: Verdict, folder: Path) -> Picture:
     table = pd.DataFrame({key: [run.metric(f"fd_classifier{end}") for run in runs] for key, end in ends.items()})
     table.insert(0, "run", [run.name for run in runs])
     floor, _ = floor_of(runs[0], dataset.floor)
-    bounds = tuple(floor.get(f"fd_classifier_floor{end}") for end in ends.values()) if floor else None
-    name = figures.slug("scores", dataset.name)
+    key, name = "fd_classifier_floor", figures.slug("scores", dataset.name)
+    bounds = (floor[key], floor.get(f"{key}_low"), floor.get(f"{key}_high")) if floor else None
     figures.scores(folder / name, table, bounds)
     values = numbers.column(list(table["value"]), numbers.decimals_for(list(table["value"])))
     told = ", ".join(f"{run.name} {value}" for run, value in zip(runs, values, strict=True))
@@ -81,7 +81,7 @@ def _protocol(run: RunResult) -> str:
 
 def _value(scores: dict[str, Any], key: str) -> str:
     """A score with its interval, for a sentence."""
-    score, low, high = (scores.get(f"{key}{end}") for end in ("", "_low", "_high"))
+    score, low, high = scores[key], scores.get(f"{key}_low"), scores.get(f"{key}_high")
     half = [(high - low) / 2] if low is not None and high is not None else []
     decimals = numbers.decimals_for([score], half)
     value = numbers.column([score], decimals)[0]
