@@ -22,18 +22,8 @@ from thirtytwo.schedules import Schedule
 from thirtytwo.strict import ParamsError
 
 __all__ = [
-    "SAMPLERS",
-    "Step",
-    "ddim",
-    "ddim_step",
-    "ddpm",
-    "ddpm_step",
-    "draw",
-    "generate",
-    "path",
-    "predictor",
-    "timesteps",
-]
+    "SAMPLERS", "Step", "ddim", "ddim_step", "ddpm", "ddpm_step", "draw", "generate", "path", "predictor", "timesteps",
+]  # fmt: skip
 
 Predict = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 Noise = Callable[[], Tensor]
