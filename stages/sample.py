@@ -51,6 +51,11 @@ def main(run: str) -> None:
             model.denoise, model.schedule, sampler=s.sampler, steps=s.steps, eta=s.eta, spacing=s.spacing, clip=s.clip,
             shape=(channels, 32, 32), **common,
         )  # fmt: skip
+    if not torch.isfinite(images).all():
+        bad = (~torch.isfinite(images)).flatten(1).any(1).nonzero()[0].item()
+        raise checkpoint.CheckpointError(
+            f"data/models/{run}.pt: image {bad} is not finite; its training diverged, so lower lr and train again"
+        )
     saved_labels = np.full(count, -1, np.int64) if labels is None else labels.numpy()
     pixels = to_uint8(images).numpy()
     buffer = io.BytesIO()
