@@ -19,7 +19,8 @@ def main(name: str) -> None:
     """Prepares data set `name`."""
     start, config = time.monotonic(), read("prepare", name, ROOT)
     raw = ROOT / "data/raw" / config.dataset.source
-    images = tqdm(readers.read(config.kind, raw), total=readers.EXPECTED.get(config.kind), unit="image", desc=name)
+    total = readers.EXPECTED.get(config.kind) or (None if config.dataset.classes else config.dataset.expected_images)
+    images = tqdm(readers.read(config.kind, raw), total=total or None, unit="image", desc=name)
     about = prepare(name, config.kind, config.dataset, raw, ROOT / "data/prepared" / f"{name}.npz", images)
     removed, classes = len(about["removed"]), len(about["classes"])
     print(

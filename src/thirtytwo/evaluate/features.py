@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from thirtytwo.checkpoint import load_weights
 from thirtytwo.data.batches import to_float
@@ -46,7 +47,7 @@ def extract(images: np.ndarray, classifier: Classifier, where: str = "images") -
     check_images(images, where, classifier.channels)
     device = next(classifier.parameters()).device
     features, probabilities = [], []
-    for start in range(0, len(images), CHUNK):
+    for start in tqdm(range(0, len(images), CHUNK), desc="features", unit="chunk", delay=2):
         chunk = images[start : start + CHUNK]
         missing = CHUNK - len(chunk)
         if missing:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from tqdm import tqdm
 
 __all__ = ["bootstrap"]
 
@@ -22,6 +23,7 @@ def bootstrap(
         seed: of numpy's generator.
     """
     rng = np.random.default_rng(seed)
-    scores = np.array([score(rng.integers(count, size=count)) for _ in range(resamples)])
+    turns = tqdm(range(resamples), desc="bootstrap", unit="resample", delay=2)
+    scores = np.array([score(rng.integers(count, size=count)) for _ in turns])
     low, high = np.percentile(scores, [2.5, 97.5]) - scores.mean() + value
     return float(low), float(high)
