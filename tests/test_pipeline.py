@@ -255,7 +255,7 @@ def test_experiment_runs_its_chain_alone_and_the_way_back_is_cached(clone: Clone
 def long_run(params: Any) -> None:
     params["runs"]["long"] = {
         "family": "gan", "net": "resnet_gan", "settings": "gan", "dataset": "shapes",
-        "set": {"steps": 600, "checkpoint_every": 5, "validate_every": 50, "ema_decay": 0.9, "generator_every": 3},
+        "set": {"steps": 400, "checkpoint_every": 5, "validate_every": 50, "ema_decay": 0.9, "generator_every": 3},
     }  # fmt: skip
 
 
@@ -284,7 +284,7 @@ def test_stopped_training_ends_as_if_never_stopped(clone: Clone):
         undisturbed = hashes(folder)
         for name in undisturbed:
             (folder / name).unlink()
-        for step in (20, 150):
+        for step in (20, 90):
             process = clone.start(*command)
             wait_for(lambda step=step: newest_step(folder) >= step, f"step {step}", process)
             process.kill()
