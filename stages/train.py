@@ -5,7 +5,6 @@ import json
 import shutil
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -19,10 +18,14 @@ from thirtytwo.train import State, Stopped, TrainingError, initialise, train
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def fingerprint(run: str, data: Path, modules: list[str]) -> str:
-    """Hash of all that the weights depend on: configuration, data and code; a checkpoint serves this alone."""
+def fingerprint(run: str, data: Path) -> str:
+    """Hash of all that the weights depend on: configuration, data and code; a checkpoint serves this alone.
+
+    The code is every module of ours that has been imported by now, hence the run's family and network as well.
+    """
+    code = sorted(name for name in sys.modules if name.startswith("thirtytwo."))
     digest = hashlib.sha256(config.read_bytes("train", run, ROOT))
-    for path in [data, *(Path(str(import_module(name).__file__)) for name in modules)]:
+    for path in [data, *(Path(str(sys.modules[name].__file__)) for name in code)]:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
@@ -58,8 +61,7 @@ def main(run: str) -> None:
             if name not in getattr(model, "twice_differentiated", ()):
                 module.compile()
     folder = ROOT / "checkpoints" / run
-    code = ["thirtytwo.train", f"thirtytwo.families.{cfg.family}", f"thirtytwo.nets.{cfg.net}"]
-    place = folder / fingerprint(run, data_path, code)
+    place = folder / fingerprint(run, data_path)
     start, guard = time.monotonic(), Guard()
     with exclusive(folder):
         others = [p for p in folder.iterdir() if p.is_dir() and p != place]
