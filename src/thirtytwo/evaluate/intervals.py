@@ -15,7 +15,7 @@ def bootstrap(
 
     A Fréchet distance is biased upwards, more so for a resample, which repeats samples. Plain percentiles
     would then lie above the score itself. Scores are compared at equal N, where the bias is the same for all,
-    so the percentiles' spread is taken and centred on `value`.
+    so the percentiles' distances from the median are taken, and laid around `value`, which they thus contain.
 
     Args:
         score: of the samples with the given indices [count].
@@ -25,5 +25,5 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     turns = tqdm(range(resamples), desc="bootstrap", unit="resample", delay=2)
     scores = np.array([score(rng.integers(count, size=count)) for _ in turns])
-    low, high = np.percentile(scores, [2.5, 97.5]) - scores.mean() + value
+    low, high = np.percentile(scores, [2.5, 97.5]) - np.median(scores) + value
     return float(low), float(high)
