@@ -7,6 +7,7 @@ from pathlib import Path
 
 from thirtytwo import config
 from thirtytwo.checkpoint import CheckpointError, write_atomically
+from thirtytwo.classifier_settings import ClassifierConfig
 from thirtytwo.classify import ClassifierTrainingError, save, train
 from thirtytwo.data.batches import load
 from thirtytwo.device import set_up
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def main(name: str) -> None:
     """Writes data/classifiers/<set>.pt and metrics/classifier/<set>.json."""
-    settings = config.read("classifier", name, ROOT)
+    settings = config.read(ClassifierConfig, "classifier", name, ROOT)
     device, start = set_up(settings.compute), time.monotonic()
     data = load(ROOT / "data" / "prepared" / f"{name}.npz")
     model = train(data, settings.classifier, seed=settings.seed, device=device, exit_code=Guard().exit_code)
@@ -28,7 +29,7 @@ def main(name: str) -> None:
     test = data.only("test")
     _, probabilities = extract(test.images, model, f"the test split of {name}")
     share, low, high = accuracy(probabilities.argmax(axis=1), test.labels)
-    save(model, ROOT / "data" / "classifiers" / f"{name}.pt")
+    save(model, data.classes, ROOT / "data" / "classifiers" / f"{name}.pt")
     metrics = {
         "accuracy_test": share,
         "accuracy_test_low": low,

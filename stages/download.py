@@ -12,6 +12,7 @@ from pathlib import Path
 from thirtytwo.config import ParamsError, read
 from thirtytwo.data.errors import DataError
 from thirtytwo.data.fetch import Places
+from thirtytwo.data.settings import SourceConfig
 from thirtytwo.data.sources import acquire
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def main(name: str) -> None:
     """Downloads, copies or draws source `name`."""
-    start, config = time.monotonic(), read("download", name, ROOT)
+    start, config = time.monotonic(), read(SourceConfig, "download", name, ROOT)
     mirror = os.environ.get("THIRTYTWO_MIRROR")
     places = Places(Path(mirror).expanduser() if mirror else None, ROOT / "data/downloads")
     served = acquire(config.source, ROOT / "data/raw" / name, places, ROOT)

@@ -1,4 +1,4 @@
-"""evaluate: scores of a run's samples, each with its N, split, features and floor; class histogram of the samples."""
+"""evaluate: scores of a run's samples, each with its N, split, features and floor; histograms; scores in training."""
 
 import json
 import sys
@@ -10,20 +10,26 @@ import torch
 
 from thirtytwo import config
 from thirtytwo.checkpoint import CheckpointError, write_atomically
+from thirtytwo.data.batches import load
 from thirtytwo.device import set_up
-from thirtytwo.evaluate import fid
+from thirtytwo.evaluate import fid, frechet
 from thirtytwo.evaluate.checks import EvaluationError, read_arrays
 from thirtytwo.evaluate.classifier_metrics import class_counts
-from thirtytwo.evaluate.features import extract, file_sha256, load_classifier
+from thirtytwo.evaluate.equilibrium import equilibrium
+from thirtytwo.evaluate.features import extract, extract_floats, file_sha256, load_classifier
+from thirtytwo.evaluate.latent_space import FactorReader, directions, path_length
 from thirtytwo.evaluate.scores import Scored, Scores, classifier_scores, join_floor
+from thirtytwo.evaluate.settings import EvaluateConfig
+from thirtytwo.nets.classifier import Classifier
 
 ROOT = Path(__file__).resolve().parents[1]
-REAL = ("features", "probabilities", "labels", "classes", "split", "features_sha256", "resampler")
+REAL = ("features", "probabilities", "labels")
+ABOUT = ("classes", "class_places", "split", "features_sha256", "resampler")
 
 
 def main(name: str) -> None:
-    """Writes metrics/<run>.json and plots/classes/<run>.csv."""
-    settings = config.read("evaluate", name, ROOT)
+    """Writes metrics/<run>.json, plots/classes/<run>.csv and plots/scores/<run>.csv."""
+    settings = config.read(EvaluateConfig, "evaluate", name, ROOT)
     device = set_up(settings.compute)
     path = ROOT / "data" / "samples" / f"{name}.npz"
     images, labels = read_arrays(path, ("images", "labels"))
@@ -32,12 +38,20 @@ def main(name: str) -> None:
             f"{path}: {len(images)} images, evaluation.samples asks for {settings.samples}; raise sampling.images"
         )
     images, labels = images[: settings.samples], labels[: settings.samples]
-    scores, counts = by_classifier(images, labels, settings, device, path)
+    with np.load(ROOT / "data" / "probes" / f"{name}.npz", allow_pickle=False) as file:
+        probes = dict(file)
+    weights = ROOT / "data" / "features" / f"{settings.dataset}.pt"
+    classifier, names = load_classifier(weights, device)
+    real, about = reference(settings, file_sha256(weights), len(names))
+    scores, counts = by_classifier(images, labels, classifier, real, about, settings, path)
     if settings.fid:
         scores |= by_inception(images, settings, device, path)
-    histogram = counts.assign(share=(counts["count"] / counts["count"].sum()).round(6))
+    scores |= by_probes(images, probes, classifier, settings)
+    histogram = pd.DataFrame({"class": names, "count": counts, "share": (counts / counts.sum()).round(6)})
+    in_training = trajectory(probes, classifier, real, settings, device)
     write_atomically(ROOT / "metrics" / f"{name}.json", f"{json.dumps(scores, indent=1)}\n".encode())
-    write_atomically(ROOT / "plots" / "classes" / f"{name}.csv", histogram.to_csv(index=False).encode())
+    for folder, table in (("classes", histogram), ("scores", in_training)):
+        write_atomically(ROOT / "plots" / folder / f"{name}.csv", table.to_csv(index=False).encode())
     print(
         f"{name}: fd_classifier {scores['fd_classifier']:.4g} at N={scores['n']} "
         f"(floor {scores['fd_classifier_floor']:.4g} at N={scores['fd_classifier_floor_n']}), "
@@ -45,33 +59,74 @@ def main(name: str) -> None:
     )
 
 
-def by_classifier(
-    images: np.ndarray, labels: np.ndarray, settings: config.EvaluateConfig, device: torch.device, path: Path
-) -> tuple[Scores, pd.DataFrame]:
-    """Scores from the data set's classifier, beside their floor, and the class histogram of the samples."""
-    weights = ROOT / "data" / "classifiers" / f"{settings.dataset}.pt"
+def reference(settings: EvaluateConfig, found: str, classes: int) -> tuple[Scored, dict[str, np.ndarray]]:
+    """The real images as the classifier sees them, and what is known of their features."""
     cached = ROOT / "data" / "features" / f"{settings.dataset}.npz"
-    *real, classes, split, sha256, resampler = read_arrays(cached, REAL)
-    if (found := file_sha256(weights)) != str(sha256):
-        raise EvaluationError(
-            f"{cached}: features of another classifier ({sha256}) than {weights} ({found}); run floor"
-        )
-    keep = split == {"train": 0, "test": 1}[settings.reference_split]
-    samples = Scored(*extract(images, load_classifier(weights, device), str(path)), labels)
+    arrays = read_arrays(cached, (*REAL, *ABOUT))
+    about = dict(zip(ABOUT, arrays[len(REAL) :], strict=True))
+    if found != str(about["features_sha256"]):
+        raise EvaluationError(f"{cached}: features of another classifier ({about['features_sha256']}) than {found}")
+    keep = about["split"] == {"train": 0, "test": 1}[settings.reference_split]
+    return Scored(*(array[keep] for array in arrays[: len(REAL)])), about
+
+
+def by_classifier(
+    images: np.ndarray, labels: np.ndarray, classifier: Classifier, real: Scored, about: dict[str, np.ndarray],
+    settings: EvaluateConfig, path: Path,
+) -> tuple[Scores, np.ndarray]:  # fmt: skip
+    """Scores from the data set's classifier, beside their floor, and how many samples it sees in each class."""
+    asked = np.where(labels < 0, -1, about["class_places"][labels])
+    samples = Scored(*extract(images, classifier, str(path)), asked)
     scores = classifier_scores(
-        samples,
-        Scored(*(array[keep] for array in real)),
-        mode_share=settings.mode_share,
-        resamples=settings.bootstrap_resamples,
-        seed=settings.seed,
+        samples, real, mode_share=settings.mode_share, resamples=settings.bootstrap_resamples, seed=settings.seed
     )
-    scores |= {"reference_split": settings.reference_split, "resampler": str(resampler), "features_sha256": str(sha256)}
+    scores |= {
+        "reference_split": settings.reference_split,
+        "resampler": str(about["resampler"]),
+        "features_sha256": str(about["features_sha256"]),
+    }
     floor = json.loads((ROOT / "metrics" / "floor" / f"{settings.dataset}.json").read_text(encoding="utf-8"))
-    counts = class_counts(samples.probabilities.argmax(axis=1), len(classes))
-    return join_floor(scores, floor, "fd_classifier"), pd.DataFrame({"class": classes, "count": counts})
+    counts = class_counts(samples.probabilities.argmax(axis=1), samples.probabilities.shape[1])
+    return join_floor(scores, floor, "fd_classifier"), counts
 
 
-def by_inception(images: np.ndarray, settings: config.EvaluateConfig, device: torch.device, path: Path) -> Scores:
+def by_probes(
+    images: np.ndarray, probes: dict[str, np.ndarray], classifier: Classifier, settings: EvaluateConfig
+) -> Scores:
+    """Scores of what else was made with the model: its latent space, its discriminators."""
+    scores: Scores = {}
+    if "path_start" in probes:
+        ends = [extract_floats(probes[key], classifier, key) for key in ("path_start", "path_end")]
+        epsilon = float(probes["path_epsilon"])
+        scores |= path_length(*ends, epsilon, settings.bootstrap_resamples, settings.seed)
+    if "d_held_out" in probes:
+        own, fresh = ((probes[f"{who}_held_out"], probes[f"{who}_samples"]) for who in ("d", "fresh"))
+        scores |= equilibrium(own, fresh, bool(probes["d_gives_probability"]))
+    if "latents" in probes:
+        data = load(ROOT / "data" / "prepared" / f"{settings.dataset}.npz")
+        if data.factor_names:
+            train, test = data.only("train"), data.only("test")
+            reader = FactorReader(train.images, train.factors, list(data.factor_names))
+            scores |= directions(reader, images, probes["latents"][: len(images)], (test.images, test.factors))
+    return scores
+
+
+def trajectory(
+    probes: dict[str, np.ndarray], classifier: Classifier, real: Scored, settings: EvaluateConfig, device: torch.device
+) -> pd.DataFrame:
+    """fd_classifier, and FID where it is measured, of the images drawn from each snapshot of the training."""
+    mu, sigma = frechet.statistics(real.features)
+    rows = []
+    for step, images in zip(probes.get("snapshot_steps", ()), probes.get("snapshot_images", ()), strict=True):
+        row = {"step": int(step), "n": len(images)}
+        row["fd_classifier"] = frechet.distance_to(extract(images, classifier, f"step {step}")[0], mu, sigma)
+        if settings.fid:
+            row["fid"] = by_inception(images, settings, device, Path(f"step {step}"))["fid"]
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["step", "n", "fd_classifier", *(["fid"] if settings.fid else [])])
+
+
+def by_inception(images: np.ndarray, settings: EvaluateConfig, device: torch.device, path: Path) -> Scores:
     """FID by clean-fid's network against the statistics that fid_stats made, beside its floor."""
     folder = ROOT / "data" / "fid_stats" / settings.dataset
     status = json.loads((folder / "status.json").read_text(encoding="utf-8"))

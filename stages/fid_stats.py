@@ -16,13 +16,14 @@ from thirtytwo.evaluate import fid, frechet
 from thirtytwo.evaluate.checks import EvaluationError
 from thirtytwo.evaluate.features import file_sha256
 from thirtytwo.evaluate.floor import real_pair
+from thirtytwo.evaluate.settings import FidStatsConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(name: str) -> None:
     """Writes data/fid_stats/<set>/status.json and, with evaluation.fid, statistics.npz beside it."""
-    settings = config.read("fid_stats", name, ROOT)
+    settings = config.read(FidStatsConfig, "fid_stats", name, ROOT)
     folder = ROOT / "data" / "fid_stats" / name
     shutil.rmtree(folder, ignore_errors=True)
     status = statistics(settings, folder) if settings.fid else {"fid": "off"}
@@ -30,7 +31,7 @@ def main(name: str) -> None:
     print(f"{name}: FID {status['fid']}")
 
 
-def statistics(settings: config.FidStatsConfig, folder: Path) -> dict[str, float | int | str]:
+def statistics(settings: FidStatsConfig, folder: Path) -> dict[str, float | int | str]:
     """Writes and installs the statistics; returns what is to be known of them, with the floor of FID."""
     device, weights = set_up(settings.compute), fid.find_weights(ROOT / "data" / "downloads")
     data = load(ROOT / "data" / "prepared" / f"{settings.dataset}.npz")

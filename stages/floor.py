@@ -12,24 +12,30 @@ from thirtytwo.checkpoint import CheckpointError, write_atomically
 from thirtytwo.data.batches import load
 from thirtytwo.device import set_up
 from thirtytwo.evaluate.checks import EvaluationError
+from thirtytwo.evaluate.classifier_metrics import class_indices
 from thirtytwo.evaluate.features import extract, file_sha256, load_classifier
 from thirtytwo.evaluate.scores import classifier_floor
+from thirtytwo.evaluate.settings import FloorConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(name: str) -> None:
-    """Writes data/features/<set>.npz and metrics/floor/<set>.json."""
-    settings = config.read("floor", name, ROOT)
+    """Writes data/features/<set>.npz, data/features/<set>.pt (the network that made them), metrics/floor/<set>.json."""
+    settings = config.read(FloorConfig, "floor", name, ROOT)
     device = set_up(settings.compute)
-    prepared, weights = ROOT / "data" / "prepared" / f"{name}.npz", ROOT / "data" / "classifiers" / f"{name}.pt"
+    prepared = ROOT / "data" / "prepared" / f"{name}.npz"
+    weights = ROOT / "data" / "classifiers" / f"{settings.classifier}.pt"
     data, sha256 = load(prepared), file_sha256(weights)
     resampler = json.loads(prepared.with_suffix(".json").read_text(encoding="utf-8"))["resample"]
-    features, probabilities = extract(data.images, load_classifier(weights, device), name)
+    classifier, names = load_classifier(weights, device)
+    places = class_indices(list(data.classes), names)
+    features, probabilities = extract(data.images, classifier, name)
     buffer = io.BytesIO()
     np.savez(
-        buffer, features=features, probabilities=probabilities, labels=data.labels, split=data.split,
-        classes=np.array(data.classes), features_sha256=sha256, resampler=resampler,
+        buffer, features=features, probabilities=probabilities, labels=places[data.labels], split=data.split,
+        classes=np.array(names), class_places=places, factors=data.factors, factor_names=np.array(data.factor_names),
+        features_sha256=sha256, resampler=resampler,
     )  # fmt: skip
     floor = classifier_floor(
         features,
@@ -41,6 +47,7 @@ def main(name: str) -> None:
     )
     floor |= {"reference_split": settings.reference_split, "resampler": resampler, "features_sha256": sha256}
     write_atomically(ROOT / "data" / "features" / f"{name}.npz", buffer.getvalue())
+    write_atomically(ROOT / "data" / "features" / f"{name}.pt", weights.read_bytes())
     write_atomically(ROOT / "metrics" / "floor" / f"{name}.json", f"{json.dumps(floor, indent=1)}\n".encode())
     print(f"{name}: floor of fd_classifier {floor['fd_classifier_floor']:.4g} at N={floor['n']}, {floor['split']}")
     if floor["n"] != settings.samples:

@@ -11,13 +11,14 @@ from thirtytwo.config import ParamsError, read
 from thirtytwo.data import readers
 from thirtytwo.data.errors import DataError
 from thirtytwo.data.prepare import prepare
+from thirtytwo.data.settings import DatasetConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(name: str) -> None:
     """Prepares data set `name`."""
-    start, config = time.monotonic(), read("prepare", name, ROOT)
+    start, config = time.monotonic(), read(DatasetConfig, "prepare", name, ROOT)
     raw = ROOT / "data/raw" / config.dataset.source
     total = readers.EXPECTED.get(config.kind) or (None if config.dataset.classes else config.dataset.expected_images)
     images = tqdm(readers.read(config.kind, raw), total=total or None, unit="image", desc=name)

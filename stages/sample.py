@@ -1,28 +1,32 @@
-"""sample: draws a run's images, each from its own seed, and shows the first of them as a grid."""
+"""sample: draws a run's images, each from its own seed, and whatever else shows what its model has learnt."""
 
 import io
 import json
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from thirtytwo import checkpoint, config, families, samplers
-from thirtytwo.data.batches import to_uint8
+from thirtytwo import checkpoint, config, families, sampling
+from thirtytwo.data import batches
 from thirtytwo.device import set_up
 from thirtytwo.grids import grid_png
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def load_model(run: str, weights: str, device: torch.device) -> tuple[families.Family, list[str], int]:
-    """The trained family of a run in eval mode, with its class names and number of channels."""
-    cfg = config.read("train", run, ROOT)
-    path = ROOT / "data/models" / f"{run}.pt"
-    saved = checkpoint.load_weights(path, device)
-    model = families.build(cfg.family, cfg.net, cfg.settings, saved["channels"], len(saved["classes"]))
+def untrained(run: str, channels: int, classes: int) -> families.Family:
+    cfg = families.read_config(run, ROOT)
+    return families.build(cfg.family, cfg.net, cfg.settings, channels, classes)
+
+
+def load_model(run: str, weights: str, device: torch.device) -> families.Family:
+    """The trained family of a run in eval mode."""
+    saved = checkpoint.load_weights(ROOT / "data/models" / f"{run}.pt", device)
+    model = untrained(run, saved["channels"], len(saved["classes"]))
     model.modules.load_state_dict(saved["modules"])
     if weights == "ema":
         if not saved["ema"]:
@@ -32,35 +36,46 @@ def load_model(run: str, weights: str, device: torch.device) -> tuple[families.F
             own = {k.removeprefix(prefix): v for k, v in saved["ema"].items() if k.startswith(prefix)}
             model.modules[name].load_state_dict(own)
     model.modules.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-    return model, saved["classes"], saved["channels"]
+    return model
+
+
+def job(run: str, cfg: sampling.SampleConfig, device: torch.device) -> sampling.Job:
+    data = batches.load(ROOT / "data/prepared" / f"{cfg.dataset}.npz")
+
+    def fresh(seed: int) -> families.Family:
+        torch.manual_seed(seed)
+        model = untrained(run, data.images.shape[3], len(data.classes))
+        model.modules.to(device).to(memory_format=torch.channels_last)
+        return model
+
+    kept = checkpoint.load_weights(ROOT / "data/snapshots" / f"{run}.pt", device)
+    return sampling.Job(cfg, data, device, fresh, kept)
+
+
+def npz(arrays: dict[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # one of its keywords is no array
+    return buffer.getvalue()
 
 
 def main(run: str) -> None:
-    cfg = config.read("sample", run, ROOT)
+    cfg = sampling.read_config(run, ROOT)
     device = set_up(cfg.compute)
-    model, classes, channels = load_model(run, cfg.sample.weights, device)
     start = time.monotonic()
-    count = cfg.sampling.images
-    labels = torch.arange(count) % len(classes) if model.conditional else None
-    common = {"seed": cfg.seed, "indices": range(count), "labels": labels, "device": device}
-    if hasattr(model, "draw"):
-        images = samplers.draw(model.draw, model.latent_shape, **common)
-    else:
-        s = cfg.sample
-        images = samplers.generate(
-            model.denoise, model.schedule, sampler=s.sampler, steps=s.steps, eta=s.eta, spacing=s.spacing, clip=s.clip,
-            shape=(channels, 32, 32), **common,
-        )  # fmt: skip
-    if not torch.isfinite(images).all():
-        bad = (~torch.isfinite(images)).flatten(1).any(1).nonzero()[0].item()
+    drawn = import_module(f"thirtytwo.sampling.{cfg.family}").sample(
+        load_model(run, cfg.sample.weights, device), job(run, cfg, device)
+    )
+    if not torch.isfinite(drawn.images).all():
+        bad = (~torch.isfinite(drawn.images)).flatten(1).any(1).nonzero()[0].item()
         raise checkpoint.CheckpointError(
             f"data/models/{run}.pt: image {bad} is not finite; its training diverged, so lower lr and train again"
         )
-    saved_labels = np.full(count, -1, np.int64) if labels is None else labels.numpy()
-    pixels = to_uint8(images).numpy()
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, images=pixels, labels=saved_labels, index=np.arange(count))
-    checkpoint.write_atomically(ROOT / "data/samples" / f"{run}.npz", buffer.getvalue())
+    count = len(drawn.images)
+    labels = np.full(count, -1, np.int64) if drawn.labels is None else drawn.labels.numpy()
+    pixels = batches.to_uint8(drawn.images).numpy()
+    samples = npz({"images": pixels, "labels": labels, "index": np.arange(count)})
+    checkpoint.write_atomically(ROOT / "data/samples" / f"{run}.npz", samples)
+    checkpoint.write_atomically(ROOT / "data/probes" / f"{run}.npz", npz(drawn.probes))
     checkpoint.write_atomically(ROOT / "plots/samples" / f"{run}.png", grid_png(pixels, cfg.sampling.grid_side))
     log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "images": count}
     checkpoint.write_atomically(ROOT / "logs/sample" / f"{run}.json", json.dumps(log).encode() + b"\n")

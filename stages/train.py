@@ -13,7 +13,7 @@ from thirtytwo import checkpoint, config, families
 from thirtytwo.data import batches
 from thirtytwo.device import set_up
 from thirtytwo.guard import Guard, exclusive
-from thirtytwo.train import State, Stopped, TrainingError, initialise, train
+from thirtytwo.train import State, Stopped, TrainingError, initialise, snapshots, train
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,7 +50,7 @@ def write(run: str, state: State, channels: int, classes: tuple[str, ...], batch
 
 
 def main(run: str) -> None:
-    cfg = config.read("train", run, ROOT)
+    cfg = families.read_config(run, ROOT)
     device = set_up(cfg.compute)
     data_path = ROOT / "data/prepared" / f"{cfg.dataset}.npz"
     data = batches.load(data_path)
@@ -71,6 +71,8 @@ def main(run: str) -> None:
             model, data, cfg.settings, seed=cfg.seed, device=device, precision=cfg.compute.precision,
             checkpoints=place, exit_code=guard.exit_code,
         )  # fmt: skip
+        kept = checkpoint.serialise(snapshots(place, state.step))
+        checkpoint.write_atomically(ROOT / "data/snapshots" / f"{run}.pt", kept)
         write(run, state, channels, data.classes, cfg.settings.batch_size)
         shutil.rmtree(folder)
     log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "threads": cfg.compute.threads}

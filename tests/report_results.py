@@ -52,7 +52,7 @@ def make(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> Path:
         runs[name] = {"family": family, "net": net, "settings": family, "dataset": dataset, "set": {}}
     quick = YAML(typ="safe").load(QUICK)
     datasets = {name: quick["datasets"]["shapes"] | {"channels": channels} for name, (_, channels, _) in sets.items()}
-    unchanged = {key: quick[key] for key in ("seed", "compute", "evaluation", "sampling")}
+    unchanged = {key: quick[key] for key in ("seed", "compute", "classifiers", "evaluation", "sampling")}
     write_report_config(root, unchanged | {"runs": runs, "datasets": datasets})
     return root
 

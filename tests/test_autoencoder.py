@@ -16,7 +16,7 @@ def settings(**changes: object) -> Settings:
     values = {
         "beta": 1.0, "beta_schedule": "constant", "latent_dim": 1024, "width": 32, "lr": 1e-3, "betas": [0.9, 0.999],
         "steps": 0, "epochs": 20, "batch_size": 8, "clip_norm": 1.0, "horizontal_flip": False, "ema_decay": 0.0,
-        "validate_every": 0, "checkpoint_every": 10,
+        "validate_every": 0, "checkpoint_every": 10, "snapshot_every": 0,
     }  # fmt: skip
     return Settings.model_validate(values | changes)
 

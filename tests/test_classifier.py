@@ -11,14 +11,15 @@ import pytest
 import torch
 
 from thirtytwo.checkpoint import CheckpointError
+from thirtytwo.classifier_settings import Classifier as Settings
 from thirtytwo.classify import ClassifierTrainingError, augment, save, train
 from thirtytwo.data.batches import ImageSet
 from thirtytwo.evaluate.checks import EvaluationError
 from thirtytwo.evaluate.features import extract, load_classifier
-from thirtytwo.evaluate.settings import Classifier as Settings
 from thirtytwo.nets.classifier import Classifier
 
 CPU = torch.device("cpu")
+NAMES = ("across", "down")
 SETTINGS = Settings(width=8, epochs=3, batch_size=32, lr=1e-2, weight_decay=1e-2, augment="shift")
 
 
@@ -58,11 +59,11 @@ def test_features_are_the_penultimate_activations(trained):
 
 
 def test_a_rerun_gives_equal_bytes_at_any_path_and_hash_seed(trained, tmp_path):
-    save(trained, tmp_path / "first.pt")
+    save(trained, NAMES, tmp_path / "first.pt")
     code = (
         "import sys; sys.path[:0] = ['src', 'tests']; from pathlib import Path; import torch;"
         "from test_classifier import *; torch.set_num_threads(int(sys.argv[2]));"
-        "save(train(bars(512, 1), SETTINGS, seed=1, device=CPU), Path(sys.argv[1]))"
+        "save(train(bars(512, 1), SETTINGS, seed=1, device=CPU), NAMES, Path(sys.argv[1]))"
     )
     path = tmp_path / "elsewhere" / "second.pt"
     arguments = [sys.executable, "-c", code, str(path), str(torch.get_num_threads())]
@@ -77,9 +78,9 @@ def test_another_seed_gives_other_weights(trained):
 
 
 def test_saved_and_loaded_gives_the_same_features(trained, tmp_path):
-    save(trained, tmp_path / "classifier.pt")
+    save(trained, NAMES, tmp_path / "classifier.pt")
     images = bars(16, 1).images
-    again = extract(images, load_classifier(tmp_path / "classifier.pt", CPU))
+    again = extract(images, load_classifier(tmp_path / "classifier.pt", CPU)[0])
     np.testing.assert_array_equal(again[0], extract(images, trained)[0])
 
 
@@ -87,7 +88,7 @@ def test_missing_truncated_and_malicious_files_are_refused_in_one_line(trained, 
     path = tmp_path / "classifier.pt"
     with pytest.raises(CheckpointError, match="no such file"):
         load_classifier(path, CPU)
-    save(trained, path)
+    save(trained, NAMES, path)
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(CheckpointError, match=r"classifier\.pt: ") as caught:
         load_classifier(path, CPU)

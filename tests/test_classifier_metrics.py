@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from thirtytwo.evaluate.checks import EvaluationError
-from thirtytwo.evaluate.classifier_metrics import accuracy, class_counts, class_scores
+from thirtytwo.evaluate.classifier_metrics import accuracy, class_counts, class_indices, class_scores
 from thirtytwo.evaluate.floor import real_pair
 from thirtytwo.evaluate.frechet import distance_to, standard_error
 from thirtytwo.evaluate.intervals import bootstrap
@@ -40,11 +40,27 @@ def test_a_class_is_covered_from_a_tenth_of_its_real_share():
     assert class_scores(np.array([24, 326, 325, 325]), EVEN, 0.1)["modes_covered"] == 3
 
 
+def test_classes_that_the_data_set_lacks_are_counted_apart():
+    scores = class_scores(np.array([60, 0, 20, 20]), np.array([50, 50, 0, 0]), 0.1)
+    assert (scores["classes"], scores["modes_covered"]) == (2, 1)
+    assert scores["foreign_share"] == pytest.approx(0.4)
+    assert scores["kl_to_uniform"] is None  # infinite
+    assert scores["kl_to_reference"] is None
+    inside = class_scores(np.array([75, 25, 0, 0]), np.array([50, 50, 0, 0]), 0.1)
+    assert inside["kl_to_uniform"] == pytest.approx(1 - (0.75 * math.log2(4 / 3) + 0.25 * 2))
+
+
+def test_class_names_are_found_among_those_of_the_classifier():
+    assert class_indices(["frog", "cat"], ["bird", "cat", "frog"]).tolist() == [2, 1]
+    with pytest.raises(EvaluationError, match=r"class 'dog' is not among those of the classifier \(bird, cat\)"):
+        class_indices(["dog"], ["bird", "cat"])
+
+
 def test_histograms_that_do_not_fit_are_refused():
     with pytest.raises(EvaluationError, match="same classes"):
         class_scores(np.array([1, 2]), EVEN, 0.1)
-    with pytest.raises(EvaluationError, match="real images of each"):
-        class_scores(np.array([1, 2]), np.array([3, 0]), 0.1)
+    with pytest.raises(EvaluationError, match="some real images"):
+        class_scores(np.array([1, 2]), np.array([0, 0]), 0.1)
     with pytest.raises(EvaluationError, match="class index"):
         class_counts(np.array([], np.int64), 3)
     with pytest.raises(EvaluationError, match=r"0\.\.2"):

@@ -13,6 +13,7 @@ SETTINGS = {
     "attention_resolutions": [], "heads": 1, "dropout": 0.0, "time_conditioning": "scale_shift", "patch": 2,
     "steps": 10, "epochs": 0, "batch_size": 8, "lr": 2e-3, "betas": [0.9, 0.999], "clip_norm": 1.0,
     "horizontal_flip": False, "ema_decay": 0.9, "validate_every": 5, "checkpoint_every": 5,
+    "snapshot_every": 0,
 }  # fmt: skip
 
 

@@ -84,12 +84,12 @@ def test_nets_import_nothing_of_ours():
 
 
 def test_training_knows_neither_samplers_nor_evaluation():
-    forbidden = set(of_layer("samplers.py", "evaluate"))
+    forbidden = set(of_layer("samplers.py", "sampling", "evaluate"))
     assert not [short(p) for p in of_layer("families", "train.py") if closure(p) & forbidden]
 
 
 def test_evaluation_knows_no_generators():
-    forbidden = set(of_layer("families", "train.py", "samplers.py"))
+    forbidden = set(of_layer("families", "train.py", "samplers.py", "sampling"))
     assert not [short(p) for p in of_layer("evaluate") if closure(p) & forbidden]
 
 
@@ -139,17 +139,13 @@ def filled(text: str, key: str, item: Any) -> str:
 
 def modules_of(name: str, item: dict[str, Any]) -> set[Path]:
     """What one stage of the graph imports, the modules that it finds by name included."""
-    script = ROOT / "stages" / f"{name.split('@')[0]}.py"
-    static = closure(script)
-    families, nets = of_layer("families"), of_layer("nets")
-    if "family" in item and SRC / "thirtytwo/families/__init__.py" in static:
-        return static | closure(
-            SRC / f"thirtytwo/families/{item['family']}.py", SRC / f"thirtytwo/nets/{item['net']}.py"
-        )
+    static = closure(ROOT / "stages" / f"{name.split('@')[0]}.py")
+    by_name = [layer for layer in ("families", "sampling") if SRC / f"thirtytwo/{layer}/__init__.py" in static]
     if SRC / "thirtytwo/resolve.py" in static:
-        return static | closure(*families)
-    if SRC / "thirtytwo/families/__init__.py" in static:
-        return static | closure(*families, *nets)
+        return static | closure(*of_layer("families", "sampling"))
+    if "family" in item and by_name:
+        found = [SRC / f"thirtytwo/{layer}/{item['family']}.py" for layer in by_name]
+        return static | closure(*found, SRC / f"thirtytwo/nets/{item['net']}.py")
     return static
 
 
@@ -196,10 +192,10 @@ def keys(block: Any) -> Any:
 
 def test_scales_have_the_same_keys():
     quick, paper = load(ROOT / "scales/quick.yaml"), load(ROOT / "scales/paper.yaml")
-    free = ("sources", "datasets", "runs")
+    free = ("sources", "datasets", "classifiers", "runs")
     named = [{name: block for name, block in scale.items() if name not in free} for scale in (quick, paper)]
     assert {name: keys(named[0][name]) for name in named[0]} == {name: keys(named[1][name]) for name in named[1]}
-    for group in ("datasets", "runs"):
+    for group in ("datasets", "classifiers", "runs"):
         shapes = {str(sorted(entry)) for scale in (quick, paper) for entry in scale[group].values()}
         assert len(shapes) == 1, group
 

@@ -24,10 +24,12 @@ from thirtytwo.train import State, Stopped, TrainingError, initialise, train
 COMMON = {
     "steps": 12, "epochs": 0, "batch_size": 8, "lr": 1e-3, "betas": [0.5, 0.9], "clip_norm": 1.0,
     "horizontal_flip": True, "ema_decay": 0.9, "validate_every": 4, "checkpoint_every": 5,
+    "snapshot_every": 5,
 }  # fmt: skip
 GAN = gan.Settings(
     **COMMON, loss="wgan_gp", latent_dim=4, width=4, activation="relu", batch_norm=True, init_std=0.0, penalty=10.0,
-    generator_every=3, lr_decay="linear", decay_steps={"discriminator": 100, "generator": 30},
+    multipliers=[1, 1, 1], real_target=1.0, fake_target=0.0, input_noise=0.1, conditional=True, label_channels=2, generator_every=3,
+    lr_decay="linear", decay_steps={"discriminator": 100, "generator": 30},
 )  # fmt: skip
 VAE = autoencoder.Settings(**COMMON, beta=1.0, beta_schedule="linear", latent_dim=4, width=4)
 RUNS = {"gan": ("gan", "resnet_gan", GAN), "vae": ("autoencoder", "conv_vae", VAE)}

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["CheckpointError", "load_latest", "load_weights", "save", "write_atomically"]
+__all__ = ["CheckpointError", "load_latest", "load_weights", "save", "serialise", "write_atomically"]
 
 KEPT = 2
 _NAME = re.compile(r"(\d{9})-([0-9a-f]{64})\.pt\Z")

@@ -10,8 +10,8 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from thirtytwo.checkpoint import serialise, write_atomically
+from thirtytwo.classifier_settings import Classifier as Settings
 from thirtytwo.data.batches import ImageSet, to_float
-from thirtytwo.evaluate.settings import Classifier as Settings
 from thirtytwo.nets.classifier import Classifier
 from thirtytwo.seeds import derive_seed
 
@@ -94,14 +94,14 @@ def augment(images: Tensor, kind: str, rng: torch.Generator) -> Tensor:
     return images[tuple(index.to(images.device) for index in where)]
 
 
-def save(model: Classifier, path: Path) -> None:
-    """Writes weights and shape; equal weights give equal bytes, whatever the path.
+def save(model: Classifier, classes: tuple[str, ...], path: Path) -> None:
+    """Writes weights, shape and the names of the classes; equal weights give equal bytes, whatever the path.
 
     Raises:
         CheckpointError: the file cannot be written.
     """
     weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
-    shape = {"channels": model.channels, "classes": model.classes, "width": model.width}
+    shape = {"channels": model.channels, "classes": list(classes), "width": model.width}
     write_atomically(path, serialise({"state_dict": weights, **shape}))
 
 
@@ -111,4 +111,4 @@ def _generator(*parts: int) -> torch.Generator:
 
 def _check(loss: float, step: int) -> None:
     if not np.isfinite(loss):
-        raise ClassifierTrainingError(f"classifier: the loss is {loss} at step {step}; lower evaluation.classifier.lr")
+        raise ClassifierTrainingError(f"classifier: the loss is {loss} at step {step}; lower its lr in classifiers")

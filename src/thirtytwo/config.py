@@ -1,29 +1,25 @@
 """The resolved settings of every stage: one file a stage and name under configs/, read as frozen settings.
 
-Nothing else in the project parses YAML. `thirtytwo.resolve` makes the files out of params.yaml.
+Nothing else in the project parses YAML. `thirtytwo.resolve` makes the files out of params.yaml. The class of a
+stage's settings stands beside what it sets, so that a new setting of one stage reruns that stage alone.
 """
 
 import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import Field, create_model
+from pydantic import Field
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from thirtytwo.data.settings import Dataset, Source
-from thirtytwo.evaluate.settings import Classifier, Evaluation
 from thirtytwo.strict import ParamsError, Strict, nearest, parse
 
-__all__ = [
-    "ClassifierConfig", "Compute", "DatasetConfig", "EvaluateConfig", "FidStatsConfig", "FloorConfig", "ParamsError",
-    "ReportConfig", "Run", "SampleConfig", "Sampling", "SourceConfig", "TrainConfig", "load_yaml", "naming", "read",
-    "read_bytes", "read_values", "write_yaml",
-]  # fmt: skip
+__all__ = ["Compute", "ParamsError", "Run", "load_yaml", "naming", "read", "read_bytes", "read_values", "write_yaml"]
+
+Config = TypeVar("Config", bound=Strict)
 
 
 class Compute(Strict):
@@ -46,128 +42,15 @@ class Run(Strict):
     set: dict[str, Any] = Field(description="settings in which this run differs from its block")
 
 
-class Sampling(Strict):
-    """What sampling asks of every family alike."""
-
-    images: int = Field(ge=1, description="images drawn a run")
-    grid_side: int = Field(ge=1, description="rows and columns of the sample grid")
-
-
-class SourceConfig(Strict):
-    """configs/download/<source>.yaml"""
-
-    name: str
-    source: Source
-
-
-class DatasetConfig(Strict):
-    """configs/prepare/<dataset>.yaml"""
-
-    name: str
-    kind: str
-    dataset: Dataset
-
-
-class ClassifierConfig(Strict):
-    """configs/classifier/<dataset>.yaml"""
-
-    dataset: str
-    seed: int
-    compute: Compute
-    classifier: Classifier
-
-
-class FidStatsConfig(Strict):
-    """configs/fid_stats/<dataset>.yaml"""
-
-    dataset: str
-    seed: int
-    compute: Compute
-    fid: bool
-    reference_split: Literal["train", "test"]
-    samples: int
-
-
-class FloorConfig(Strict):
-    """configs/floor/<dataset>.yaml"""
-
-    dataset: str
-    seed: int
-    compute: Compute
-    reference_split: Literal["train", "test"]
-    samples: int
-    bootstrap_resamples: int
-
-
-class TrainConfig(Strict):
-    """configs/train/<run>.yaml; `settings` is an instance of the family's own Settings."""
-
-    run: str
-    family: str
-    net: str
-    dataset: str
-    seed: int
-    compute: Compute
-    settings: Strict
-
-
-class SampleConfig(Strict):
-    """configs/sample/<run>.yaml; `sample` is an instance of the family's own SampleSettings."""
-
-    run: str
-    family: str
-    seed: int
-    compute: Compute
-    sampling: Sampling
-    sample: Strict
-
-
-class EvaluateConfig(Strict):
-    """configs/evaluate/<run>.yaml"""
-
-    run: str
-    dataset: str
-    seed: int
-    compute: Compute
-    reference_split: Literal["train", "test"]
-    samples: int
-    bootstrap_resamples: int
-    mode_share: float
-    fid: bool
-
-
-class ReportConfig(Strict):
-    """configs/report/report.yaml"""
-
-    seed: int
-    compute: Compute
-    runs: dict[str, Run]
-    datasets: dict[str, Dataset]
-    evaluation: Evaluation
-    sampling: Sampling
-
-
-_SIMPLE: dict[str, type[Strict]] = {
-    "download": SourceConfig, "prepare": DatasetConfig, "classifier": ClassifierConfig, "fid_stats": FidStatsConfig,
-    "floor": FloorConfig, "evaluate": EvaluateConfig, "report": ReportConfig,
-}  # fmt: skip
-
-
-def read(stage: str, name: str, root: Path) -> Any:
-    """The resolved settings of one stage and name, as that stage's class above.
+def read(model: type[Config], stage: str, name: str, root: Path) -> Config:
+    """The resolved settings of one stage and name, as a `model`.
 
     Raises:
         ParamsError: there is no such file (with the names there are), or it is not valid.
     """
     values = read_values(stage, name, root)
     with naming(root / "configs" / stage / f"{name}.yaml"):
-        if stage in _SIMPLE:
-            return parse(_SIMPLE[stage], values)
-        # The family by its name, so that a stage depends on the family of its run alone.
-        family = import_module(f"thirtytwo.families.{values['family']}")
-        if stage == "train":
-            return parse(create_model("TrainConfig", __base__=TrainConfig, settings=(family.Settings, ...)), values)
-        return parse(create_model("SampleConfig", __base__=SampleConfig, sample=(family.SampleSettings, ...)), values)
+        return parse(model, values)
 
 
 def read_values(stage: str, name: str, root: Path) -> dict[str, Any]:

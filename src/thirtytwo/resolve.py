@@ -13,9 +13,12 @@ from typing import Any
 
 from pydantic import Field
 
-from thirtytwo.config import Compute, ReportConfig, Run, Sampling, load_yaml, naming, write_yaml
+from thirtytwo.classifier_settings import Classifier
+from thirtytwo.config import Compute, Run, load_yaml, naming, write_yaml
 from thirtytwo.data.settings import Dataset, Source
 from thirtytwo.evaluate.settings import Evaluation
+from thirtytwo.report.settings import ReportConfig
+from thirtytwo.sampling import Sampling
 from thirtytwo.strict import ParamsError, Strict, nearest, parse
 
 __all__ = ["resolve"]
@@ -30,6 +33,7 @@ class Params(Strict):
     compute: Compute
     sources: dict[str, Source]
     datasets: dict[str, Dataset]
+    classifiers: dict[str, Classifier]
     evaluation: Evaluation
     sampling: Sampling
     runs: dict[str, Run]
@@ -65,8 +69,11 @@ def _files(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         files[f"download/{name}"] = {"name": name, "source": source.model_dump()}
     for name, dataset in params.datasets.items():
         kind = params.sources[dataset.source].kind
-        files[f"prepare/{name}"] = {"name": name, "kind": kind, "dataset": dataset.model_dump()}
-        files |= _evaluation_files(name, params)
+        own = dataset.model_dump(exclude={"classifier"})
+        files[f"prepare/{name}"] = {"name": name, "kind": kind, "dataset": own}
+        files |= _reference_files(name, params)
+    for name, classifier in params.classifiers.items():
+        files[f"classifier/{name}"] = _common(params) | {"dataset": name, "classifier": classifier.model_dump()}
     for name, run in params.runs.items():
         files |= _run_files(name, run, params, blocks)
     whole = params.model_dump()
@@ -75,12 +82,15 @@ def _files(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _check_names(params: Params) -> None:
-    for group in ("sources", "datasets", "runs"):
+    for group in ("sources", "datasets", "classifiers", "runs"):
         for name in getattr(params, group):
             if not _NAME.match(name):
                 raise ParamsError(f"{group}: {name!r}: a name is a letter followed by letters, digits and underscores")
     for name, dataset in params.datasets.items():
         _check_known(f"datasets.{name}.source", dataset.source, params.sources)
+        _check_known(f"datasets.{name}.classifier", dataset.classifier, params.classifiers)
+    for name in params.classifiers:
+        _check_known(f"classifiers.{name}", name, params.datasets)
     for name, run in params.runs.items():
         _check_known(f"runs.{name}.dataset", run.dataset, params.datasets)
         _check_known(f"runs.{name}.family", run.family, _modules("families"))
@@ -121,22 +131,24 @@ def _modules(folder: str) -> list[str]:
 
 def _parse_block(family: str, block: dict[str, Any], where: str, where_sample: str) -> tuple[Strict, Strict]:
     """The training and the sampling settings in a family block."""
-    module = import_module(f"thirtytwo.families.{family}")
+    settings, sampling = (import_module(f"thirtytwo.{layer}.{family}").Settings for layer in ("families", "sampling"))
     train = {key: value for key, value in block.items() if key not in ("family", "sample")}
-    return (
-        parse(module.Settings, train, where),
-        parse(module.SampleSettings, block.get("sample", {}), where_sample),
-    )
+    return parse(settings, train, where), parse(sampling, block.get("sample", {}), where_sample)
 
 
-def _evaluation_files(dataset: str, params: Params) -> dict[str, dict[str, Any]]:
-    evaluation, compute = params.evaluation, params.compute.model_dump()
-    common = {"dataset": dataset, "seed": params.seed, "compute": compute}
+def _common(params: Params) -> dict[str, Any]:
+    return {"seed": params.seed, "compute": params.compute.model_dump()}
+
+
+def _reference_files(dataset: str, params: Params) -> dict[str, dict[str, Any]]:
+    """What is measured once a data set, on real images."""
+    evaluation = params.evaluation
     protocol = {"reference_split": evaluation.reference_split, "samples": evaluation.samples}
+    common = _common(params) | {"dataset": dataset} | protocol
+    classifier = {"classifier": params.datasets[dataset].classifier}
     return {
-        f"classifier/{dataset}": common | {"classifier": evaluation.classifier.model_dump()},
-        f"fid_stats/{dataset}": common | {"fid": evaluation.fid} | protocol,
-        f"floor/{dataset}": common | {"bootstrap_resamples": evaluation.bootstrap_resamples} | protocol,
+        f"fid_stats/{dataset}": common | {"fid": evaluation.fid},
+        f"floor/{dataset}": common | classifier | {"bootstrap_resamples": evaluation.bootstrap_resamples},
     }
 
 
@@ -151,11 +163,10 @@ def _run_files(name: str, run: Run, params: Params, blocks: dict[str, Any]) -> d
             raise ParamsError(f"runs.{name}.set.{key}: unknown key; {nearest(last, allowed)}")
         owner[last] = value
     settings, sampling = _parse_block(run.family, block, f"runs.{name}.set", f"runs.{name}.set.sample")
-    common = {"run": name, "seed": params.seed, "compute": params.compute.model_dump()}
+    common = _common(params) | {"run": name, "dataset": run.dataset}
+    shared = params.sampling.model_dump()
     return {
-        f"train/{name}": common
-        | {"family": run.family, "net": run.net, "dataset": run.dataset, "settings": settings.model_dump()},
-        f"sample/{name}": common
-        | {"family": run.family, "sampling": params.sampling.model_dump(), "sample": sampling.model_dump()},
-        f"evaluate/{name}": common | {"dataset": run.dataset} | params.evaluation.model_dump(exclude={"classifier"}),
+        f"train/{name}": common | {"family": run.family, "net": run.net, "settings": settings.model_dump()},
+        f"sample/{name}": common | {"family": run.family, "sampling": shared, "sample": sampling.model_dump()},
+        f"evaluate/{name}": common | params.evaluation.model_dump(),
     }

@@ -22,7 +22,7 @@ from thirtytwo.data.batches import ImageSet, to_float
 from thirtytwo.families import Batch, Family, Phase, TrainSettings
 from thirtytwo.seeds import derive_seed
 
-__all__ = ["State", "Stopped", "TrainingError", "initialise", "train"]
+__all__ = ["State", "Stopped", "TrainingError", "initialise", "snapshots", "train"]
 
 _CURVE_ROWS = 200  # rows of the training curve, whatever the budget
 _VALIDATION_BATCH = 500
@@ -135,6 +135,8 @@ def train(
                 _flush(state, per_epoch, bar)
             if state.step % validate_every == 0 or last:
                 state.validation.append(_validate(state, data, seed, device, per_epoch))
+            if settings.snapshot_every and (state.step % settings.snapshot_every == 0 or last):
+                _snapshot(state, checkpoints)
             code = exit_code()
             if code or (state.step % settings.checkpoint_every == 0 and not last):
                 _check_finite(state)
@@ -143,6 +145,20 @@ def train(
                 raise Stopped(code)
             bar.update()
     return state
+
+
+def _snapshot(state: State, checkpoints: Path) -> None:
+    """Keeps the weights that sampling uses, averaged where they are; a resumed run writes the same bytes again."""
+    weights = {name: state.ema[name] if state.ema else state.family.modules[name] for name in state.family.averaged}
+    data = checkpoint.serialise({name: module.state_dict() for name, module in weights.items()})
+    checkpoint.write_atomically(checkpoints / "snapshots" / f"{state.step:09d}.pt", data)
+
+
+def snapshots(checkpoints: Path, steps: int) -> dict[int, dict[str, Any]]:
+    """The snapshots of a training by their step, up to `steps`, on the CPU."""
+    paths = sorted((checkpoints / "snapshots").glob("*.pt"))
+    cpu = torch.device("cpu")
+    return {int(path.stem): checkpoint.load_weights(path, cpu) for path in paths if int(path.stem) <= steps}
 
 
 def _batch(images: Tensor, labels: Tensor, settings: TrainSettings, seed: int, step: int, steps: int) -> Batch:

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from thirtytwo.data.settings import Dataset
+from thirtytwo.data.settings import Preparation
 
 __all__ = ["SIDE", "RejectedError", "to_array"]
 
@@ -39,7 +39,7 @@ class RejectedError(Exception):
         self.reason, self.unreadable = reason, unreadable
 
 
-def to_array(content: bytes | np.ndarray, settings: Dataset) -> tuple[np.ndarray, str]:
+def to_array(content: bytes | np.ndarray, settings: Preparation) -> tuple[np.ndarray, str]:
     """[32, 32, channels] uint8 of a file's bytes, or of an array [H, W] or [H, W, 3] uint8, and its kind.
 
     The kind is rgb, grayscale, palette, rgba, cmyk or 16bit; that of a set with 3 channels is rgb, with 1 grayscale.
@@ -88,7 +88,7 @@ def _converted(image: Image.Image, mode: str) -> Image.Image:
     return image.convert(mode)
 
 
-def _resized(image: Image.Image, settings: Dataset) -> Image.Image:
+def _resized(image: Image.Image, settings: Preparation) -> Image.Image:
     """32x32 by `settings.fit`: squash both sides; crop the central square; or pad with black, never enlarging."""
     resample = Image.Resampling[settings.resample.upper()]
     width, height = image.size

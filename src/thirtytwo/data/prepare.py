@@ -15,7 +15,7 @@ from thirtytwo.data.errors import DataError
 from thirtytwo.data.files import replacing, sha256
 from thirtytwo.data.images import RejectedError, to_array
 from thirtytwo.data.readers import CUB_GRAYSCALE, EXPECTED, FASHION, Item
-from thirtytwo.data.settings import Dataset
+from thirtytwo.data.settings import Preparation
 from thirtytwo.data.shapes import FACTORS, FACTORS_FILE
 from thirtytwo.strict import nearest
 
@@ -33,7 +33,9 @@ class _Collected:
     seen: int = 0
 
 
-def prepare(name: str, kind: str, settings: Dataset, raw: Path, path: Path, images: Iterable[Item]) -> dict[str, Any]:
+def prepare(
+    name: str, kind: str, settings: Preparation, raw: Path, path: Path, images: Iterable[Item]
+) -> dict[str, Any]:
     """Writes the prepared set `name` to `path` (npz) and its description beside it (json); returns the description.
 
     The bytes depend on the raw images and the settings alone: images are ordered by split, then file name. Where
@@ -85,7 +87,7 @@ def prepare(name: str, kind: str, settings: Dataset, raw: Path, path: Path, imag
     return _write(path, arrays, about)
 
 
-def _collect(images: Iterable[Item], settings: Dataset) -> _Collected:
+def _collect(images: Iterable[Item], settings: Preparation) -> _Collected:
     found, own = _Collected(), "rgb" if settings.channels == 3 else "grayscale"
     for item in images:
         found.seen += 1
@@ -106,7 +108,7 @@ def _collect(images: Iterable[Item], settings: Dataset) -> _Collected:
     return found
 
 
-def _classes(name: str, kind: str, settings: Dataset, labels: set[str]) -> list[str]:
+def _classes(name: str, kind: str, settings: Preparation, labels: set[str]) -> list[str]:
     """Class names in the order of their numbers: as the settings list them, else official or alphabetical."""
     for label in settings.classes:
         if label not in labels:
@@ -117,7 +119,7 @@ def _classes(name: str, kind: str, settings: Dataset, labels: set[str]) -> list[
     return settings.classes or sorted(labels, key=lambda label: (official.index(label) if official else 0, label))
 
 
-def _check_counts(name: str, kind: str, settings: Dataset, found: _Collected) -> None:
+def _check_counts(name: str, kind: str, settings: Preparation, found: _Collected) -> None:
     if kind in EXPECTED and found.seen != EXPECTED[kind]:
         raise DataError(
             f"{settings.source}: {found.seen} images; expected {EXPECTED[kind]} in {kind}; download it again"

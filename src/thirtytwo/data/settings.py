@@ -6,7 +6,7 @@ from pydantic import Field
 
 from thirtytwo.strict import Strict
 
-__all__ = ["Dataset", "Source"]
+__all__ = ["Dataset", "DatasetConfig", "Preparation", "Source", "SourceConfig"]
 
 
 class Shapes(Strict):
@@ -51,7 +51,7 @@ class Folder(Strict):
 Source = Annotated[Shapes | Digits5k | Known | Archive | Folder, Field(discriminator="kind")]
 
 
-class Dataset(Strict):
+class Preparation(Strict):
     """How the images of a source become one array of 32x32 images."""
 
     source: str
@@ -65,3 +65,24 @@ class Dataset(Strict):
     corrupt: Literal["remove", "stop"]
     expected_images: int = Field(ge=0, description="images that must remain; 0: not known")
     test_fraction: float = Field(ge=0, lt=1, description="share held out by class where the source has no test split")
+
+
+class Dataset(Preparation):
+    """An entry of `datasets:`."""
+
+    classifier: str = Field(description="entry of `classifiers:` whose features score this set; often of its own name")
+
+
+class SourceConfig(Strict):
+    """configs/download/<source>.yaml"""
+
+    name: str
+    source: Source
+
+
+class DatasetConfig(Strict):
+    """configs/prepare/<dataset>.yaml"""
+
+    name: str
+    kind: str
+    dataset: Preparation

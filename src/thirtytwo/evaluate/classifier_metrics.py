@@ -5,7 +5,7 @@ from scipy import stats
 
 from thirtytwo.evaluate.checks import EvaluationError
 
-__all__ = ["accuracy", "class_counts", "class_scores"]
+__all__ = ["accuracy", "class_counts", "class_indices", "class_scores"]
 
 
 def class_counts(predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -19,36 +19,59 @@ def class_counts(predicted: np.ndarray, classes: int) -> np.ndarray:
     return np.bincount(predicted, minlength=classes)
 
 
-def class_scores(counts: np.ndarray, reference: np.ndarray, mode_share: float) -> dict[str, float]:
+def class_scores(counts: np.ndarray, reference: np.ndarray, mode_share: float) -> dict[str, float | None]:
     """Coverage and evenness of a class histogram.
 
     Args:
         counts: [K], of the samples.
-        reference: [K], of the real images; each class has some.
+        reference: [K], of the real images. A class may have none where the classifier knows more than the data set.
         mode_share: a class counts as covered when its share of the samples is at least this part of its
             share of the real images.
 
     Returns:
-        modes_covered: classes covered, 0..K.
+        classes: classes of the real images.
+        modes_covered: those of them that are covered.
+        foreign_share: share of the samples in classes that the real images do not have.
         class_entropy_bits: entropy of the histogram, log2 K when even.
-        kl_to_uniform: Kullback-Leibler divergence from the even histogram, bits.
+        kl_to_uniform: Kullback-Leibler divergence from the even histogram over the real classes, bits; None where
+            it is infinite because samples are of foreign classes.
         kl_to_reference: the same from the histogram of the real images, bits.
 
     Raises:
-        EvaluationError: histograms of different length, or a class without real images.
+        EvaluationError: histograms of different length, or no real images.
     """
-    if counts.shape != reference.shape or (reference <= 0).any():
+    if counts.shape != reference.shape or reference.sum() <= 0 or reference.min() < 0:
         raise EvaluationError(
-            f"expected two histograms over the same classes and real images of each, got {counts.tolist()} "
+            f"expected two histograms over the same classes and some real images, got {counts.tolist()} "
             f"for the samples and {reference.tolist()} for the reference"
         )
     share, real = counts / counts.sum(), reference / reference.sum()
+    present = reference > 0
+    foreign = float(share[~present].sum())
+    uniform = present / present.sum()
     return {
-        "modes_covered": int((share >= mode_share * real).sum()),
+        "classes": int(present.sum()),
+        "modes_covered": int((share >= mode_share * real)[present].sum()),
+        "foreign_share": foreign,
         "class_entropy_bits": float(stats.entropy(share, base=2)),
-        "kl_to_uniform": float(stats.entropy(share, np.full(len(share), 1 / len(share)), base=2)),
-        "kl_to_reference": float(stats.entropy(share, real, base=2)),
+        "kl_to_uniform": None if foreign else float(stats.entropy(share, uniform, base=2)),
+        "kl_to_reference": None if foreign else float(stats.entropy(share, real, base=2)),
     }
+
+
+def class_indices(names: list[str], known: list[str]) -> np.ndarray:
+    """Where a data set's class names stand among those of its classifier, [len(names)] int64.
+
+    Raises:
+        EvaluationError: the classifier does not know one of them.
+    """
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise EvaluationError(
+            f"class '{unknown[0]}' is not among those of the classifier ({', '.join(known)}); name another one in "
+            "datasets.<name>.classifier"
+        )
+    return np.array([known.index(name) for name in names], np.int64)
 
 
 def accuracy(predicted: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:

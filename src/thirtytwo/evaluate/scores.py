@@ -14,7 +14,7 @@ __all__ = ["Scored", "classifier_floor", "classifier_scores", "join_floor"]
 
 _DRAWS = 10  # a single one of heavy-tailed features varies by half its value
 
-Scores = dict[str, float | int | str | bool]
+Scores = dict[str, float | int | str | bool | None]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,6 @@ def classifier_scores(samples: Scored, reference: Scored, *, mode_share: float, 
         "n": len(own),
         "reference_n": len(reference.features),
         **class_scores(counts, real, mode_share),
-        "classes": classes,
         "mean_confidence": float(samples.probabilities.max(axis=1).mean(dtype=np.float64)),
     }
     asked = samples.labels >= 0

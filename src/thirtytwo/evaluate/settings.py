@@ -1,23 +1,13 @@
-"""Settings of the evaluation: its classifier, its features and its sample sizes."""
+"""Settings of the evaluation: the protocol that all runs are scored under."""
 
 from typing import Literal
 
 from pydantic import Field
 
+from thirtytwo.config import Compute
 from thirtytwo.strict import Strict
 
-__all__ = ["Classifier", "Evaluation"]
-
-
-class Classifier(Strict):
-    """Training of the per-data-set classifier whose features and labels score the generators."""
-
-    width: int = Field(ge=1)
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    lr: float = Field(gt=0)
-    weight_decay: float = Field(ge=0)
-    augment: Literal["none", "shift", "shift_flip"]
+__all__ = ["EvaluateConfig", "Evaluation", "FidStatsConfig", "FloorConfig"]
 
 
 class Evaluation(Strict):
@@ -30,4 +20,40 @@ class Evaluation(Strict):
     mode_share: float = Field(
         gt=0, le=1, description="a class is covered at this part of its share of the real images, or more"
     )
-    classifier: Classifier
+
+
+class FidStatsConfig(Strict):
+    """configs/fid_stats/<dataset>.yaml"""
+
+    dataset: str
+    seed: int
+    compute: Compute
+    fid: bool
+    reference_split: Literal["train", "test"]
+    samples: int
+
+
+class FloorConfig(Strict):
+    """configs/floor/<dataset>.yaml"""
+
+    dataset: str
+    classifier: str
+    seed: int
+    compute: Compute
+    reference_split: Literal["train", "test"]
+    samples: int
+    bootstrap_resamples: int
+
+
+class EvaluateConfig(Strict):
+    """configs/evaluate/<run>.yaml"""
+
+    run: str
+    dataset: str
+    seed: int
+    compute: Compute
+    reference_split: Literal["train", "test"]
+    samples: int
+    bootstrap_resamples: int
+    mode_share: float
+    fid: bool

@@ -1,9 +1,8 @@
 """The contract between a family of generators and the training loop, and the settings all families share.
 
-A family is one module here with three names:
+A family is one module here with two names, and one in `thirtytwo.sampling` that says what to draw with it:
 
     Settings        its block of params.yaml, a subclass of `TrainSettings`
-    SampleSettings  the `sample:` sub-block of the same block: what sampling needs and training does not
     build(settings, net, channels, classes) -> Family
 
 `net` is a module of `thirtytwo.nets`, `channels` 1 or 3, `classes` the number of labels of the data set.
@@ -12,16 +11,18 @@ A family is one module here with three names:
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from types import ModuleType
+from pathlib import Path
 from typing import Annotated, Protocol
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 from torch import Tensor, nn
 
+from thirtytwo import config
+from thirtytwo.config import Compute
 from thirtytwo.strict import Strict
 
-__all__ = ["Batch", "Family", "Phase", "TrainSettings", "build", "family_module", "net_module"]
+__all__ = ["Batch", "Family", "Phase", "TrainConfig", "TrainSettings", "build", "read_config"]
 
 
 class TrainSettings(Strict):
@@ -37,6 +38,7 @@ class TrainSettings(Strict):
     ema_decay: float = Field(ge=0, lt=1, description="of the averaged weights that sampling uses; 0: no averaging")
     validate_every: int = Field(ge=0, description="steps between rows of the validation curve; 0: each epoch")
     checkpoint_every: int = Field(ge=1, description="steps between checkpoints")
+    snapshot_every: int = Field(ge=0, description="steps between weights kept for scores along the training; 0: none")
 
     @model_validator(mode="after")
     def _one_budget(self) -> "TrainSettings":
@@ -86,7 +88,8 @@ class Family(Protocol):
     """What the stages ask of a family.
 
     A one-shot generator also has `latent_shape` and `draw(z, labels) -> images [B, C, 32, 32] in [-1, 1]`
-    with z [B, *latent_shape] standard normal and labels [B] int64, or None where it is not conditional; diffusion has `denoise(x, t, labels)`.
+    with z [B, *latent_shape] standard normal and labels [B] int64, or None where it is not conditional; diffusion
+    has `denoise(x, t, labels)`.
     """
 
     modules: nn.ModuleDict  # everything that is trained and saved
@@ -100,16 +103,31 @@ class Family(Protocol):
         """Named mean scores of one batch of held-out images, in eval mode and without gradients."""
 
 
-def family_module(name: str) -> ModuleType:
-    """The module `thirtytwo.families.<name>`; found by name so that a run depends on its family alone."""
-    return import_module(f"thirtytwo.families.{name}")
+class TrainConfig(Strict):
+    """configs/train/<run>.yaml; `settings` is an instance of the family's own Settings."""
+
+    run: str
+    family: str
+    net: str
+    dataset: str
+    seed: int
+    compute: Compute
+    settings: TrainSettings
 
 
-def net_module(name: str) -> ModuleType:
-    """The module `thirtytwo.nets.<name>`."""
-    return import_module(f"thirtytwo.nets.{name}")
+def read_config(run: str, root: Path) -> TrainConfig:
+    """configs/train/<run>.yaml, with the settings of the run's family.
+
+    Raises:
+        ParamsError: there is no such run, or the file is not valid.
+    """
+    # By its name, so that a stage depends on the family of its run alone.
+    family = import_module(f"thirtytwo.families.{config.read_values('train', run, root)['family']}")
+    model = create_model("TrainConfig", __base__=TrainConfig, settings=(family.Settings, ...))
+    return config.read(model, "train", run, root)
 
 
 def build(family: str, net: str, settings: TrainSettings, channels: int, classes: int) -> Family:
     """The untrained model of a run, initialised from torch's global generator."""
-    return family_module(family).build(settings, net_module(net), channels, classes)
+    network = import_module(f"thirtytwo.nets.{net}")
+    return import_module(f"thirtytwo.families.{family}").build(settings, network, channels, classes)

@@ -8,9 +8,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from thirtytwo.families import Batch, Phase, TrainSettings
-from thirtytwo.strict import Strict
 
-__all__ = ["Autoencoder", "SampleSettings", "Settings", "build", "kl_to_standard_normal", "squared_error"]
+__all__ = ["Autoencoder", "Settings", "build", "kl_to_standard_normal", "squared_error"]
 
 
 class Settings(TrainSettings):
@@ -20,12 +19,6 @@ class Settings(TrainSettings):
     beta_schedule: Literal["constant", "linear"] = Field(description="linear: from 0 at epoch 0 to beta after the last")
     latent_dim: int = Field(ge=1)
     width: int = Field(ge=1, description="channels of the first convolution; doubled at each of three downsamplings")
-
-
-class SampleSettings(Strict):
-    """What drawing images takes beyond training."""
-
-    weights: Literal["ema", "raw"]
 
 
 def kl_to_standard_normal(mu: Tensor, log_sigma: Tensor) -> Tensor:
@@ -42,7 +35,7 @@ class Autoencoder:
     """q(z|x) = N(mu(x), sigma(x)^2 I), p(z) = N(0, I), p(x|z) a Gaussian with mean x_hat(z)."""
 
     conditional = False
-    averaged = ("decoder",)
+    averaged: tuple[str, ...] = ("decoder",)
 
     def __init__(self, settings: Settings, net: ModuleType, channels: int) -> None:
         self.settings = settings

@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 from thirtytwo import schedules
 from thirtytwo.families import Batch, Phase, TrainSettings
-from thirtytwo.strict import Strict
 
-__all__ = ["Diffusion", "SampleSettings", "Settings", "build"]
+__all__ = ["Diffusion", "Settings", "build"]
 
 
 class Settings(TrainSettings):
@@ -52,17 +51,6 @@ class Settings(TrainSettings):
         return self
 
 
-class SampleSettings(Strict):
-    """The `sample:` block: how a trained diffusion model is sampled."""
-
-    weights: Literal["ema", "raw"]
-    sampler: Literal["ddpm", "ddim"]
-    steps: int = Field(ge=1, description="S, at most T")
-    eta: float = Field(ge=0, description="of ddim alone: 0 deterministic, 1 as noisy as ddpm")
-    spacing: Literal["uniform", "quadratic", "trailing"]
-    clip: bool = Field(description="the predicted image to [-1, 1] at each step")
-
-
 class Diffusion:
     """A denoiser, its forward process and its loss.
 
@@ -72,7 +60,7 @@ class Diffusion:
         settings: of the block.
     """
 
-    averaged = ("denoiser",)
+    averaged: tuple[str, ...] = ("denoiser",)
 
     def __init__(self, net: nn.Module, schedule: schedules.Schedule, settings: Settings):
         self.modules = nn.ModuleDict({"denoiser": net})

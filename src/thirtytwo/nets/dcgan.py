@@ -10,18 +10,19 @@ _SLOPES = {"relu": 0.0, "leaky_relu": 0.2}  # for negative inputs
 class Generator(nn.Module):
     """z [B, latent_dim] to images [B, channels, 32, 32] in [-1, 1]; 57 937 parameters at 16/16 with one channel."""
 
-    def __init__(self, channels: int, width: int, latent_dim: int, batch_norm: bool) -> None:
+    def __init__(self, channels: int, width: int, multipliers: list[int], latent_dim: int, batch_norm: bool) -> None:
         super().__init__()
+        a, b, c = (width * multiplier for multiplier in multipliers)  # 4, 2, 1 in the course's table
 
         def up(inputs: int, outputs: int, stride: int, padding: int) -> nn.Sequential:
             norm = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
             return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, stride, padding), norm, nn.ReLU())
 
         self.layers = nn.Sequential(
-            up(latent_dim, 4 * width, 1, 0),  # [B, 4w, 4, 4]
-            up(4 * width, 2 * width, 2, 1),  # [B, 2w, 8, 8]
-            up(2 * width, width, 2, 1),  # [B, w, 16, 16]
-            nn.ConvTranspose2d(width, channels, 4, 2, 1),  # [B, C, 32, 32]
+            up(latent_dim, a, 1, 0),  # [B, a, 4, 4]
+            up(a, b, 2, 1),  # [B, b, 8, 8]
+            up(b, c, 2, 1),  # [B, c, 16, 16]
+            nn.ConvTranspose2d(c, channels, 4, 2, 1),  # [B, C, 32, 32]
             nn.Tanh(),
         )
 
@@ -30,7 +31,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images [B, channels, 32, 32] to logits [B]; mirrors the generator with strided convolutions."""
+    """Images [B, channels, 32, 32] to logits [B]; strided convolutions of width, 2 width and 4 width."""
 
     def __init__(self, channels: int, width: int, batch_norm: bool, activation: str) -> None:
         super().__init__()

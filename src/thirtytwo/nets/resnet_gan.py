@@ -23,15 +23,15 @@ def downsample(x: Tensor) -> Tensor:
 
 
 class ResBlockUp(nn.Module):
-    """[B, w, H, W] to [B, w, 2H, 2W]."""
+    """[B, c, H, W] to [B, w, 2H, 2W]."""
 
-    def __init__(self, width: int, batch_norm: bool) -> None:
+    def __init__(self, channels: int, width: int, batch_norm: bool) -> None:
         super().__init__()
-        self.norm1 = nn.BatchNorm2d(width) if batch_norm else nn.Identity()
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
+        self.conv1 = nn.Conv2d(channels, width, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(width) if batch_norm else nn.Identity()
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        self.shortcut = nn.Conv2d(width, width, 1)
+        self.shortcut = nn.Conv2d(channels, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.relu(self.norm1(x)))
@@ -70,16 +70,21 @@ class ResBlock(nn.Module):
 class Generator(nn.Module):
     """z [B, latent_dim] to images [B, channels, 32, 32] in [-1, 1]; 1.20 M parameters at width 128, latent 128."""
 
-    def __init__(self, channels: int, width: int, latent_dim: int, batch_norm: bool) -> None:
+    def __init__(self, channels: int, width: int, multipliers: list[int], latent_dim: int, batch_norm: bool) -> None:
         super().__init__()
-        self.fc = nn.Linear(latent_dim, width * 4 * 4)
-        self.blocks = nn.Sequential(*(ResBlockUp(width, batch_norm) for _ in range(3)))
-        self.norm = nn.BatchNorm2d(width) if batch_norm else nn.Identity()
-        self.conv = nn.Conv2d(width, channels, 3, padding=1)
+        a, b, c = (width * multiplier for multiplier in multipliers)  # 1, 1, 1 in the course's network
+        self.fc = nn.Linear(latent_dim, a * 4 * 4)
+        self.blocks = nn.Sequential(
+            ResBlockUp(a, a, batch_norm),  # [B, a, 8, 8]
+            ResBlockUp(a, b, batch_norm),  # [B, b, 16, 16]
+            ResBlockUp(b, c, batch_norm),  # [B, c, 32, 32]
+        )
+        self.norm = nn.BatchNorm2d(c) if batch_norm else nn.Identity()
+        self.conv = nn.Conv2d(c, channels, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:
-        x = self.fc(z).unflatten(1, (-1, 4, 4))  # [B, w, 4, 4]
-        x = self.blocks(x)  # [B, w, 32, 32]
+        x = self.fc(z).unflatten(1, (-1, 4, 4))  # [B, a, 4, 4]
+        x = self.blocks(x)
         return self.conv(F.relu(self.norm(x))).tanh()
 
 

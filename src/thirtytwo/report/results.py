@@ -11,6 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from thirtytwo import config
+from thirtytwo.report.settings import ReportConfig
 
 __all__ = ["ReportError", "Results", "RunResult", "SetResult", "load"]
 
@@ -75,7 +76,7 @@ class SetResult:
 class Results:
     """Everything that the report tells of."""
 
-    config: config.ReportConfig
+    config: ReportConfig
     sets: list[SetResult]
 
     @property
@@ -142,7 +143,7 @@ def load(root: Path) -> Results:
         ParamsError: the resolved configuration is missing or not valid.
         ReportError: a result cannot be read.
     """
-    settings = config.read("report", "report", root)
+    settings = config.read(ReportConfig, "report", "report", root)
     runs = [_run(name, run, root) for name, run in settings.runs.items()]
     sets = [
         _set(name, dataset.model_dump(), [run for run in runs if run.dataset == name], root)

@@ -1,0 +1,63 @@
+"""How far a GAN is from its equilibrium, from what two discriminators say of held-out images and of samples.
+
+For a generator that stands still the best discriminator is D*(x) = p(x) / (p(x) + q(x)), p the density of the data
+and q that of the samples, and at the equilibrium p = q and D* = 1/2 (Goodfellow et al. 2014, propositions 1 and 2). A
+discriminator trained afresh against the finished generator estimates D*: this is the classifier two-sample test of
+Lopez-Paz & Oquab 2017. What the run's own discriminator says is held against it.
+"""
+
+import numpy as np
+
+from thirtytwo.evaluate.checks import EvaluationError
+from thirtytwo.evaluate.classifier_metrics import accuracy
+
+__all__ = ["equilibrium", "js_bound"]
+
+
+def equilibrium(
+    own: tuple[np.ndarray, np.ndarray], fresh: tuple[np.ndarray, np.ndarray], gives_probability: bool
+) -> dict[str, float]:
+    """Scores of the equilibrium; half of the images are real and half are samples.
+
+    Args:
+        own: D(x) of real images [N] and of samples [N], by the run's own discriminator.
+        fresh: the same by the fresh one, in (0, 1).
+        gives_probability: whether `own` estimates D* as well, as in minimax and least-squares GANs.
+
+    Returns:
+        d_real, d_fake: means of the own discriminator's outputs.
+        fresh_accuracy (and _low, _high): how often the fresh one is right, with Wilson's 95 % interval; 1/2 at the
+            equilibrium.
+        js_bound_bits: lower bound on the Jensen-Shannon divergence of data and samples, 0 to 1 bit.
+        d_accuracy, d_gap: where `gives_probability`, how often the own one is right, and mean |D - fresh D|.
+
+    Raises:
+        EvaluationError: arrays that differ in length, or probabilities outside [0, 1].
+    """
+    if len({len(part) for part in (*own, *fresh)}) != 1 or not len(own[0]):
+        raise EvaluationError(
+            "d_held_out, d_samples, fresh_held_out, fresh_samples: expected four arrays of one length"
+        )
+    outputs = np.concatenate(fresh)
+    if not ((outputs >= 0) & (outputs <= 1)).all():
+        raise EvaluationError("fresh_held_out, fresh_samples: expected probabilities in [0, 1]")
+    truth = np.repeat([1, 0], len(own[0]))
+    names = ("fresh_accuracy", "fresh_accuracy_low", "fresh_accuracy_high")
+    scores = dict(zip(names, accuracy((outputs > 0.5).astype(int), truth), strict=True))
+    scores |= {"js_bound_bits": js_bound(*fresh), "d_real": float(own[0].mean()), "d_fake": float(own[1].mean())}
+    if gives_probability:
+        mine = np.concatenate(own)
+        scores["d_accuracy"] = accuracy((mine > 0.5).astype(int), truth)[0]
+        scores["d_gap"] = float(np.abs(mine - outputs).mean())
+    return scores
+
+
+def js_bound(real: np.ndarray, fake: np.ndarray) -> float:
+    """1 + (E_p[log2 D] + E_q[log2(1 - D)]) / 2 <= JSD(p, q) in bits, equal for D = D* (Goodfellow et al. 2014, eq. 4-6).
+
+    Not below 0, which is where a discriminator that errs with confidence would take it.
+    """
+    tiny = np.finfo(np.float64).tiny
+    real, fake = real.astype(np.float64), fake.astype(np.float64)
+    bits = 1 + 0.5 * (np.log2(np.maximum(real, tiny)).mean() + np.log2(np.maximum(1 - fake, tiny)).mean())
+    return float(max(bits, 0.0))

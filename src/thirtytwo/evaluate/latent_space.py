@@ -1,0 +1,115 @@
+"""Numbers for two questions on a latent space: is it smooth, and is it disentangled?"""
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+
+from thirtytwo.evaluate.checks import EvaluationError
+from thirtytwo.evaluate.intervals import bootstrap
+
+__all__ = ["FactorReader", "directions", "path_length"]
+
+_CATEGORIES = 10  # a factor with at most so many values, all whole, is a category
+_READABLE = 0.5  # a factor that is read from real images with less R^2 than this is not judged
+
+
+def path_length(start: np.ndarray, end: np.ndarray, epsilon: float, resamples: int, seed: int) -> dict[str, float]:
+    """Perceptual path length (Karras et al. 2019, section 4.1) in classifier features, mean and interval over arcs.
+
+    Args:
+        start, end: [P, D] features of images whose latents are `epsilon` apart along an arc.
+        epsilon: that distance, as a share of the arc.
+    """
+    lengths = np.square(start.astype(np.float64) - end).sum(axis=1) / epsilon**2
+    value = float(lengths.mean())
+    low, high = bootstrap(lambda i: float(lengths[i].mean()), value, len(lengths), resamples, seed)
+    return {"path_length": value, "path_length_low": low, "path_length_high": high, "path_length_n": len(lengths)}
+
+
+class FactorReader:
+    """Reads ground-truth factors off images: kernel ridge regression on principal components of the pixels.
+
+    Args:
+        images: [N, 32, 32, C] uint8 real images.
+        factors: [N, F] their factors; one with few whole values is a category and read as one number a value.
+        names: F names.
+    """
+
+    def __init__(self, images: np.ndarray, factors: np.ndarray, names: list[str]) -> None:
+        self.names = names
+        self.values = [_categories(column) for column in factors.T]
+        self.model = make_pipeline(PCA(60, random_state=0), KernelRidge(alpha=0.01, kernel="rbf", gamma=0.01))
+        targets = np.hstack(self.targets(factors))
+        self.mean, self.scale = targets.mean(axis=0), targets.std(axis=0)
+        self.model.fit(_pixels(images), (targets - self.mean) / self.scale)
+
+    def targets(self, factors: np.ndarray) -> list[np.ndarray]:
+        """Each factor as [N, 1], or [N, K] for a category of K values."""
+        return [
+            column[:, None] if values is None else (column[:, None] == values).astype(np.float64)
+            for column, values in zip(factors.T, self.values, strict=True)
+        ]
+
+    def read(self, images: np.ndarray) -> list[np.ndarray]:
+        """Each factor of the images as `targets` gives it."""
+        read = self.model.predict(_pixels(images)) * self.scale + self.mean
+        widths = [1 if values is None else len(values) for values in self.values]
+        return np.split(read, np.cumsum(widths)[:-1], axis=1)
+
+
+def directions(
+    reader: FactorReader, images: np.ndarray, latents: np.ndarray, real: tuple[np.ndarray, np.ndarray]
+) -> dict[str, float]:
+    """How much of each factor single latent directions and single latent coordinates explain, as R^2 in [0, 1].
+
+    Regressions are fitted on the first half of the samples and scored on the second. A category of K values has K
+    directions, one a value, but one coordinate. Coordinates as good as directions mean that the axes of the
+    latent space are the factors; directions that explain little mean that a factor is not linear in z, or not there.
+
+    Args:
+        images: [N, 32, 32, C] uint8 samples.
+        latents: [N, D] their latents.
+        real: held-out real images and their factors, which say how well a factor can be read at all.
+
+    Returns:
+        For each factor readable_r2_<factor>, and where it is 0.5 or more direction_r2_<factor> and
+        coordinate_r2_<factor>; direction_r2 and coordinate_r2, their means.
+    """
+    if len(images) != len(latents):
+        raise EvaluationError(f"expected a latent for each of the {len(images)} samples, got {len(latents)}")
+    half = len(images) // 2
+    scores: dict[str, float] = {}
+    told = zip(reader.names, reader.targets(real[1]), reader.read(real[0]), reader.read(images), strict=True)
+    for name, truth, seen, read in told:
+        scores[f"readable_r2_{name}"] = _r2(truth, seen)
+        if scores[f"readable_r2_{name}"] < _READABLE:
+            continue
+        columns = [latents, *(latents[:, [j]] for j in range(latents.shape[1]))]
+        fits = [LinearRegression().fit(x[:half], read[:half]) for x in columns]
+        found = [_r2(read[half:], fit.predict(x[half:])) for fit, x in zip(fits, columns, strict=True)]
+        scores |= {f"direction_r2_{name}": found[0], f"coordinate_r2_{name}": max(found[1:])}
+    for kind in ("direction_r2", "coordinate_r2"):
+        values = [value for key, value in scores.items() if key.startswith(f"{kind}_")]
+        if values:
+            scores[kind] = float(np.mean(values))
+    return scores
+
+
+def _r2(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Share of the variance explained, all columns together; 0 where it is worse than the mean."""
+    variance = np.square(truth - truth.mean(axis=0)).sum()
+    return float(max(0.0, 1 - np.square(truth - predicted).sum() / variance)) if variance > 0 else 0.0
+
+
+def _categories(column: np.ndarray) -> np.ndarray | None:
+    values = np.unique(column)
+    return values if len(values) <= _CATEGORIES and np.array_equal(values, np.round(values)) else None
+
+
+def _pixels(images: np.ndarray) -> np.ndarray:
+    """[N, 32, 32, C] uint8 to [N, D] in [-1, 1] at half the resolution, where it matters that shifts overlap."""
+    count, height, width, channels = images.shape
+    blocks = images.reshape(count, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+    return (blocks / 127.5 - 1).reshape(count, -1).astype(np.float64)

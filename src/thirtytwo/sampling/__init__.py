@@ -1,0 +1,122 @@
+"""What is made with a trained model: its images, and whatever else shows what it has learnt.
+
+A family has one module here, of its own name, apart from its module in `thirtytwo.families` so that a change of
+sampling does not train anew:
+
+    Settings            its `sample:` sub-block of params.yaml, a subclass of `SampleSettings`
+    sample(model, job) -> Drawn
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, create_model
+from torch import Tensor
+
+from thirtytwo import config
+from thirtytwo.config import Compute
+from thirtytwo.data.batches import ImageSet, to_uint8
+from thirtytwo.families import Family
+from thirtytwo.strict import Strict
+
+__all__ = ["Drawn", "Job", "SampleConfig", "SampleSettings", "Sampling", "asked_labels", "read_config", "snapshots"]
+
+
+class Sampling(Strict):
+    """What sampling asks of every family alike."""
+
+    images: int = Field(ge=1, description="images drawn a run")
+    grid_side: int = Field(ge=1, description="rows and columns of the sample grid")
+    snapshot_images: int = Field(ge=1, description="images drawn from each snapshot of a training")
+
+
+class SampleSettings(Strict):
+    """What drawing images takes beyond training; a family's `Settings` adds its own keys."""
+
+    weights: Literal["ema", "raw"]
+
+
+class SampleConfig(Strict):
+    """configs/sample/<run>.yaml; `sample` is an instance of the family's own Settings."""
+
+    run: str
+    family: str
+    dataset: str
+    seed: int
+    compute: Compute
+    sampling: Sampling
+    sample: SampleSettings
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a family's `sample` works with.
+
+    Attributes:
+        cfg: resolved settings of the stage.
+        data: the prepared data set that the model was trained on.
+        device: where the model is.
+        fresh: an untrained model of the same run, initialised from a seed.
+        snapshots: weights of the modules that sampling uses, by the step they were taken at.
+    """
+
+    cfg: SampleConfig
+    data: ImageSet
+    device: torch.device
+    fresh: Callable[[int], Family]
+    snapshots: dict[int, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What `sample` returns.
+
+    Attributes:
+        images: [N, C, 32, 32] float32 on the CPU, nominally in [-1, 1].
+        labels: [N] int64 labels asked for, or None.
+        probes: named arrays besides, saved as they are: images as uint8 [..., 32, 32, C], else numbers.
+    """
+
+    images: Tensor
+    labels: Tensor | None
+    probes: dict[str, np.ndarray]
+
+
+def read_config(run: str, root: Path) -> SampleConfig:
+    """configs/sample/<run>.yaml, with the sampling settings of the run's family.
+
+    Raises:
+        ParamsError: there is no such run, or the file is not valid.
+    """
+    # By its name, so that a stage depends on the family of its run alone.
+    family = import_module(f"thirtytwo.sampling.{config.read_values('sample', run, root)['family']}")
+    model = create_model("SampleConfig", __base__=SampleConfig, sample=(family.Settings, ...))
+    return config.read(model, "sample", run, root)
+
+
+def asked_labels(model: Family, count: int, classes: int) -> Tensor | None:
+    """Labels that take turns through the classes, [count] int64; None where the model takes none."""
+    return torch.arange(count) % classes if model.conditional else None
+
+
+def snapshots(model: Family, job: Job, draw: Callable[[int], Tensor]) -> dict[str, np.ndarray]:
+    """The same images, from the same noise, by the weights of each snapshot of the training.
+
+    Args:
+        draw: the first n images of the run by the model as it is, [n, C, 32, 32].
+
+    Returns:
+        snapshot_steps [S] int64 and snapshot_images [S, n, 32, 32, C] uint8. The model ends with other weights
+        than it came with, so draw from it first.
+    """
+    drawn = []
+    for state in job.snapshots.values():
+        for name, weights in state.items():
+            model.modules[name].load_state_dict(weights)
+        drawn.append(to_uint8(draw(job.cfg.sampling.snapshot_images)).numpy())
+    return {"snapshot_steps": np.array(list(job.snapshots)), "snapshot_images": np.stack(drawn)} if drawn else {}
