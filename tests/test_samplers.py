@@ -5,9 +5,17 @@ import hashlib
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    HeunDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
+from scipy.optimize import brentq
+from scipy.stats import norm
 
-from thirtytwo import samplers, schedules
+from thirtytwo import samplers, schedules, solvers
 from thirtytwo.data.batches import to_uint8
 from thirtytwo.nets.unet import UNet
 from thirtytwo.strict import ParamsError
@@ -38,44 +46,44 @@ def run(sampler, denoise, steps, eta=0.0, spacing="uniform", n=10_000, schedule=
         return torch.randn((n, 1), generator=rng, dtype=torch.float64)
 
     predict = samplers.predictor(denoise, schedule, None, clip=False)
-    return samplers.SAMPLERS[sampler](predict, noise(), samplers.path(schedule, steps, spacing), noise, eta)
+    return solvers.SAMPLERS[sampler](predict, noise(), samplers.path(schedule, steps, spacing), noise, eta)
 
 
 # ---- timesteps
 
 
-@pytest.mark.parametrize("spacing", ["uniform", "quadratic", "trailing"])
+@pytest.mark.parametrize("spacing", samplers.SPACINGS)
 @pytest.mark.parametrize(
     ("total", "steps"), [(1000, 1), (1000, 7), (1000, 50), (1000, 999), (500, 100), (4, 3), (10, 10)]
 )
 def test_timesteps_rise_strictly_within_range(spacing, total, steps):
-    tau = samplers.timesteps(total, steps, spacing)
+    tau = samplers.timesteps(schedules.linear(total, 1e-4, 0.02), steps, spacing)
     assert len(tau) == steps
     assert (np.diff(tau) > 0).all()
     assert 1 <= tau[0] <= tau[-1] <= total
 
 
-@pytest.mark.parametrize("spacing", ["uniform", "quadratic", "trailing"])
+@pytest.mark.parametrize("spacing", samplers.SPACINGS)
 def test_as_many_steps_as_timesteps_are_all_of_them(spacing):
-    assert samplers.timesteps(300, 300, spacing).tolist() == list(range(1, 301))
+    assert samplers.timesteps(schedules.cosine(300), 300, spacing).tolist() == list(range(1, 301))
 
 
 @pytest.mark.parametrize(("spacing", "theirs"), [("uniform", "leading"), ("trailing", "trailing")])
 def test_timesteps_are_those_of_diffusers(spacing, theirs):
     scheduler = DDIMScheduler(1000, timestep_spacing=theirs, steps_offset=0)
     scheduler.set_timesteps(50)
-    assert (samplers.timesteps(1000, 50, spacing)[::-1] - 1).tolist() == scheduler.timesteps.tolist()
+    assert (samplers.timesteps(LINEAR, 50, spacing)[::-1] - 1).tolist() == scheduler.timesteps.tolist()
 
 
 def test_quadratic_timesteps_are_those_of_the_ddim_code():
     expected = [int(s) for s in np.linspace(0, np.sqrt(1000 * 0.8), 10) ** 2]  # as published, counted from 0
-    assert (samplers.timesteps(1000, 10, "quadratic") - 1).tolist() == expected
+    assert (samplers.timesteps(LINEAR, 10, "quadratic") - 1).tolist() == expected
 
 
 @pytest.mark.parametrize("steps", [0, 1001])
 def test_impossible_number_of_steps_is_refused(steps):
     with pytest.raises(ParamsError, match=r"sample\.steps: expected 1 to 1000"):
-        samplers.timesteps(1000, steps, "uniform")
+        samplers.timesteps(LINEAR, steps, "uniform")
 
 
 def test_path_ends_at_no_noise():
@@ -94,7 +102,7 @@ def test_ddpm_step_is_ho_et_al_equation_7(t):
     bars, beta = LINEAR.alpha_bars, LINEAR.betas[t - 1]
     mean = bars[t - 1] ** 0.5 * beta / (1 - bars[t]) * x0 + (1 - beta) ** 0.5 * (1 - bars[t - 1]) / (1 - bars[t]) * x
     variance = (1 - bars[t - 1]) / (1 - bars[t]) * beta
-    torch.testing.assert_close(samplers.ddpm_step(x, x0, z, bars[t], bars[t - 1]), mean + variance**0.5 * z)
+    torch.testing.assert_close(solvers.ddpm_step(x, x0, z, bars[t], bars[t - 1]), mean + variance**0.5 * z)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +113,8 @@ def test_ddim_with_eta_1_on_all_timesteps_is_the_ddpm_step(schedule, tolerance):
     x, x0, z = normals(0, 3, 100)
     for t, _, bar_t, bar_s in samplers.path(schedule, schedule.timesteps, "uniform"):
         epsilon = (x - bar_t**0.5 * x0) / (1 - bar_t) ** 0.5
-        ddim = samplers.ddim_step(x0, epsilon, z, 1.0, bar_t, bar_s)
-        assert (ddim - samplers.ddpm_step(x, x0, z, bar_t, bar_s)).abs().max() < tolerance, t
+        ddim = solvers.ddim_step(x0, epsilon, z, 1.0, bar_t, bar_s)
+        assert (ddim - solvers.ddpm_step(x, x0, z, bar_t, bar_s)).abs().max() < tolerance, t
 
 
 def test_ddim_keeps_the_marginals_for_any_eta():
@@ -114,7 +122,7 @@ def test_ddim_keeps_the_marginals_for_any_eta():
     x0, bar_t, bar_s = 0.3, LINEAR.alpha_bars[700], LINEAR.alpha_bars[350]
     epsilon, z = normals(1, 2, 200_000)
     for eta in (0.0, 0.5, 1.0):
-        x = samplers.ddim_step(torch.full_like(z, x0), epsilon, z, eta, bar_t, bar_s)
+        x = solvers.ddim_step(torch.full_like(z, x0), epsilon, z, eta, bar_t, bar_s)
         assert x.mean().item() == pytest.approx(bar_s**0.5 * x0, abs=0.01)
         assert x.var().item() == pytest.approx(1 - bar_s, rel=0.01)
 
@@ -146,7 +154,7 @@ def test_ddim_converges_to_gaussian_data(steps, std):
     path = samplers.path(LINEAR, steps, "uniform")
     predict = samplers.predictor(gaussian_denoise(0.25, 0.5), LINEAR, None, clip=False)
     start = normals(0, 1000, 1)
-    x = samplers.ddim(predict, start, path, lambda: torch.zeros(()), 0.0)
+    x = solvers.ddim(predict, start, path, lambda: torch.zeros(()), 0.0)
     ratio = (x.std() / start.std()).item()
     assert ratio == pytest.approx(exact_ddim_std(path, 0.5), rel=1e-9)
     assert ratio == pytest.approx(std, abs=5e-4)
@@ -186,6 +194,119 @@ def test_samplers_reach_a_mixture_of_gaussians(sampler, eta, spacing):
     assert x[high].std().item() == pytest.approx(0.1, abs=0.01)
 
 
+# ---- order of convergence, against the exact solution of the probability flow
+
+
+def bar_of(lam):
+    return 1 / (1 + np.exp(-2 * lam))
+
+
+def way(steps, start=-3.0, end=3.0):
+    """Steps even in log-SNR between two noise levels; a timestep is its place on the way."""
+    bars = bar_of(np.linspace(start, end, steps + 1))
+    return [solvers.Step(steps - k, steps - k - 1, float(bars[k]), float(bars[k + 1])) for k in range(steps)], bars
+
+
+def flow_errors(sampler, marginal, steps):
+    """|x_end - exact| from a few starts; `marginal(bar)` has the data's predicted x_0, and its exact flow."""
+    path, bars = way(steps)
+
+    def predict(x, t):
+        bar = float(bars[steps - t])
+        x0 = marginal.mean_x0(x, bar)
+        return x0, (x - bar**0.5 * x0) / (1 - bar) ** 0.5
+
+    start = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
+    ended = solvers.SAMPLERS[sampler](predict, start, path, lambda: None, 0.0)
+    return (ended - marginal.flow(start, float(bars[0]), float(bars[-1]))).abs().max().item()
+
+
+class Gaussian:
+    mean, std = 0.25, 0.5
+
+    def mean_x0(self, x, bar):
+        return self.mean + bar**0.5 * self.std**2 / (bar * self.std**2 + 1 - bar) * (x - bar**0.5 * self.mean)
+
+    def flow(self, x, bar_t, bar_s):
+        """In one dimension the flow keeps quantiles: the standardised x stays what it is."""
+        stds = [(bar * self.std**2 + 1 - bar) ** 0.5 for bar in (bar_t, bar_s)]
+        return bar_s**0.5 * self.mean + stds[1] / stds[0] * (x - bar_t**0.5 * self.mean)
+
+
+class Mixture:
+    means, std, weights = np.array([-0.8, 0.6]), 0.4, np.array([0.3, 0.7])
+
+    def mean_x0(self, x, bar):
+        means, variance = torch.from_numpy(self.means), bar * self.std**2 + 1 - bar
+        shares = (torch.from_numpy(self.weights).log() - (x - bar**0.5 * means) ** 2 / (2 * variance)).softmax(1)
+        gain = bar**0.5 * self.std**2 / variance
+        return (shares * (means + gain * (x - bar**0.5 * means))).sum(1, keepdim=True)
+
+    def cdf(self, x, bar):
+        return (self.weights * norm.cdf(x, bar**0.5 * self.means, (bar * self.std**2 + 1 - bar) ** 0.5)).sum()
+
+    def flow(self, x, bar_t, bar_s):
+        def moved(start):
+            quantile = self.cdf(start, bar_t)
+            return brentq(lambda y: self.cdf(y, bar_s) - quantile, -9, 9, xtol=1e-14)
+
+        quantiles = [moved(start) for start in x[:, 0].tolist()]
+        return torch.tensor(quantiles, dtype=torch.float64)[:, None]
+
+
+@pytest.mark.parametrize("marginal", [Gaussian(), Mixture()], ids=["gaussian", "mixture"])
+@pytest.mark.parametrize(
+    ("sampler", "order"),  # UniPC-p is of order p + 1 (Zhao et al. 2023, theorem 3.1)
+    [("ddim", 1), ("dpm_solver_pp_2m", 2), ("heun", 2), ("unipc", 3)],
+)
+def test_samplers_converge_at_their_order(sampler, order, marginal):
+    errors = [flow_errors(sampler, marginal, steps) for steps in (40, 80, 160, 320)]
+    orders = np.log2(np.divide(errors[:-1], errors[1:]))
+    assert orders[-1] == pytest.approx(order, abs=0.15), (errors, orders)
+
+
+@pytest.mark.parametrize("sampler", ["dpm_solver_pp_2m", "heun", "unipc"])
+@pytest.mark.parametrize("spacing", ["log_snr", "karras"])
+def test_solvers_reach_the_moments_of_the_data_in_few_steps(sampler, spacing):
+    start = normals(0, 4000, 1)
+    for marginal, mean, std in ((Gaussian(), 0.25, 0.5), (Mixture(), 0.18, (0.21 * 1.4**2 + 0.4**2) ** 0.5)):
+        predict = samplers.predictor(
+            lambda x, t, labels, m=marginal: m.mean_x0(x, float(LINEAR.alpha_bars[t[0]])), LINEAR, None, clip=False
+        )
+        x = solvers.SAMPLERS[sampler](predict, start, samplers.path(LINEAR, 60, spacing), lambda: None, 0.0)
+        assert x.mean().item() == pytest.approx(mean, abs=0.02)
+        assert x.std().item() == pytest.approx(std, abs=0.02)
+
+
+@pytest.mark.parametrize("sampler", list(solvers.SAMPLERS))
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_evaluations_are_counted(sampler, steps):
+    calls = []
+
+    def predict(x, t):
+        calls.append(t)
+        return x, x
+
+    solvers.SAMPLERS[sampler](predict, torch.zeros(1), samplers.path(LINEAR, steps, "trailing"), lambda: 0.0, 0.0)
+    assert len(calls) == solvers.evaluations(sampler, steps)
+
+
+@pytest.mark.parametrize("schedule", [LINEAR, schedules.cosine(1000), schedules.linear(500, 1e-4, 0.02)])
+def test_karras_timesteps_follow_equation_5(schedule):
+    sigma = schedule.snr**-0.5
+    taken = sigma[samplers.timesteps(schedule, 18, "karras")]
+    low, high, i = sigma[1], min(sigma[-1], 80.0), np.arange(18)
+    expected = (high ** (1 / 7) + i / 17 * (low ** (1 / 7) - high ** (1 / 7))) ** 7
+    spread = np.diff(np.log(sigma[1:]))  # the nearest timestep is at most one away
+    assert np.abs(np.log(taken[::-1] / expected)).max() <= spread.max()
+
+
+def test_log_snr_timesteps_are_even():
+    tau = samplers.timesteps(LINEAR, 20, "log_snr")
+    gaps = np.diff(np.log(LINEAR.snr[tau]))[5:]  # the first ones are as close as timesteps can be
+    assert gaps.std() < 0.05 * abs(gaps.mean())
+
+
 # ---- against diffusers
 
 
@@ -217,7 +338,7 @@ def test_ddim_walks_as_in_diffusers(steps, eta, clip):
         x = theirs.step(net(x, t), t, x, eta=eta, variance_noise=z, use_clipped_model_output=True).prev_sample
     predict = samplers.predictor(as_denoise(net), LINEAR, None, clip)
     queue = iter(noises)
-    ours = samplers.ddim(predict, start, samplers.path(LINEAR, steps, "uniform"), lambda: next(queue), eta)
+    ours = solvers.ddim(predict, start, samplers.path(LINEAR, steps, "uniform"), lambda: next(queue), eta)
     torch.testing.assert_close(ours, x, atol=1e-8, rtol=1e-8)
 
 
@@ -236,8 +357,39 @@ def test_ddpm_walks_as_in_diffusers(steps, clip, monkeypatch):
         x = theirs.step(net(x, t), t, x).prev_sample
     ours_queue = iter(normals(1, steps, 4, 16))
     predict = samplers.predictor(as_denoise(net), LINEAR, None, clip)
-    ours = samplers.ddpm(predict, start, samplers.path(LINEAR, steps, "uniform"), lambda: next(ours_queue), 0.0)
+    ours = solvers.ddpm(predict, start, samplers.path(LINEAR, steps, "uniform"), lambda: next(ours_queue), 0.0)
     torch.testing.assert_close(ours, x, atol=1e-8, rtol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")
+@pytest.mark.parametrize("spacing", ["trailing", "log_snr"])
+@pytest.mark.parametrize("clip", [False, True])
+@pytest.mark.parametrize(
+    ("sampler", "theirs"),
+    [
+        ("dpm_solver_pp_2m", DPMSolverMultistepScheduler(solver_order=2, final_sigmas_type="zero")),
+        ("unipc", UniPCMultistepScheduler(solver_order=2, solver_type="bh2", final_sigmas_type="zero")),
+        ("heun", HeunDiscreteScheduler()),
+    ],
+)
+def test_solvers_walk_as_in_diffusers(sampler, theirs, clip, spacing):
+    net, start, path = Nonlinear(), normals(0, 4, 16), samplers.path(LINEAR, 20, spacing)
+    predict = samplers.predictor(as_denoise(net), LINEAR, None, clip)
+    times = torch.tensor([step.t for step in path]) - 1
+    sigmas = torch.tensor([(1 / step.alpha_bar_t - 1) ** 0.5 for step in path] + [0.0], dtype=torch.float64)
+    theirs.set_timesteps(20)
+    if sampler == "heun":  # theirs lists a step's end twice, and walks in x / sqrt(alpha_bar)
+        sigmas = torch.cat([sigmas[:1], sigmas[1:-1].repeat_interleave(2), sigmas[-1:]])
+        times = torch.cat([times[:1], times[1:].repeat_interleave(2)])
+    theirs.timesteps, theirs.sigmas = times, sigmas
+    x = start / path[0].alpha_bar_t ** 0.5 if sampler == "heun" else start
+    for t in times:
+        _, epsilon = predict(theirs.scale_model_input(x, t), int(t) + 1)
+        x = theirs.step(epsilon, t, x).prev_sample
+    ours = solvers.SAMPLERS[sampler](predict, start, path, lambda: None, 0.0)
+    # Their multistep solver rounds x to float32 at each step.
+    tolerance = 1e-4 if sampler == "dpm_solver_pp_2m" else 1e-7
+    torch.testing.assert_close(ours, x.double(), atol=tolerance, rtol=tolerance)
 
 
 # ---- generate
@@ -265,7 +417,9 @@ def drawn(denoise, indices, sampler="ddim", eta=1.0, seed=3):
     return [hashlib.sha256(image.numpy().tobytes()).hexdigest() for image in to_uint8(images)]
 
 
-@pytest.mark.parametrize(("sampler", "eta"), [("ddim", 0.0), ("ddim", 1.0), ("ddpm", 0.0)])
+@pytest.mark.parametrize(
+    ("sampler", "eta"), [("ddim", 0.0), ("ddim", 1.0), ("ddpm", 0.0), ("heun", 0.0), ("unipc", 0.0)]
+)
 def test_an_image_does_not_depend_on_how_many_are_drawn(denoise, sampler, eta):
     hashes = drawn(denoise, range(100), sampler, eta)
     assert len(set(hashes)) == 100

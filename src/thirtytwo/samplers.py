@@ -1,16 +1,7 @@
-"""Reverse processes of diffusion models, and `generate`, which draws images with them.
-
-A sampler walks a path T >= tau_S > ... > tau_1 > tau_0 = 0 of timesteps. It is a function
-
-    sampler(predict, x, path, noise, eta) -> x_0
-
-where `predict(x, t)` gives the pair (x0_hat, epsilon_hat) at x_t, clipped or not, `path` the steps as `Step`, and
-`noise()` the next standard normal tensor shaped as x. Besides it may evaluate `predict` where it likes.
-"""
+"""`generate`, which draws images with the samplers of `thirtytwo.solvers`, and `draw`, for one-shot generators."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,86 +10,34 @@ from tqdm import tqdm
 
 from thirtytwo.noise import NoiseStreams
 from thirtytwo.schedules import Schedule
+from thirtytwo.solvers import SAMPLERS, Predict, Step, evaluations
 from thirtytwo.strict import ParamsError
 
-__all__ = [
-    "SAMPLERS", "Step", "ddim", "ddim_step", "ddpm", "ddpm_step", "draw", "generate", "path", "predictor", "timesteps",
-]  # fmt: skip
+__all__ = ["SPACINGS", "Denoise", "draw", "generate", "path", "predictor", "timesteps"]
 
-Predict = Callable[[Tensor, int], tuple[Tensor, Tensor]]
-Noise = Callable[[], Tensor]
 Denoise = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
+SPACINGS = ("uniform", "quadratic", "trailing", "log_snr", "karras")
 CHUNK = {"cpu": 50, "cuda": 500, "mps": 100}  # images in one call of the network
 
 
-class Step(NamedTuple):
-    """From timestep t to s < t."""
-
-    t: int
-    s: int
-    alpha_bar_t: float
-    alpha_bar_s: float
-
-
-def ddpm_step(x: Tensor, x0: Tensor, z: Tensor | float, alpha_bar_t: float, alpha_bar_s: float) -> Tensor:
-    """x_s ~ q(x_s | x_t, x_0), with variance beta_tilde (Ho et al. 2020, eq. 6 and 7).
-
-    For s < t - 1 the step's alpha_t is alpha_bar_t / alpha_bar_s (Nichol & Dhariwal 2021, eq. 19).
-    """
-    alpha_t = alpha_bar_t / alpha_bar_s
-    beta_t = 1 - alpha_t
-    mean = alpha_bar_s**0.5 * beta_t / (1 - alpha_bar_t) * x0 + alpha_t**0.5 * (1 - alpha_bar_s) / (1 - alpha_bar_t) * x
-    beta_tilde = (1 - alpha_bar_s) / (1 - alpha_bar_t) * beta_t
-    return mean + beta_tilde**0.5 * z
-
-
-def ddim_sigma(eta: float, alpha_bar_t: float, alpha_bar_s: float) -> float:
-    """The standard deviation of the noise of a DDIM step (Song et al. 2021, eq. 16)."""
-    return eta * ((1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)) ** 0.5
-
-
-def ddim_step(
-    x0: Tensor, epsilon: Tensor, z: Tensor | float, eta: float, alpha_bar_t: float, alpha_bar_s: float
-) -> Tensor:
-    """x_s from what is predicted at x_t (Song et al. 2021, eq. 12)."""
-    sigma = ddim_sigma(eta, alpha_bar_t, alpha_bar_s)
-    direction = max(1 - alpha_bar_s - sigma**2, 0.0) ** 0.5 * epsilon
-    return alpha_bar_s**0.5 * x0 + direction + sigma * z
-
-
-def ddpm(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: float) -> Tensor:
-    """Ancestral sampling (Ho et al. 2020, algorithm 2, with the clipped x_0); eta has no part in it."""
-    for t, s, alpha_bar_t, alpha_bar_s in path:
-        x0, _ = predict(x, t)
-        x = ddpm_step(x, x0, noise() if s > 0 else 0.0, alpha_bar_t, alpha_bar_s)
-    return x
-
-
-def ddim(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: float) -> Tensor:
-    """Song et al. 2021: deterministic for eta = 0; for eta = 1 on all T steps the same process as `ddpm`."""
-    for t, s, alpha_bar_t, alpha_bar_s in path:
-        x0, epsilon = predict(x, t)
-        x = ddim_step(x0, epsilon, noise() if eta > 0 and s > 0 else 0.0, eta, alpha_bar_t, alpha_bar_s)
-    return x
-
-
-SAMPLERS: dict[str, Callable[[Predict, Tensor, Sequence[Step], Noise, float], Tensor]] = {"ddpm": ddpm, "ddim": ddim}
-
-
-def timesteps(total: int, steps: int, spacing: str) -> np.ndarray:
+def timesteps(schedule: Schedule, steps: int, spacing: str) -> np.ndarray:
     """tau_1 < ... < tau_S, int64 in 1 ... T; 1 ... T itself for S = T.
 
     Args:
-        total: T.
+        schedule: of T timesteps.
         steps: S.
-        spacing: "uniform", tau_i = 1 + floor((i - 1) T / S), and "quadratic", tau_i = 1 + floor(0.8 T ((i - 1) /
-            (S - 1))^2), finer near the image, are those of Song et al. 2021 (appendix D.2); both end at 1 and begin
-            below T. "trailing", tau_i = round(i T / S), begins at T, where x is pure noise (Lin et al. 2024).
+        spacing: one of SPACINGS. "uniform", tau_i = 1 + floor((i - 1) T / S), and "quadratic", tau_i = 1 + floor(0.8
+            T ((i - 1) / (S - 1))^2), finer near the image, are those of Song et al. 2021 (appendix D.2); both end at
+            1 and begin below T. "trailing", tau_i = round(i T / S), begins at T, where x is pure noise (Lin et al.
+            2024). "log_snr" is even in log(alpha_bar / (1 - alpha_bar)) (Lu et al. 2022, section 3.4), "karras" in
+            sigma^(1/7), sigma^2 = (1 - alpha_bar) / alpha_bar (Karras et al. 2022, eq. 5), both rounded to the
+            nearest timestep.
 
     Raises:
         ParamsError: S is not in 1 ... T.
     """
+    total = schedule.timesteps
     if not 1 <= steps <= total:
         raise ParamsError(f"sample.steps: expected 1 to {total}, the timesteps of the trained model; got {steps}")
     i = np.arange(1, steps + 1)
@@ -106,13 +45,36 @@ def timesteps(total: int, steps: int, spacing: str) -> np.ndarray:
         return 1 + (i - 1) * total // steps
     if spacing == "trailing":
         return np.round(i * total / steps).astype(np.int64)
-    tau = 1 + np.floor(0.8 * total * ((i - 1) / max(steps - 1, 1)) ** 2).astype(np.int64)
-    return np.maximum(tau, i)  # where the squares lie closer than 1
+    if spacing == "quadratic":
+        tau = 1 + np.floor(0.8 * total * ((i - 1) / max(steps - 1, 1)) ** 2).astype(np.int64)
+    else:
+        tau = _nearest(schedule, steps, np.log if spacing == "log_snr" else _seventh_root)
+    rising = np.maximum.accumulate(tau - i) + i  # where they lie closer than 1
+    return np.minimum(rising, total - steps + i)
+
+
+def _seventh_root(sigma: np.ndarray) -> np.ndarray:
+    """Karras et al. 2022, eq. 5 with rho = 7."""
+    return sigma ** (1 / 7)
+
+
+def _nearest(schedule: Schedule, steps: int, scale: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The timesteps nearest to S places even in `scale` of the noise level, from the first timestep's up.
+
+    It ends at sigma = 80, the largest that Karras et al. 2022 use (table 1), or at T where that has less: of the
+    cosine schedule's sigma_T = 2e4 half of the steps would go to levels at which nothing of an image is left.
+    """
+    sigma = schedule.snr[1:] ** -0.5
+    top = len(sigma) - 1 if sigma[-1] <= 80 else int(np.searchsorted(sigma, 80))
+    here = scale(sigma)
+    places = np.linspace(here[0], here[top], steps) if steps > 1 else here[top : top + 1]
+    right = np.searchsorted(here, places).clip(1, len(here) - 1)
+    return right + (here[right] - places <= places - here[right - 1])
 
 
 def path(schedule: Schedule, steps: int, spacing: str) -> list[Step]:
     """The S steps of a sampler, from the noisiest timestep to 0."""
-    tau = [0, *timesteps(schedule.timesteps, steps, spacing).tolist()]
+    tau = [0, *timesteps(schedule, steps, spacing).tolist()]
     bars = schedule.alpha_bars
     return [Step(t, s, float(bars[t]), float(bars[s])) for s, t in pairwise(tau)][::-1]
 
@@ -154,7 +116,7 @@ def generate(
 
     Args:
         denoise: a family's `denoise`, its network in eval mode.
-        sampler, steps, eta, spacing, clip: see `families.diffusion.SampleSettings`.
+        sampler, steps, eta, spacing, clip: see `sampling.diffusion.Settings`.
         seed: of the run.
         indices: n image indices.
         labels: [n] int64 labels of those images, or None.
@@ -167,8 +129,11 @@ def generate(
     Raises:
         ParamsError: more steps than timesteps.
     """
-    steps_down, chunks = path(schedule, steps, spacing), chunk_numbers(indices, device)
-    bar = tqdm(total=len(chunks) * steps, desc=f"{sampler}, {steps} steps", unit="batch", mininterval=1.0)
+    steps_down, calls = (
+        path(schedule, steps, spacing),
+        len(chunk_numbers(indices, device)) * evaluations(sampler, steps),
+    )
+    bar = tqdm(total=calls, desc=f"{sampler}, {steps} steps", unit="batch", mininterval=1.0)
 
     def counted(x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
         bar.update()

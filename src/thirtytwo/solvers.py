@@ -1,0 +1,191 @@
+"""Steps of the reverse process, and the samplers that walk by them.
+
+A sampler walks a path T >= tau_S > ... > tau_1 > tau_0 = 0 of timesteps. It is a function
+
+    sampler(predict, x, path, noise, eta) -> x_0
+
+where `predict(x, t)` gives the pair (x0_hat, epsilon_hat) at x_t, clipped or not, `path` the steps as `Step`, and
+`noise()` the next standard normal tensor shaped as x; eta is for ddim alone. Every number that is not a tensor is a
+Python float, hence float64.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+__all__ = [
+    "SAMPLERS", "Step", "ddim", "ddim_step", "ddpm", "ddpm_step", "dpm_solver_pp_2m", "dpm_solver_pp_step",
+    "euler_step", "evaluations", "heun", "heun_step", "unipc", "unipc_step",
+]  # fmt: skip
+
+Predict = Callable[[Tensor, int], tuple[Tensor, Tensor]]
+Noise = Callable[[], Tensor]
+
+
+class Step(NamedTuple):
+    """From timestep t to s < t."""
+
+    t: int
+    s: int
+    alpha_bar_t: float
+    alpha_bar_s: float
+
+
+def ddpm_step(x: Tensor, x0: Tensor, z: Tensor | float, alpha_bar_t: float, alpha_bar_s: float) -> Tensor:
+    """x_s ~ q(x_s | x_t, x_0), with variance beta_tilde (Ho et al. 2020, eq. 6 and 7).
+
+    For s < t - 1 the step's alpha_t is alpha_bar_t / alpha_bar_s (Nichol & Dhariwal 2021, eq. 19).
+    """
+    alpha_t = alpha_bar_t / alpha_bar_s
+    beta_t = 1 - alpha_t
+    mean = alpha_bar_s**0.5 * beta_t / (1 - alpha_bar_t) * x0 + alpha_t**0.5 * (1 - alpha_bar_s) / (1 - alpha_bar_t) * x
+    beta_tilde = (1 - alpha_bar_s) / (1 - alpha_bar_t) * beta_t
+    return mean + beta_tilde**0.5 * z
+
+
+def ddpm(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: float) -> Tensor:
+    """Ancestral sampling (Ho et al. 2020, algorithm 2, with the clipped x_0)."""
+    for t, s, alpha_bar_t, alpha_bar_s in path:
+        x0, _ = predict(x, t)
+        x = ddpm_step(x, x0, noise() if s > 0 else 0.0, alpha_bar_t, alpha_bar_s)
+    return x
+
+
+def ddim_sigma(eta: float, alpha_bar_t: float, alpha_bar_s: float) -> float:
+    """The standard deviation of the noise of a DDIM step (Song et al. 2021, eq. 16)."""
+    return eta * ((1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)) ** 0.5
+
+
+def ddim_step(
+    x0: Tensor, epsilon: Tensor, z: Tensor | float, eta: float, alpha_bar_t: float, alpha_bar_s: float
+) -> Tensor:
+    """x_s from what is predicted at x_t (Song et al. 2021, eq. 12)."""
+    sigma = ddim_sigma(eta, alpha_bar_t, alpha_bar_s)
+    direction = max(1 - alpha_bar_s - sigma**2, 0.0) ** 0.5 * epsilon
+    return alpha_bar_s**0.5 * x0 + direction + sigma * z
+
+
+def ddim(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: float) -> Tensor:
+    """Song et al. 2021: deterministic for eta = 0; for eta = 1 on all T steps the same process as `ddpm`."""
+    for t, s, alpha_bar_t, alpha_bar_s in path:
+        x0, epsilon = predict(x, t)
+        x = ddim_step(x0, epsilon, noise() if eta > 0 and s > 0 else 0.0, eta, alpha_bar_t, alpha_bar_s)
+    return x
+
+
+def half_log_snr(alpha_bar: float) -> float:
+    """lambda = log(alpha / sigma) with alpha = sqrt(alpha_bar), sigma = sqrt(1 - alpha_bar); infinite without noise."""
+    return math.inf if alpha_bar == 1 else 0.5 * math.log(alpha_bar / (1 - alpha_bar))
+
+
+def dpm_solver_pp_step(x: Tensor, D: Tensor, alpha_bar_t: float, alpha_bar_s: float) -> Tensor:
+    """x_s from x_t if x_0 were predicted as D all the way (Lu et al. 2022, "DPM-Solver++", eq. 9 and algorithm 2)."""
+    h = half_log_snr(alpha_bar_s) - half_log_snr(alpha_bar_t)
+    return ((1 - alpha_bar_s) / (1 - alpha_bar_t)) ** 0.5 * x - alpha_bar_s**0.5 * math.expm1(-h) * D
+
+
+def dpm_solver_pp_2m(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: float) -> Tensor:
+    """DPM-Solver++(2M): second order, data prediction (Lu et al. 2022, "DPM-Solver++", algorithm 2).
+
+    The first step has no past and is of first order; so is a step to alpha_bar = 1, where lambda is infinite and the
+    exact answer for a constant x0_hat is x0_hat itself.
+    """
+    past: tuple[Tensor, float] | None = None  # x0_hat of the step before, and that step's h
+    for t, _, alpha_bar_t, alpha_bar_s in path:
+        x0, _ = predict(x, t)
+        h = half_log_snr(alpha_bar_s) - half_log_snr(alpha_bar_t)
+        D = x0
+        if past is not None and h < math.inf:
+            r = past[1] / h
+            D = (1 + 1 / (2 * r)) * x0 - 1 / (2 * r) * past[0]
+        x, past = dpm_solver_pp_step(x, D, alpha_bar_t, alpha_bar_s), (x0, h)
+    return x
+
+
+def euler_step(x: Tensor, d: Tensor, sigma_t: float, sigma_s: float) -> Tensor:
+    """One step of dx/dsigma = d (Karras et al. 2022, algorithm 1, line 5), in the variables of that paper."""
+    return x + (sigma_s - sigma_t) * d
+
+
+def heun_step(x: Tensor, d: Tensor, d_next: Tensor, sigma_t: float, sigma_s: float) -> Tensor:
+    """The same with the mean of the slopes at both ends (Karras et al. 2022, algorithm 1, line 8)."""
+    return x + (sigma_s - sigma_t) * (0.5 * d + 0.5 * d_next)
+
+
+def heun(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: float) -> Tensor:
+    """Heun's second-order method without churn (Karras et al. 2022, algorithm 1), two predictions a step but the last.
+
+    That paper's x is our x / sqrt(alpha_bar) and its sigma our sqrt((1 - alpha_bar) / alpha_bar); its slope
+    d = (x - D(x, sigma)) / sigma is then the predicted epsilon itself. The last step, to sigma = 0, is Euler's.
+    """
+    x_hat = x / path[0].alpha_bar_t ** 0.5
+    for t, s, alpha_bar_t, alpha_bar_s in path:
+        sigma_t, sigma_s = ((1 - alpha_bar) ** 0.5 / alpha_bar**0.5 for alpha_bar in (alpha_bar_t, alpha_bar_s))
+        _, d = predict(alpha_bar_t**0.5 * x_hat, t)
+        guess = euler_step(x_hat, d, sigma_t, sigma_s)
+        if sigma_s > 0:
+            _, d_next = predict(alpha_bar_s**0.5 * guess, s)
+            guess = heun_step(x_hat, d, d_next, sigma_t, sigma_s)
+        x_hat = guess
+    return path[-1].alpha_bar_s ** 0.5 * x_hat
+
+
+def unipc_step(
+    x: Tensor, x0: Tensor, x0_next: Tensor, past: tuple[Tensor, float] | None, alpha_bar_t: float, alpha_bar_s: float
+) -> Tensor:
+    """UniC-2, which corrects x_s by what is predicted there (Zhao et al. 2023, eq. 8, data prediction of appendix A).
+
+    With B(h) = e^h - 1 of the reversed step, -h; the coefficients solve eq. 9 for the points r_1 (the step before)
+    and 1 (the end of this step).
+
+    Args:
+        x: x_t.
+        x0: predicted at x_t.
+        x0_next: predicted at the x_s that is to be corrected.
+        past: x0_hat of the step before and that step's h, or None at the first step, which is of one order less.
+    """
+    h = -(half_log_snr(alpha_bar_s) - half_log_snr(alpha_bar_t))
+    B = math.expm1(h)
+    phi_2 = B / h - 1
+    phi_3 = phi_2 / h - 0.5
+    D2 = x0_next - x0
+    if past is None:
+        correction = 0.5 * D2
+    else:
+        r = past[1] / h  # negative: the point lies before t
+        b1, b2 = phi_2 / B, 2 * phi_3 / B
+        rho_2 = (b2 - r * b1) / (1 - r)  # from rho_1 + rho_2 = b1, r rho_1 + rho_2 = b2
+        correction = (b1 - rho_2) * (past[0] - x0) / r + rho_2 * D2
+    return dpm_solver_pp_step(x, x0, alpha_bar_t, alpha_bar_s) - alpha_bar_s**0.5 * B * correction
+
+
+def unipc(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: float) -> Tensor:
+    """UniPC-2: DPM-Solver++(2M) predicts, UniC-2 corrects with the prediction that the next step needs anyhow.
+
+    Zhao et al. 2023, algorithms 5 and 6; third order at one evaluation a step. Not corrected is the step to
+    alpha_bar = 1, beyond which nothing is predicted.
+    """
+    past: tuple[Tensor, float] | None = None
+    x0, _ = predict(x, path[0].t)
+    for _, s, alpha_bar_t, alpha_bar_s in path:
+        h = half_log_snr(alpha_bar_s) - half_log_snr(alpha_bar_t)
+        D = x0 if past is None or h == math.inf else x0 + 0.5 * h / past[1] * (x0 - past[0])
+        guess = dpm_solver_pp_step(x, D, alpha_bar_t, alpha_bar_s)
+        if s == 0:
+            return guess
+        x0_next, _ = predict(guess, s)
+        x = unipc_step(x, x0, x0_next, past, alpha_bar_t, alpha_bar_s)
+        past, x0 = (x0, h), x0_next
+    return x
+
+
+SAMPLERS: dict[str, Callable[[Predict, Tensor, Sequence[Step], Noise, float], Tensor]] = {
+    "ddpm": ddpm, "ddim": ddim, "dpm_solver_pp_2m": dpm_solver_pp_2m, "heun": heun, "unipc": unipc,
+}  # fmt: skip
+
+
+def evaluations(sampler: str, steps: int) -> int:
+    """How often a sampler of SAMPLERS calls `predict` in as many steps."""
+    return 2 * steps - 1 if sampler == "heun" else steps
