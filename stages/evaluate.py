@@ -18,6 +18,7 @@ from thirtytwo.evaluate.classifier_metrics import class_counts
 from thirtytwo.evaluate.equilibrium import equilibrium
 from thirtytwo.evaluate.features import extract, extract_floats, file_sha256, load_classifier
 from thirtytwo.evaluate.latent_space import FactorReader, directions, path_length
+from thirtytwo.evaluate.likelihood import bits_per_dim
 from thirtytwo.evaluate.scores import Scored, Scores, classifier_scores, join_floor
 from thirtytwo.evaluate.settings import EvaluateConfig
 from thirtytwo.nets.classifier import Classifier
@@ -102,6 +103,8 @@ def by_probes(
     if "d_held_out" in probes:
         own, fresh = ((probes[f"{who}_held_out"], probes[f"{who}_samples"]) for who in ("d", "fresh"))
         scores |= equilibrium(own, fresh, bool(probes["d_gives_probability"]))
+    if "bound_bits" in probes:
+        scores |= bits_per_dim(probes["bound_bits"], settings.bootstrap_resamples, settings.seed)
     if "latents" in probes:
         data = load(ROOT / "data" / "prepared" / f"{settings.dataset}.npz")
         if data.factor_names:

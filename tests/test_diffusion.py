@@ -3,13 +3,14 @@
 import pytest
 import torch
 
+from thirtytwo import likelihood
 from thirtytwo.families import Batch, diffusion
 from thirtytwo.nets import unet
 from thirtytwo.strict import ParamsError, parse
 
 SETTINGS = {
     "schedule": "linear", "timesteps": 100, "beta_start": 1e-4, "beta_end": 0.02, "prediction": "epsilon",
-    "loss": "l2", "conditional": False, "warmup": 0, "width": 16, "width_multipliers": [1, 2], "blocks": 1,
+    "loss": "l2", "weighting": "simple", "conditional": False, "label_dropout": 0.0, "warmup": 0, "width": 16, "width_multipliers": [1, 2], "blocks": 1,
     "attention_resolutions": [], "heads": 1, "dropout": 0.0, "time_conditioning": "scale_shift", "patch": 2,
     "steps": 10, "epochs": 0, "batch_size": 8, "lr": 2e-3, "betas": [0.9, 0.999], "clip_norm": 1.0,
     "horizontal_flip": False, "ema_decay": 0.9, "validate_every": 5, "checkpoint_every": 5,
@@ -158,8 +159,64 @@ def test_step_size_warms_up_linearly(warmup, expected):
         ({"width": 10}, "ddpm.width"),
         ({"patch": 8, "width_multipliers": [1, 2, 2, 2]}, "patches of 8 on 4 levels"),
         ({"heads": 3}, "3 heads"),
+        ({"weighting": "variational", "loss": "l1"}, "set loss: l2"),
+        ({"label_dropout": 0.1}, "set conditional: true"),
     ],
 )
 def test_bad_settings_are_named(changes, message):
     with pytest.raises(ParamsError, match=message):
         parse(diffusion.Settings, SETTINGS | changes, "ddpm")
+
+
+# ---- the bound as a loss, guidance
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "x0"])
+def test_variational_loss_is_the_bound(prediction):
+    # Averaged over timesteps it is what thirtytwo.likelihood measures, less the constant L_T.
+    model = family(weighting="variational", prediction=prediction)
+    model.modules["denoiser"] = Recorder()
+    images = (torch.randint(0, 256, (20, 1, 32, 32), generator=torch.Generator().manual_seed(0)) / 127.5 - 1).double()
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        losses = [model.loss(batch(images), rng)[0].item() for _ in range(300)]
+        _, steps, decoder = likelihood.bound(
+            model.denoise, model.schedule, images, None, parts=99, clip=False, rng=rng
+        ).mean(0)
+    spread = 4 * torch.tensor(losses).std().item() / 300**0.5
+    assert sum(losses) / 300 == pytest.approx((steps + decoder).item(), abs=spread)
+
+
+def test_variational_loss_has_finite_gradients():
+    model, rng = family(weighting="variational", timesteps=2), torch.Generator().manual_seed(0)
+    images = torch.ones(8, 1, 32, 32)
+    images[:, :, ::2] = -1
+    model.loss(batch(images), rng)[0].backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.modules.parameters())
+
+
+def test_guidance_is_ho_and_salimans_equation_6():
+    model = family(conditional=True)
+
+    class Net(torch.nn.Module):
+        def forward(self, x, t, labels):
+            return x * (labels.view(-1, 1, 1, 1) + 1) / 10
+
+    model.modules["denoiser"] = Net()
+    x, t, labels = torch.randn(2, 1, 32, 32, dtype=torch.float64), torch.tensor([60, 60]), torch.tensor([1, 3])
+    x0 = model.guided(0.7)(x, t, labels)
+    bar = model.schedule.alpha_bars[60]
+    epsilon = (x - bar**0.5 * x0) / (1 - bar) ** 0.5
+    conditional, nobody = x * (labels.view(-1, 1, 1, 1) + 1) / 10, x * 5 / 10  # the null class is 4
+    torch.testing.assert_close(epsilon, 1.7 * conditional - 0.7 * nobody)
+    torch.testing.assert_close(model.guided(0.0)(x, t, labels), model.denoise(x, t, labels))
+
+
+def test_labels_are_dropped_at_their_rate_in_training_alone():
+    model, net = recorded(conditional=True, label_dropout=0.25)
+    images, rng = torch.zeros(2000, 1, 4, 4), torch.Generator().manual_seed(0)
+    model.loss(batch(images), rng)
+    assert (net.labels == 4).double().mean().item() == pytest.approx(0.25, abs=0.03)
+    assert set(net.labels.tolist()) == {0, 4}
+    model.validate(batch(images), rng)
+    assert set(net.labels.tolist()) == {0}

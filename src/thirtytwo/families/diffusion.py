@@ -1,10 +1,12 @@
-"""Denoising diffusion (Ho et al. 2020): the forward process, the predictions and the training loss.
+"""Denoising diffusion (Ho et al. 2020): the forward process, the predictions, the training losses, guidance.
 
 Timesteps are counted from 1 to T as in the paper; the network is given t - 1, as in all public code, so that
 published weights fit. The schedule is a constant of the family: it is no parameter and no buffer, so that neither
 averaging nor a checkpoint can touch it.
 """
 
+import math
+from collections.abc import Callable
 from types import ModuleType
 from typing import Annotated, Literal
 
@@ -14,14 +16,14 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from thirtytwo import schedules
+from thirtytwo import likelihood, schedules
 from thirtytwo.families import Batch, Phase, TrainSettings
 
 __all__ = ["Diffusion", "Settings", "build"]
 
 
 class Settings(TrainSettings):
-    """A diffusion block of params.yaml; the UNet's numbers are explained in nets/unet.py."""
+    """A diffusion block of params.yaml; the numbers of the network are explained in its module in nets/."""
 
     schedule: Literal["linear", "cosine", "quadratic"]
     timesteps: int = Field(ge=2, description="T")
@@ -29,7 +31,9 @@ class Settings(TrainSettings):
     beta_end: float = Field(gt=0, lt=1, description="beta_T; of linear and quadratic alone")
     prediction: Literal["epsilon", "v", "x0"]
     loss: Literal["l2", "l1"]
+    weighting: Literal["simple", "variational"] = Field(description="of timesteps: L_simple, or the bound itself")
     conditional: bool = Field(description="on the label")
+    label_dropout: float = Field(ge=0, lt=1, description="share of labels replaced by the null class; for guidance")
     warmup: int = Field(ge=0, description="steps over which the step size rises linearly to lr")
     width: int = Field(ge=4, multiple_of=4)
     width_multipliers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
@@ -48,6 +52,10 @@ class Settings(TrainSettings):
             )
         if self.width % self.heads:
             raise ValueError(f"width {self.width} does not divide into {self.heads} heads")
+        if self.weighting == "variational" and self.loss != "l2":
+            raise ValueError("weighting: variational is a squared error; set loss: l2")
+        if self.label_dropout and not self.conditional:
+            raise ValueError("label_dropout drops labels; set conditional: true, or label_dropout: 0.0")
         return self
 
 
@@ -58,14 +66,16 @@ class Diffusion:
         net: maps x_t [B, C, 32, 32], t - 1 [B] and labels [B] or None to the prediction, shaped as x_t.
         schedule: the variances.
         settings: of the block.
+        classes: of the data set; as a label, `classes` is the null class.
     """
 
     averaged: tuple[str, ...] = ("denoiser",)
 
-    def __init__(self, net: nn.Module, schedule: schedules.Schedule, settings: Settings):
+    def __init__(self, net: nn.Module, schedule: schedules.Schedule, settings: Settings, classes: int):
         self.modules = nn.ModuleDict({"denoiser": net})
         self.schedule, self.settings = schedule, settings
-        self.conditional = settings.conditional
+        self.conditional, self.classes = settings.conditional, classes
+        self.step_weights = torch.from_numpy(likelihood.step_weights(schedule)).float()
         self.tables: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
     def phases(self) -> list[Phase]:
@@ -76,10 +86,13 @@ class Diffusion:
         return [Phase("denoiser", net, optimiser, self.loss, lr_scale=self._lr_scale)]
 
     def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """L_simple (Ho et al. eq. 14): t uniform on 1 ... T for each image on its own, epsilon ~ N(0, I)."""
+        """t uniform on 1 ... T for each image on its own, epsilon ~ N(0, I).
+
+        L_simple (Ho et al. eq. 14), or the bound (eq. 5) in bits per dimension but for its constant L_T.
+        """
         T, x0 = self.schedule.timesteps, batch.images
         t = torch.randint(1, T + 1, (len(x0),), generator=rng, device=x0.device)
-        loss = self._error(batch, t, rng).mean()
+        loss = self._error(batch, t, rng, self._dropped(batch.labels, rng)).mean()
         return loss, {"loss": loss.detach()}
 
     @torch.no_grad()
@@ -92,7 +105,7 @@ class Diffusion:
         net = self.modules["denoiser"]
         training = net.training
         net.eval()
-        loss = self._error(batch, t, rng).mean()
+        loss = self._error(batch, t, rng, batch.labels).mean()
         net.train(training)
         return {"loss": loss}
 
@@ -102,8 +115,23 @@ class Diffusion:
         Samplers derive epsilon from it by `x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) epsilon`. This is
         the direction that is well conditioned at all noise levels, and the one that stays true once x_0 is clipped.
         """
-        prediction = self.modules["denoiser"](x, t - 1, labels if self.settings.conditional else None).to(x.dtype)
+        prediction = self.modules["denoiser"](x, t - 1, labels if self.conditional else None).to(x.dtype)
         return self.to_x0(prediction, x, t)
+
+    def guided(self, weight: float) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+        """`denoise` with classifier-free guidance (Ho & Salimans 2022, eq. 6; 0: none, and no second evaluation).
+
+        The equation is for epsilon. At a given x_t the estimate of x_0 is linear in it, so it holds for x_0 as well.
+        """
+        if weight == 0:
+            return self.denoise
+
+        def denoise(x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
+            assert labels is not None
+            nobody = torch.full_like(labels, self.classes)
+            return (1 + weight) * self.denoise(x, t, labels) - weight * self.denoise(x, t, nobody)
+
+        return denoise
 
     def noised(self, x0: Tensor, t: Tensor, epsilon: Tensor) -> Tensor:
         """x_t ~ q(x_t | x_0) for t [B] in 0 ... T (Ho et al. eq. 4)."""
@@ -130,14 +158,30 @@ class Diffusion:
     def _lr_scale(self, step: int) -> float:
         return min(1.0, (step + 1) / max(self.settings.warmup, 1))
 
-    def _error(self, batch: Batch, t: Tensor, rng: torch.Generator) -> Tensor:
-        """The error of every pixel at timesteps `t` [B], with noise from `rng`."""
+    def _dropped(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """`labels` [B], each the null class with probability `label_dropout` (Ho & Salimans 2022, algorithm 1)."""
+        if not self.settings.label_dropout:
+            return labels
+        chosen = torch.rand(len(labels), generator=rng, device=labels.device) < self.settings.label_dropout
+        return labels.masked_fill(chosen, self.classes)
+
+    def _error(self, batch: Batch, t: Tensor, rng: torch.Generator, labels: Tensor) -> Tensor:
+        """The error of every pixel at timesteps `t` [B], with noise from `rng`, weighted as the settings say."""
         x0 = batch.images
         epsilon = torch.empty_like(x0).normal_(generator=rng)
-        labels = batch.labels if self.settings.conditional else None
-        prediction = self.modules["denoiser"](self.noised(x0, t, epsilon), t - 1, labels)
+        x = self.noised(x0, t, epsilon)
+        prediction = self.modules["denoiser"](x, t - 1, labels if self.conditional else None).float()
+        if self.settings.weighting == "variational":
+            return self.schedule.timesteps * self._bits(x0, self.to_x0(prediction, x, t), t)
         measure = F.mse_loss if self.settings.loss == "l2" else F.l1_loss
-        return measure(prediction.float(), self.target(x0, t, epsilon), reduction="none")
+        return measure(prediction, self.target(x0, t, epsilon), reduction="none")
+
+    def _bits(self, x0: Tensor, x0_hat: Tensor, t: Tensor) -> Tensor:
+        """L_{t-1} of Ho et al. eq. 5 in bits, per element: a Kullback-Leibler divergence, or for t = 1 the decoder's."""
+        weights = self.step_weights.to(x0.device)[t].view(-1, 1, 1, 1)
+        steps = weights / math.log(2) * (x0 - x0_hat).square()
+        decoder = likelihood.decoder_bits(x0, x0_hat, likelihood.decoder_sigma(self.schedule))
+        return torch.where((t == 1).view(-1, 1, 1, 1), decoder, steps)
 
     def _scales(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """sqrt(alpha_bar_t) and sqrt(1 - alpha_bar_t), each [B, 1, 1, 1] of the dtype of `like`."""
@@ -150,19 +194,7 @@ class Diffusion:
 
 
 def build(settings: Settings, net: ModuleType, channels: int, classes: int) -> Diffusion:
-    """An untrained model; `net` is a module with a class UNet."""
+    """An untrained model; `net` has `build` (see nets/unet.py)."""
     schedule = schedules.make(settings.schedule, settings.timesteps, settings.beta_start, settings.beta_end)
-    unet = net.UNet(
-        channels=channels,
-        resolution=32,
-        patch=settings.patch,
-        width=settings.width,
-        width_multipliers=settings.width_multipliers,
-        blocks=settings.blocks,
-        attention_resolutions=settings.attention_resolutions,
-        heads=settings.heads,
-        dropout=settings.dropout,
-        time_conditioning=settings.time_conditioning,
-        classes=classes if settings.conditional else 0,
-    )
-    return Diffusion(unet, schedule, settings)
+    denoiser = net.build(settings, channels, 32, classes if settings.conditional else 0)
+    return Diffusion(denoiser, schedule, settings, classes)

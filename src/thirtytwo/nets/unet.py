@@ -6,12 +6,13 @@ patches of pixels as channels, at a resolution that many times lower.
 """
 
 import math
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["UNet"]
+__all__ = ["UNet", "build"]
 
 
 class UNet(nn.Module):
@@ -221,3 +222,33 @@ def zero(conv: nn.Conv2d) -> nn.Conv2d:
     for parameter in conv.parameters():
         nn.init.zeros_(parameter)
     return conv
+
+
+class Shape(Protocol):
+    """What `build` reads of a block of settings."""
+
+    patch: int
+    width: int
+    width_multipliers: list[int]
+    blocks: int
+    attention_resolutions: list[int]
+    heads: int
+    dropout: float
+    time_conditioning: str
+
+
+def build(shape: Shape, channels: int, resolution: int, classes: int) -> UNet:
+    """The network that a block of settings describes; every denoiser's module has this function."""
+    return UNet(
+        channels=channels,
+        resolution=resolution,
+        patch=shape.patch,
+        width=shape.width,
+        width_multipliers=shape.width_multipliers,
+        blocks=shape.blocks,
+        attention_resolutions=shape.attention_resolutions,
+        heads=shape.heads,
+        dropout=shape.dropout,
+        time_conditioning=shape.time_conditioning,
+        classes=classes,
+    )

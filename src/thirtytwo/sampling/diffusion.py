@@ -1,39 +1,114 @@
-"""Sampling a diffusion model by one of `thirtytwo.samplers`."""
+"""Sampling a diffusion model by one of `thirtytwo.samplers`, and its bound on the likelihood of held-out images."""
 
 from typing import Literal
 
+import numpy as np
+import torch
 from pydantic import Field
 from torch import Tensor
+from tqdm import tqdm
 
-from thirtytwo import samplers
+from thirtytwo import likelihood, samplers
+from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.families.diffusion import Diffusion
 from thirtytwo.sampling import Drawn, Job, SampleSettings, asked_labels, snapshots
+from thirtytwo.seeds import derive_seed
+from thirtytwo.strict import ParamsError
 
 __all__ = ["Settings", "sample"]
+
+_FRAME_IMAGES = 10
+_CHUNK = 100  # held-out images in one call of the network
+_BOUND = 201  # what a seed is derived for
 
 
 class Settings(SampleSettings):
     """The `sample:` block: how a trained diffusion model is sampled."""
 
-    sampler: Literal["ddpm", "ddim"]
+    sampler: Literal["ddpm", "ddim", "dpm_solver_pp_2m", "heun", "unipc"]
     steps: int = Field(ge=1, description="S, at most T")
     eta: float = Field(ge=0, description="of ddim alone: 0 deterministic, 1 as noisy as ddpm")
-    spacing: Literal["uniform", "quadratic", "trailing"]
+    spacing: Literal["uniform", "quadratic", "trailing", "log_snr", "karras"]
     clip: bool = Field(description="the predicted image to [-1, 1] at each step")
+    guidance: float = Field(ge=0, description="w of classifier-free guidance; 0: none")
+    frames: int = Field(ge=0, description="pictures of the way from noise to image; 0: none")
+    bound_images: int = Field(ge=0, description="held-out images whose bits per dimension are bounded; 0: none")
+    bound_timesteps: int = Field(ge=1, description="timesteps drawn for each of them; T - 1: all")
 
 
 def sample(model: Diffusion, job: Job) -> Drawn:
-    """Images by the sampler that the settings name."""
-    s = job.cfg.sample
-    assert isinstance(s, Settings)
+    """Images by the sampler that the settings name, and as probes:
+
+    trajectory_frames and trajectory_estimates [F, 10, 32, 32, C], x_t and x0_hat of the first images, and
+    trajectory_timesteps [F]; bound_bits [N, 3], see `likelihood.bound`; snapshots.
+
+    Raises:
+        ParamsError: guidance of a model that has not learnt to do without labels.
+    """
+    s = _settings(job)
+    if s.guidance and not model.settings.label_dropout:
+        raise ParamsError(
+            f"sample.guidance: {s.guidance}, but the model was trained with label_dropout 0.0; set conditional: true"
+            " and label_dropout: 0.1, or guidance: 0.0"
+        )
     labels = asked_labels(model, job.cfg.sampling.images, len(job.data.classes))
 
     def draw(count: int) -> Tensor:
-        return samplers.generate(
-            model.denoise, model.schedule, sampler=s.sampler, steps=s.steps, eta=s.eta, spacing=s.spacing, clip=s.clip,
-            seed=job.cfg.seed, indices=range(count), labels=None if labels is None else labels[:count],
-            shape=(job.data.images.shape[3], 32, 32), device=job.device,
-        )  # fmt: skip
+        return _generate(model, job, count, labels, model.guided(s.guidance))
 
     images = draw(job.cfg.sampling.images)
-    return Drawn(images, labels, snapshots(model, job, draw))
+    probes = _frames(model, job, labels) | _bound(model, job) | snapshots(model, job, draw)
+    return Drawn(images, labels, probes)
+
+
+def _settings(job: Job) -> Settings:
+    assert isinstance(job.cfg.sample, Settings)
+    return job.cfg.sample
+
+
+def _generate(model: Diffusion, job: Job, count: int, labels: Tensor | None, denoise: samplers.Denoise) -> Tensor:
+    s = _settings(job)
+    return samplers.generate(
+        denoise, model.schedule, sampler=s.sampler, steps=s.steps, eta=s.eta, spacing=s.spacing, clip=s.clip,
+        seed=job.cfg.seed, indices=range(count), labels=None if labels is None else labels[:count],
+        shape=(job.data.images.shape[3], 32, 32), device=job.device,
+    )  # fmt: skip
+
+
+def _frames(model: Diffusion, job: Job, labels: Tensor | None) -> dict[str, np.ndarray]:
+    """The way of the first images, even in the sampler's steps; the last frame is the image."""
+    s = _settings(job)
+    if not s.frames:
+        return {}
+    seen: dict[int, tuple[Tensor, Tensor]] = {}
+    denoise, count = model.guided(s.guidance), min(_FRAME_IMAGES, job.cfg.sampling.images)
+
+    def watched(x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
+        x0 = denoise(x, t, labels)
+        seen.setdefault(int(t[0]), (x[:count].cpu(), x0[:count].cpu()))
+        return x0
+
+    images = _generate(model, job, count, labels, watched)
+    seen[0] = images, images
+    steps = sorted(seen, reverse=True)
+    chosen = [steps[i] for i in np.unique(np.linspace(0, len(steps) - 1, s.frames).round().astype(int))]
+    x, x0 = (to_uint8(torch.cat([seen[t][part] for t in chosen])).unflatten(0, (-1, count)).numpy() for part in (0, 1))
+    return {"trajectory_frames": x, "trajectory_estimates": x0, "trajectory_timesteps": np.array(chosen)}
+
+
+def _bound(model: Diffusion, job: Job) -> dict[str, np.ndarray]:
+    """The bound's terms for a fixed choice of held-out images, in bits per dimension; without guidance."""
+    s, test, seed = _settings(job), job.data.only("test"), job.cfg.seed
+    count = min(s.bound_images, len(test.images))
+    if not count:
+        return {}
+    order = np.random.default_rng(derive_seed(seed, _BOUND)).permutation(len(test.images))[:count]
+    parts = min(s.bound_timesteps, model.schedule.timesteps - 1)
+    bits = []
+    for start in tqdm(range(0, count, _CHUNK), desc="bits per dimension", unit="batch", mininterval=1.0):
+        chosen = order[start : start + _CHUNK]
+        x0 = to_float(torch.from_numpy(test.images[chosen]).to(job.device))
+        y = torch.from_numpy(test.labels[chosen]).to(job.device)
+        rng = torch.Generator(job.device).manual_seed(derive_seed(seed, _BOUND, start))
+        bits.append(likelihood.bound(model.denoise, model.schedule, x0, y, parts=parts, clip=s.clip, rng=rng))
+    return {"bound_bits": torch.cat(bits).numpy()}
