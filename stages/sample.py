@@ -18,15 +18,10 @@ from thirtytwo.grids import grid_png
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def untrained(run: str, channels: int, classes: int) -> families.Family:
-    cfg = families.read_config(run, ROOT)
-    return families.build(cfg.family, cfg.net, cfg.settings, channels, classes)
-
-
 def load_model(run: str, weights: str, device: torch.device) -> families.Family:
     """The trained family of a run in eval mode."""
     saved = checkpoint.load_weights(ROOT / "data/models" / f"{run}.pt", device)
-    model = untrained(run, saved["channels"], len(saved["classes"]))
+    model = families.untrained(run, ROOT, saved["channels"], len(saved["classes"]))
     model.modules.load_state_dict(saved["modules"])
     if weights == "ema":
         if not saved["ema"]:
@@ -44,7 +39,7 @@ def job(run: str, cfg: sampling.SampleConfig, device: torch.device) -> sampling.
 
     def fresh(seed: int) -> families.Family:
         torch.manual_seed(seed)
-        model = untrained(run, data.images.shape[3], len(data.classes))
+        model = families.untrained(run, ROOT, data.images.shape[3], len(data.classes))
         model.modules.to(device).to(memory_format=torch.channels_last)
         return model
 

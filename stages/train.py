@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from thirtytwo import checkpoint, config, families
 from thirtytwo.data import batches
@@ -18,14 +19,15 @@ from thirtytwo.train import State, Stopped, TrainingError, initialise, snapshots
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def fingerprint(run: str, data: Path) -> str:
-    """Hash of all that the weights depend on: configuration, data and code; a checkpoint serves this alone.
+def fingerprint(run: str, data: Path, needs: Path) -> str:
+    """Hash of all that the weights depend on: configuration, data, another's weights and code; a checkpoint serves
+    this alone.
 
     The code is every module of ours that has been imported by now, hence the run's family and network as well.
     """
     code = sorted(name for name in sys.modules if name.startswith("thirtytwo."))
     digest = hashlib.sha256(config.read_bytes("train", run, ROOT))
-    for path in [data, *(Path(str(sys.modules[name].__file__)) for name in code)]:
+    for path in [data, needs, *(Path(str(sys.modules[name].__file__)) for name in code)]:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
@@ -49,19 +51,30 @@ def write(run: str, state: State, channels: int, classes: tuple[str, ...], batch
     checkpoint.write_atomically(ROOT / "metrics/train" / f"{run}.json", json.dumps(metrics, indent=2).encode() + b"\n")
 
 
+def start_from(model: families.Family, run: str, data: batches.ImageSet) -> None:
+    """Loads the trained model that this one builds on, and takes the statistics of its codes of training images."""
+    saved = checkpoint.load_weights(ROOT / "data/models" / f"{run}.pt", torch.device("cpu"))
+    train_set = data.only("train")
+    first = model.modules["first_stage"]
+    first.networks.load_state_dict(saved["modules"])
+    first.eval().fit(batches.to_float(torch.from_numpy(train_set.images)), torch.from_numpy(train_set.labels))
+
+
 def main(run: str) -> None:
     cfg = families.read_config(run, ROOT)
     device = set_up(cfg.compute)
     data_path = ROOT / "data/prepared" / f"{cfg.dataset}.npz"
     data = batches.load(data_path)
     channels = data.images.shape[3]
-    model = initialise(lambda: families.build(cfg.family, cfg.net, cfg.settings, channels, len(data.classes)), cfg.seed)
+    model = initialise(lambda: families.untrained(run, ROOT, channels, len(data.classes)), cfg.seed)
+    if cfg.first_stage:
+        start_from(model, cfg.first_stage, data)
     if cfg.compute.compile:
         for name, module in model.modules.items():
             if name not in getattr(model, "twice_differentiated", ()):
                 module.compile()
     folder = ROOT / "checkpoints" / run
-    place = folder / fingerprint(run, data_path)
+    place = folder / fingerprint(run, data_path, ROOT / cfg.needs)
     start, guard = time.monotonic(), Guard()
     with exclusive(folder):
         others = [p for p in folder.iterdir() if p.is_dir() and p != place]

@@ -352,3 +352,27 @@ def test_every_resolved_file_reads_back(params: Any, write_params: Write, tmp_pa
         of_family = {"train": read_config, "sample": read_sample_config}
         found = of_family[stage](name, tmp_path) if stage in of_family else read(CONFIGS[stage], stage, name, tmp_path)
         assert found.model_dump() == read_values(stage, name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("run", "changes", "hint"),
+    [
+        ("vae", {"needs": "ddpm"}, "expected nothing or data/models/<run>.pt"),
+        ("ddpm", {"needs": "data/models/vea.pt"}, "there is no 'vea'; did you mean 'vae'?"),
+        ("ddpm", {"needs": "data/models/gan.pt"}, "diffusion on gan"),
+        ("ddpm", {"needs": "data/models/ddpm.pt"}, "diffusion on diffusion"),
+        ("ddpm", {"needs": "data/models/vae.pt", "dataset": "digits5k"}, "trained on shapes"),
+    ],
+)
+def test_a_run_that_needs_the_wrong_model_is_refused(run, changes, hint, params, write_params, tmp_path):
+    params["runs"][run] |= changes
+    assert f"runs.{run}.needs: " in (said := message(write_params(params), tmp_path))
+    assert hint in said
+
+
+def test_a_needed_model_reaches_the_training_alone(params, write_params, tmp_path):
+    before = resolved(params, write_params, tmp_path)
+    params["runs"]["ddpm"]["needs"] = "data/models/vae.pt"
+    assert changed(before, resolved(params, write_params, tmp_path)) == {"train/ddpm.yaml", "report/report.yaml"}
+    assert read_config("ddpm", tmp_path).first_stage == "vae"
+    assert read_config("vae", tmp_path).first_stage is None

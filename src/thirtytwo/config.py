@@ -39,6 +39,11 @@ class Run(Strict):
     net: str = Field(description="module in nets/")
     settings: str = Field(description="top-level block of params.yaml")
     dataset: str
+    needs: str = Field(
+        min_length=1,
+        description="another file that training reads: data/models/<run>.pt, the model whose codes it works on; the file"
+        " `nothing` stands for none",
+    )
     set: dict[str, Any] = Field(description="settings in which this run differs from its block")
 
 

@@ -17,6 +17,7 @@ from thirtytwo.classifier_settings import Classifier
 from thirtytwo.config import Compute, Run, load_yaml, naming, write_yaml
 from thirtytwo.data.settings import Dataset, Source
 from thirtytwo.evaluate.settings import Evaluation
+from thirtytwo.families import MODELS
 from thirtytwo.report.settings import ReportConfig
 from thirtytwo.sampling import Sampling
 from thirtytwo.strict import ParamsError, Strict, nearest, parse
@@ -118,6 +119,24 @@ def _check_blocks(params: Params, blocks: dict[str, Any]) -> None:
         if blocks[run.settings]["family"] != run.family:
             family = blocks[run.settings]["family"]
             raise ParamsError(f"runs.{name}.family: '{run.family}', but block {run.settings} is for family '{family}'")
+        _check_needs(f"runs.{name}", run, params.runs)
+
+
+def _check_needs(key: str, run: Run, runs: dict[str, Run]) -> None:
+    """A run builds on nothing, or, if it is diffusion, on an autoencoder of the same data set."""
+    if run.needs == "nothing":
+        return
+    needed = run.needs.removeprefix(MODELS).removesuffix(".pt")
+    if run.needs != f"{MODELS}{needed}.pt":
+        raise ParamsError(f"{key}.needs: expected nothing or {MODELS}<run>.pt, got {run.needs!r}")
+    _check_known(f"{key}.needs", needed, runs)
+    if (run.family, runs[needed].family) != ("diffusion", "autoencoder"):
+        raise ParamsError(
+            f"{key}.needs: a run of family diffusion can build on one of family autoencoder; got {run.family} on"
+            f" {runs[needed].family}, so set needs: nothing"
+        )
+    if runs[needed].dataset != run.dataset:
+        raise ParamsError(f"{key}.needs: '{needed}' is trained on {runs[needed].dataset}; set dataset to the same")
 
 
 def _check_known(key: str, name: Any, known: Iterable[str]) -> None:
@@ -166,7 +185,8 @@ def _run_files(name: str, run: Run, params: Params, blocks: dict[str, Any]) -> d
     common = _common(params) | {"run": name, "dataset": run.dataset}
     shared = params.sampling.model_dump()
     return {
-        f"train/{name}": common | {"family": run.family, "net": run.net, "settings": settings.model_dump()},
+        f"train/{name}": common
+        | {"family": run.family, "net": run.net, "needs": run.needs, "settings": settings.model_dump()},
         f"sample/{name}": common | {"family": run.family, "sampling": shared, "sample": sampling.model_dump()},
         f"evaluate/{name}": common | params.evaluation.model_dump(),
     }

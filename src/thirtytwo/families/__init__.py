@@ -22,7 +22,9 @@ from thirtytwo import config
 from thirtytwo.config import Compute
 from thirtytwo.strict import Strict
 
-__all__ = ["Batch", "Family", "Phase", "TrainConfig", "TrainSettings", "build", "read_config"]
+__all__ = ["Batch", "Family", "Phase", "TrainConfig", "TrainSettings", "build", "read_config", "untrained"]
+
+MODELS = "data/models/"  # where the path of another run's trained model begins
 
 
 class TrainSettings(Strict):
@@ -110,9 +112,15 @@ class TrainConfig(Strict):
     family: str
     net: str
     dataset: str
+    needs: str
     seed: int
     compute: Compute
     settings: TrainSettings
+
+    @property
+    def first_stage(self) -> str | None:
+        """The run whose trained model this one builds on, if any."""
+        return Path(self.needs).stem if self.needs.startswith(MODELS) else None
 
 
 def read_config(run: str, root: Path) -> TrainConfig:
@@ -131,3 +139,17 @@ def build(family: str, net: str, settings: TrainSettings, channels: int, classes
     """The untrained model of a run, initialised from torch's global generator."""
     network = import_module(f"thirtytwo.nets.{net}")
     return import_module(f"thirtytwo.families.{family}").build(settings, network, channels, classes)
+
+
+def untrained(run: str, root: Path, channels: int, classes: int) -> Family:
+    """The untrained model of a run, on top of the untrained model of the run that it needs, if any.
+
+    Raises:
+        ParamsError: as `read_config`, or the two do not fit.
+    """
+    cfg = read_config(run, root)
+    if cfg.first_stage is None:
+        return build(cfg.family, cfg.net, cfg.settings, channels, classes)
+    first = untrained(cfg.first_stage, root, channels, classes)
+    network = import_module(f"thirtytwo.nets.{cfg.net}")
+    return import_module(f"thirtytwo.families.{cfg.family}").build(cfg.settings, network, channels, classes, first)

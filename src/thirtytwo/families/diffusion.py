@@ -1,5 +1,7 @@
 """Denoising diffusion (Ho et al. 2020): the forward process, the predictions, the training losses, guidance.
 
+With a first stage it works on an autoencoder's codes instead of pixels: latent diffusion (Rombach et al. 2022).
+
 Timesteps are counted from 1 to T as in the paper; the network is given t - 1, as in all public code, so that
 published weights fit. The schedule is a constant of the family: it is no parameter and no buffer, so that neither
 averaging nor a checkpoint can touch it.
@@ -18,6 +20,8 @@ from torch import Tensor, nn
 
 from thirtytwo import likelihood, schedules
 from thirtytwo.families import Batch, Phase, TrainSettings
+from thirtytwo.first_stage import Autoencoder, FirstStage
+from thirtytwo.strict import ParamsError
 
 __all__ = ["Diffusion", "Settings", "build"]
 
@@ -63,16 +67,22 @@ class Diffusion:
     """A denoiser, its forward process and its loss.
 
     Args:
-        net: maps x_t [B, C, 32, 32], t - 1 [B] and labels [B] or None to the prediction, shaped as x_t.
+        net: maps x_t [B, *shape], t - 1 [B] and labels [B] or None to the prediction, shaped as x_t.
         schedule: the variances.
         settings: of the block.
         classes: of the data set; as a label, `classes` is the null class.
+        shape: of x_0: an image's, or a code's.
+        first: whose codes x_0 are; None: x_0 are images.
     """
 
     averaged: tuple[str, ...] = ("denoiser",)
 
-    def __init__(self, net: nn.Module, schedule: schedules.Schedule, settings: Settings, classes: int):
-        self.modules = nn.ModuleDict({"denoiser": net})
+    def __init__(
+        self, net: nn.Module, schedule: schedules.Schedule, settings: Settings, classes: int, shape: tuple[int, ...],
+        first: FirstStage | None,
+    ):  # fmt: skip
+        self.shape, self.first = shape, first
+        self.modules = nn.ModuleDict({"denoiser": net} if first is None else {"denoiser": net, "first_stage": first})
         self.schedule, self.settings = schedule, settings
         self.conditional, self.classes = settings.conditional, classes
         self.step_weights = torch.from_numpy(likelihood.step_weights(schedule)).float()
@@ -90,9 +100,9 @@ class Diffusion:
 
         L_simple (Ho et al. eq. 14), or the bound (eq. 5) in bits per dimension but for its constant L_T.
         """
-        T, x0 = self.schedule.timesteps, batch.images
+        T, x0 = self.schedule.timesteps, self._data(batch, rng)
         t = torch.randint(1, T + 1, (len(x0),), generator=rng, device=x0.device)
-        loss = self._error(batch, t, rng, self._dropped(batch.labels, rng)).mean()
+        loss = self._error(x0, t, rng, self._dropped(batch.labels, rng)).mean()
         return loss, {"loss": loss.detach()}
 
     @torch.no_grad()
@@ -105,7 +115,7 @@ class Diffusion:
         net = self.modules["denoiser"]
         training = net.training
         net.eval()
-        loss = self._error(batch, t, rng, batch.labels).mean()
+        loss = self._error(self._data(batch, rng), t, rng, batch.labels).mean()
         net.train(training)
         return {"loss": loss}
 
@@ -132,6 +142,10 @@ class Diffusion:
             return (1 + weight) * self.denoise(x, t, labels) - weight * self.denoise(x, t, nobody)
 
         return denoise
+
+    def images(self, x0: Tensor, labels: Tensor | None) -> Tensor:
+        """Images [B, C, 32, 32] of x_0 [B, *shape]: itself, or decoded."""
+        return x0 if self.first is None else self.first.decode(x0, labels)
 
     def noised(self, x0: Tensor, t: Tensor, epsilon: Tensor) -> Tensor:
         """x_t ~ q(x_t | x_0) for t [B] in 0 ... T (Ho et al. eq. 4)."""
@@ -165,9 +179,12 @@ class Diffusion:
         chosen = torch.rand(len(labels), generator=rng, device=labels.device) < self.settings.label_dropout
         return labels.masked_fill(chosen, self.classes)
 
-    def _error(self, batch: Batch, t: Tensor, rng: torch.Generator, labels: Tensor) -> Tensor:
+    def _data(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        """x_0 of a batch: its images, or their codes."""
+        return batch.images if self.first is None else self.first.encode(batch.images, batch.labels, rng)
+
+    def _error(self, x0: Tensor, t: Tensor, rng: torch.Generator, labels: Tensor) -> Tensor:
         """The error of every pixel at timesteps `t` [B], with noise from `rng`, weighted as the settings say."""
-        x0 = batch.images
         epsilon = torch.empty_like(x0).normal_(generator=rng)
         x = self.noised(x0, t, epsilon)
         prediction = self.modules["denoiser"](x, t - 1, labels if self.conditional else None).float()
@@ -193,8 +210,25 @@ class Diffusion:
         return signal.view(-1, 1, 1, 1), noise.view(-1, 1, 1, 1)
 
 
-def build(settings: Settings, net: ModuleType, channels: int, classes: int) -> Diffusion:
-    """An untrained model; `net` has `build` (see nets/unet.py)."""
+def build(
+    settings: Settings, net: ModuleType, channels: int, classes: int, autoencoder: Autoencoder | None = None
+) -> Diffusion:
+    """An untrained model; `net` has `build` (see nets/unet.py). With `autoencoder` it models that one's codes.
+
+    Raises:
+        ParamsError: the codes are no square feature maps, or the settings do not fit them.
+    """
     schedule = schedules.make(settings.schedule, settings.timesteps, settings.beta_start, settings.beta_end)
-    denoiser = net.build(settings, channels, 32, classes if settings.conditional else 0)
-    return Diffusion(denoiser, schedule, settings, classes)
+    shape = (channels, 32, 32) if autoencoder is None else autoencoder.latent_shape
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise ParamsError(f"needs: codes of shape {list(shape)}; expected feature maps [C, side, side], as of cond_vae")
+    if autoencoder is not None and settings.weighting == "variational":
+        raise ParamsError("weighting: the bound is of pixels, not of codes; set weighting: simple")
+    if autoencoder is not None and autoencoder.conditional and not settings.conditional:
+        raise ParamsError("conditional: the autoencoder that this run needs decodes by label; set conditional: true")
+    try:
+        denoiser = net.build(settings, shape[0], shape[1], classes if settings.conditional else 0)
+    except ValueError as error:
+        raise ParamsError(f"width_multipliers, patch: {error}") from None
+    first = None if autoencoder is None else FirstStage(autoencoder)
+    return Diffusion(denoiser, schedule, settings, classes, shape, first)

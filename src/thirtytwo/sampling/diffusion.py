@@ -51,10 +51,15 @@ def sample(model: Diffusion, job: Job) -> Drawn:
             f"sample.guidance: {s.guidance}, but the model was trained with label_dropout 0.0; set conditional: true"
             " and label_dropout: 0.1, or guidance: 0.0"
         )
+    if model.first is not None and (s.clip or s.bound_images):
+        raise ParamsError(
+            "sample.clip, sample.bound_images: codes of an autoencoder have neither a range nor a likelihood in pixels;"
+            " set clip: false and bound_images: 0"
+        )
     labels = asked_labels(model, job.cfg.sampling.images, len(job.data.classes))
 
     def draw(count: int) -> Tensor:
-        return _generate(model, job, count, labels, model.guided(s.guidance))
+        return _images(model, _generate(model, job, count, labels, model.guided(s.guidance)), labels)
 
     images = draw(job.cfg.sampling.images)
     probes = _frames(model, job, labels) | _bound(model, job) | snapshots(model, job, draw)
@@ -71,8 +76,18 @@ def _generate(model: Diffusion, job: Job, count: int, labels: Tensor | None, den
     return samplers.generate(
         denoise, model.schedule, sampler=s.sampler, steps=s.steps, eta=s.eta, spacing=s.spacing, clip=s.clip,
         seed=job.cfg.seed, indices=range(count), labels=None if labels is None else labels[:count],
-        shape=(job.data.images.shape[3], 32, 32), device=job.device,
+        shape=model.shape, device=job.device,
     )  # fmt: skip
+
+
+def _images(model: Diffusion, x0: Tensor, labels: Tensor | None) -> Tensor:
+    """Images of x_0 [N, *shape] on the CPU, decoded in chunks where x_0 are codes; labels of the first N of a run."""
+    if model.first is None:
+        return x0
+    own = [None] * len(x0) if labels is None else labels[: len(x0)].split(_CHUNK)
+    device = model.first.mean.device
+    parts = zip(x0.split(_CHUNK), own, strict=False)
+    return torch.cat([model.images(z.to(device), y if y is None else y.to(device)).cpu() for z, y in parts])
 
 
 def _frames(model: Diffusion, job: Job, labels: Tensor | None) -> dict[str, np.ndarray]:
@@ -92,7 +107,7 @@ def _frames(model: Diffusion, job: Job, labels: Tensor | None) -> dict[str, np.n
     seen[0] = images, images
     steps = sorted(seen, reverse=True)
     chosen = [steps[i] for i in np.unique(np.linspace(0, len(steps) - 1, s.frames).round().astype(int))]
-    x, x0 = (to_uint8(torch.cat([seen[t][part] for t in chosen])).unflatten(0, (-1, count)).numpy() for part in (0, 1))
+    x, x0 = (np.stack([to_uint8(_images(model, seen[t][part], labels)).numpy() for t in chosen]) for part in (0, 1))
     return {"trajectory_frames": x, "trajectory_estimates": x0, "trajectory_timesteps": np.array(chosen)}
 
 

@@ -1,0 +1,139 @@
+"""Latent diffusion: codes of unit variance, training on them, images decoded; a stand-in with known codes."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from test_diffusion import SETTINGS
+from thirtytwo.config import Compute
+from thirtytwo.data.batches import ImageSet
+from thirtytwo.families import Batch, diffusion
+from thirtytwo.first_stage import FirstStage
+from thirtytwo.nets import unet
+from thirtytwo.sampling import Job, SampleConfig, Sampling
+from thirtytwo.sampling import diffusion as sampling
+from thirtytwo.strict import ParamsError, parse
+
+
+class StandIn:
+    """A conditional autoencoder: codes are scaled block means with noise of known size; the label shifts images."""
+
+    conditional = True
+    latent_shape = (2, 4, 4)
+
+    def __init__(self, sigma=0.5):
+        self.modules, self.sigma = nn.ModuleDict({"encoder": nn.BatchNorm2d(1)}), sigma
+
+    def encode(self, x, labels):
+        means = nn.functional.avg_pool2d(x, 8)
+        mu = torch.cat([3 * means + 1, 5 * means], dim=1)
+        return mu, torch.full_like(mu, self.sigma).log()
+
+    def draw(self, z, labels):
+        return nn.functional.interpolate(z[:, :1], scale_factor=8) / 10 + labels.view(-1, 1, 1, 1) / 10
+
+
+def images(count=400):
+    generator = torch.Generator().manual_seed(0)
+    return nn.functional.interpolate(torch.randn(count, 1, 4, 4, generator=generator), scale_factor=8)
+
+
+def model(**changes):
+    torch.manual_seed(0)
+    settings = parse(diffusion.Settings, SETTINGS | {"conditional": True, "patch": 1} | changes, "lddpm")
+    return diffusion.build(settings, unet, channels=1, classes=4, autoencoder=StandIn())
+
+
+def test_codes_are_scaled_to_mean_0_and_variance_1():
+    x, labels = images(), torch.zeros(400, dtype=torch.int64)
+    first = FirstStage(StandIn())
+    first.fit(x, labels)
+    # The block means are N(0, 1), so codes have variances 9 + 1/4 and 25 + 1/4.
+    torch.testing.assert_close(first.mean.flatten(), torch.tensor([1.0, 0.0]), atol=0.1, rtol=0)
+    torch.testing.assert_close(first.std.flatten(), torch.tensor([9.25**0.5, 25.25**0.5]), atol=0.1, rtol=0)
+    codes = first.encode(x, labels, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(codes.mean((0, 2, 3)), torch.zeros(2), atol=0.02, rtol=0)
+    torch.testing.assert_close(codes.std((0, 2, 3)), torch.ones(2), atol=0.02, rtol=0)
+    assert not torch.equal(codes, first.encode(x, labels, torch.Generator().manual_seed(2)))
+
+
+def test_decoding_undoes_the_scaling():
+    first, labels = FirstStage(StandIn(sigma=1e-30)), torch.zeros(8, dtype=torch.int64)
+    first.fit(images(), torch.zeros(400, dtype=torch.int64))
+    codes = first.encode(images(8), labels, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(10 * first.decode(codes, labels), 3 * images(8) + 1, atol=1e-5, rtol=1e-5)
+
+
+def test_first_stage_is_frozen_and_saved_with_its_statistics():
+    ours = model()
+    ours.modules.train()
+    assert not ours.modules["first_stage"].training
+    assert not ours.modules["first_stage"].networks["encoder"].training
+    saved = ours.modules.state_dict()
+    assert {"first_stage.mean", "first_stage.std", "first_stage.networks.encoder.weight"} <= set(saved)
+    (phase,) = ours.phases()
+    assert phase.module is ours.modules["denoiser"]
+    assert ours.averaged == ("denoiser",)
+
+
+def test_training_sees_codes_not_pixels():
+    ours, seen = model(), []
+
+    class Net(nn.Module):
+        def forward(self, x, t, labels):
+            seen.append(x.shape)
+            return torch.zeros_like(x)
+
+    ours.modules["denoiser"] = Net()
+    batch = Batch(images(8), torch.zeros(8, dtype=torch.int64), progress=0.0, epoch=0, epochs=1.0)
+    ours.loss(batch, torch.Generator().manual_seed(0))
+    ours.validate(batch, torch.Generator().manual_seed(0))
+    assert seen == [(8, 2, 4, 4)] * 2
+
+
+def job(labels=4, **changes):
+    values = {
+        "weights": "raw", "sampler": "ddim", "steps": 3, "eta": 0.0, "spacing": "trailing", "clip": False,
+        "guidance": 0.0, "frames": 3, "bound_images": 0, "bound_timesteps": 1,
+    }  # fmt: skip
+    compute = Compute(device="cpu", threads=1, precision="float32", compile=False, deterministic=True)
+    cfg = SampleConfig(
+        run="lddpm", family="diffusion", dataset="stand_in", seed=0, compute=compute,
+        sampling=Sampling(images=12, grid_side=1, snapshot_images=1),
+        sample=parse(sampling.Settings, values | changes, "lddpm.sample"),
+    )  # fmt: skip
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1), np.uint8)
+    names = tuple("abcd"[:labels])
+    split = np.repeat(np.array([0, 1], np.uint8), 20)
+    data = ImageSet(pixels, np.arange(40) % labels, split, names, np.zeros((40, 0), np.float32), ())
+    return Job(cfg, data, torch.device("cpu"), lambda seed: model(), {})
+
+
+def test_samples_are_decoded_with_their_labels():
+    ours = model()
+    ours.denoise = lambda x, t, labels: torch.zeros_like(x)  # all codes are their mean, hence all images alike
+    drawn = sampling.sample(ours, job())
+    assert drawn.images.shape == (12, 1, 32, 32)
+    torch.testing.assert_close(drawn.images[:, 0, 0, 0], drawn.labels / 10, atol=1e-6, rtol=0)
+    assert drawn.probes["trajectory_frames"].shape == (3, 10, 32, 32, 1)
+    assert drawn.probes["trajectory_timesteps"].tolist() == [100, 33, 0]  # of 100, 67, 33 and the image
+
+
+@pytest.mark.parametrize("changes", [{"clip": True}, {"bound_images": 5}])
+def test_what_is_of_pixels_alone_is_refused(changes):
+    with pytest.raises(ParamsError, match="set clip: false and bound_images: 0"):
+        sampling.sample(model(), job(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weighting": "variational"}, "set weighting: simple"),
+        ({"conditional": False}, "set conditional: true"),
+        ({"width_multipliers": [1, 1, 1, 1]}, "width_multipliers, patch: 4 pixels do not divide"),
+    ],
+)
+def test_settings_that_do_not_fit_codes_are_refused(changes, message):
+    with pytest.raises(ParamsError, match=message):
+        model(**changes)
