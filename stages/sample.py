@@ -10,28 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from thirtytwo import checkpoint, config, families, sampling
+from thirtytwo import checkpoint, config, families, sampling, trained
 from thirtytwo.data import batches
 from thirtytwo.device import set_up
 from thirtytwo.grids import grid_png
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def load_model(run: str, weights: str, device: torch.device) -> families.Family:
-    """The trained family of a run in eval mode."""
-    saved = checkpoint.load_weights(ROOT / "data/models" / f"{run}.pt", device)
-    model = families.untrained(run, ROOT, saved["channels"], len(saved["classes"]))
-    model.modules.load_state_dict(saved["modules"])
-    if weights == "ema":
-        if not saved["ema"]:
-            raise config.ParamsError("sample.weights: 'ema', but ema_decay is 0 in training; set weights: raw")
-        for name in model.averaged:
-            prefix = f"{name}."
-            own = {k.removeprefix(prefix): v for k, v in saved["ema"].items() if k.startswith(prefix)}
-            model.modules[name].load_state_dict(own)
-    model.modules.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-    return model
 
 
 def job(run: str, cfg: sampling.SampleConfig, device: torch.device) -> sampling.Job:
@@ -58,7 +42,7 @@ def main(run: str) -> None:
     device = set_up(cfg.compute)
     start = time.monotonic()
     drawn = import_module(f"thirtytwo.sampling.{cfg.family}").sample(
-        load_model(run, cfg.sample.weights, device), job(run, cfg, device)
+        trained.load(run, cfg.sample.weights, ROOT, device), job(run, cfg, device)
     )
     if not torch.isfinite(drawn.images).all():
         bad = (~torch.isfinite(drawn.images)).flatten(1).any(1).nonzero()[0].item()

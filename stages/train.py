@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from torch import nn
 
 from thirtytwo import checkpoint, config, families
 from thirtytwo.data import batches
@@ -19,6 +20,10 @@ from thirtytwo.train import State, Stopped, TrainingError, initialise, snapshots
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def files_of(path: Path) -> list[Path]:
+    return sorted(path.iterdir()) if path.is_dir() else [path]
+
+
 def fingerprint(run: str, data: Path, needs: Path) -> str:
     """Hash of all that the weights depend on: configuration, data, another's weights and code; a checkpoint serves
     this alone.
@@ -27,7 +32,7 @@ def fingerprint(run: str, data: Path, needs: Path) -> str:
     """
     code = sorted(name for name in sys.modules if name.startswith("thirtytwo."))
     digest = hashlib.sha256(config.read_bytes("train", run, ROOT))
-    for path in [data, needs, *(Path(str(sys.modules[name].__file__)) for name in code)]:
+    for path in [data, *files_of(needs), *(Path(str(sys.modules[name].__file__)) for name in code)]:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
@@ -42,12 +47,14 @@ def write(run: str, state: State, channels: int, classes: tuple[str, ...], batch
     }
     checkpoint.write_atomically(ROOT / "data/models" / f"{run}.pt", checkpoint.serialise(weights))
     for name, rows in (("train", state.curve), ("validation", state.validation)):
-        table = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g")
+        table = pd.DataFrame(rows, columns=None if rows else ["step", "epoch"]).to_csv(index=False, float_format="%.6g")
         checkpoint.write_atomically(ROOT / "plots" / name / f"{run}.csv", table.encode())
     metrics = {"steps": state.step, "images_seen": state.step * batch_size}
     metrics |= {f"parameters_{n}": sum(p.numel() for p in m.parameters()) for n, m in state.family.modules.items()}
     for prefix, rows in (("train", state.curve), ("validation", state.validation)):
-        metrics |= {f"{prefix}_{k}": float(f"{v:.6g}") for k, v in rows[-1].items() if k not in ("step", "epoch")}
+        metrics |= {
+            f"{prefix}_{k}": float(f"{v:.6g}") for k, v in (rows or [{}])[-1].items() if k not in ("step", "epoch")
+        }
     checkpoint.write_atomically(ROOT / "metrics/train" / f"{run}.json", json.dumps(metrics, indent=2).encode() + b"\n")
 
 
@@ -58,6 +65,20 @@ def start_from(model: families.Family, run: str, data: batches.ImageSet) -> None
     first = model.modules["first_stage"]
     first.networks.load_state_dict(saved["modules"])
     first.eval().fit(batches.to_float(torch.from_numpy(train_set.images)), torch.from_numpy(train_set.labels))
+
+
+def load_published(model: families.Family, folder: Path) -> None:
+    """Loads the denoiser's weights from the one file of a source of kind checkpoint."""
+    (path,) = folder.iterdir()
+    weights = checkpoint.load_weights(path, torch.device("cpu"))
+    try:
+        model.modules["denoiser"].load_state_dict(weights["model_state_dict"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise checkpoint.CheckpointError(
+            f"{path}: expected the network's weights under model_state_dict; set net, width and width_multipliers to"
+            f" those of the checkpoint ({reason})"
+        ) from None
 
 
 def main(run: str) -> None:
@@ -73,6 +94,11 @@ def main(run: str) -> None:
         for name, module in model.modules.items():
             if name not in getattr(model, "twice_differentiated", ()):
                 module.compile()
+    if cfg.published:  # whatever the budget says
+        load_published(model, ROOT / cfg.needs)
+        checkpoint.write_atomically(ROOT / "data/snapshots" / f"{run}.pt", checkpoint.serialise({}))
+        write(run, State(model, [], nn.ModuleDict()), channels, data.classes, cfg.settings.batch_size)
+        return
     folder = ROOT / "checkpoints" / run
     place = folder / fingerprint(run, data_path, ROOT / cfg.needs)
     start, guard = time.monotonic(), Guard()

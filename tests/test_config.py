@@ -357,8 +357,9 @@ def test_every_resolved_file_reads_back(params: Any, write_params: Write, tmp_pa
 @pytest.mark.parametrize(
     ("run", "changes", "hint"),
     [
-        ("vae", {"needs": "ddpm"}, "expected nothing or data/models/<run>.pt"),
+        ("vae", {"needs": "ddpm"}, "expected nothing, data/models/<run>.pt or data/raw/<source>"),
         ("ddpm", {"needs": "data/models/vea.pt"}, "there is no 'vea'; did you mean 'vae'?"),
+        ("ddpm", {"needs": "data/raw/digits5k"}, "there is no 'digits5k'"),
         ("ddpm", {"needs": "data/models/gan.pt"}, "diffusion on gan"),
         ("ddpm", {"needs": "data/models/ddpm.pt"}, "diffusion on diffusion"),
         ("ddpm", {"needs": "data/models/vae.pt", "dataset": "digits5k"}, "trained on shapes"),

@@ -192,10 +192,10 @@ def keys(block: Any) -> Any:
 
 def test_scales_have_the_same_keys():
     quick, paper = load(ROOT / "scales/quick.yaml"), load(ROOT / "scales/paper.yaml")
-    free = ("sources", "datasets", "classifiers", "runs")
+    free = ("sources", "datasets", "classifiers", "runs", "sweeps")
     named = [{name: block for name, block in scale.items() if name not in free} for scale in (quick, paper)]
     assert {name: keys(named[0][name]) for name in named[0]} == {name: keys(named[1][name]) for name in named[1]}
-    for group in ("datasets", "classifiers", "runs"):
+    for group in ("datasets", "classifiers", "runs", "sweeps"):
         shapes = {str(sorted(entry)) for scale in (quick, paper) for entry in scale[group].values()}
         assert len(shapes) == 1, group
 

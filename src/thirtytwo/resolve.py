@@ -17,10 +17,11 @@ from thirtytwo.classifier_settings import Classifier
 from thirtytwo.config import Compute, Run, load_yaml, naming, write_yaml
 from thirtytwo.data.settings import Dataset, Source
 from thirtytwo.evaluate.settings import Evaluation
-from thirtytwo.families import MODELS
+from thirtytwo.families import MODELS, PUBLISHED
 from thirtytwo.report.settings import ReportConfig
 from thirtytwo.sampling import Sampling
 from thirtytwo.strict import ParamsError, Strict, nearest, parse
+from thirtytwo.sweeps import Sweep
 
 __all__ = ["resolve"]
 
@@ -38,6 +39,7 @@ class Params(Strict):
     evaluation: Evaluation
     sampling: Sampling
     runs: dict[str, Run]
+    sweeps: dict[str, Sweep]
 
 
 def resolve(params_path: Path, root: Path) -> list[Path]:
@@ -77,6 +79,11 @@ def _files(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         files[f"classifier/{name}"] = _common(params) | {"dataset": name, "classifier": classifier.model_dump()}
     for name, run in params.runs.items():
         files |= _run_files(name, run, params, blocks)
+    for name, sweep in params.sweeps.items():
+        drawn = files[f"sample/{name}"]
+        kept = {key: drawn[key] for key in ("run", "family", "seed", "compute", "sample")}
+        split = {"reference_split": params.evaluation.reference_split}
+        files[f"sweep/{name}"] = kept | split | {"sweep": sweep.model_dump()}
     whole = params.model_dump()
     files["report/report"] = {key: whole[key] for key in ReportConfig.model_fields}
     return files
@@ -96,6 +103,8 @@ def _check_names(params: Params) -> None:
         _check_known(f"runs.{name}.dataset", run.dataset, params.datasets)
         _check_known(f"runs.{name}.family", run.family, _modules("families"))
         _check_known(f"runs.{name}.net", run.net, _modules("nets"))
+    for name, sweep in params.sweeps.items():
+        _check_sweep(f"sweeps.{name}", name, sweep, params.runs)
     if params.evaluation.samples > params.sampling.images:
         raise ParamsError(
             f"evaluation.samples: {params.evaluation.samples} exceeds sampling.images, {params.sampling.images}"
@@ -119,16 +128,31 @@ def _check_blocks(params: Params, blocks: dict[str, Any]) -> None:
         if blocks[run.settings]["family"] != run.family:
             family = blocks[run.settings]["family"]
             raise ParamsError(f"runs.{name}.family: '{run.family}', but block {run.settings} is for family '{family}'")
-        _check_needs(f"runs.{name}", run, params.runs)
+        _check_needs(f"runs.{name}", run, params.runs, params.sources)
 
 
-def _check_needs(key: str, run: Run, runs: dict[str, Run]) -> None:
-    """A run builds on nothing, or, if it is diffusion, on an autoencoder of the same data set."""
+def _check_sweep(key: str, name: str, sweep: Sweep, runs: dict[str, Run]) -> None:
+    """A sweep samples a diffusion model of pixels, and repeats two settings of its run for the graph."""
+    _check_known(key, name, runs)
+    run = runs[name]
+    for setting in ("net", "dataset"):
+        if getattr(sweep, setting) != (its := getattr(run, setting)):
+            raise ParamsError(f"{key}.{setting}: expected '{its}', as in runs.{name}")
+    if run.family != "diffusion" or run.needs.startswith(MODELS):
+        raise ParamsError(f"{key}: expected the name of a run that is diffusion of pixels; runs.{name} is not")
+
+
+def _check_needs(key: str, run: Run, runs: dict[str, Run], sources: dict[str, Source]) -> None:
+    """A run builds on nothing, on published weights, or, if it is diffusion, on an autoencoder of its data set."""
     if run.needs == "nothing":
+        return
+    if run.needs.startswith(PUBLISHED):
+        source = run.needs.removeprefix(PUBLISHED)
+        _check_known(f"{key}.needs", source, [name for name, its in sources.items() if its.kind == "checkpoint"])
         return
     needed = run.needs.removeprefix(MODELS).removesuffix(".pt")
     if run.needs != f"{MODELS}{needed}.pt":
-        raise ParamsError(f"{key}.needs: expected nothing or {MODELS}<run>.pt, got {run.needs!r}")
+        raise ParamsError(f"{key}.needs: expected nothing, {MODELS}<run>.pt or {PUBLISHED}<source>, got {run.needs!r}")
     _check_known(f"{key}.needs", needed, runs)
     if (run.family, runs[needed].family) != ("diffusion", "autoencoder"):
         raise ParamsError(

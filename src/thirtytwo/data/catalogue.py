@@ -11,7 +11,7 @@ class File:
 
     Attributes:
         name: of the file, and its path below the mirror folder or that folder's subfolder of the data set's kind.
-        sha256: what it must have, wherever it comes from.
+        sha256: what it must have, wherever it comes from; "" where that is not known.
         urls: http or https, tried in order.
         size: in bytes; 0 where not known.
         drive_id: of a copy on Google Drive; "" where there is none.

@@ -38,6 +38,15 @@ class Archive(Strict):
     urls: list[str]
 
 
+class Checkpoint(Strict):
+    """Published weights, for a run that only samples."""
+
+    kind: Literal["checkpoint"]
+    file: str = Field(min_length=1, description="its name, also its path below the mirror folder")
+    sha256: str = Field(pattern="^([0-9a-f]{64})?$", description='"": not known, any file of that name is taken')
+    drive_id: str = Field(description='of a copy on Google Drive; "": none')
+
+
 class Folder(Strict):
     """Any folder of images on this machine, laid out like an archive.
 
@@ -48,7 +57,7 @@ class Folder(Strict):
     path: str = Field(min_length=1)
 
 
-Source = Annotated[Shapes | Digits5k | Known | Archive | Folder, Field(discriminator="kind")]
+Source = Annotated[Shapes | Digits5k | Known | Archive | Checkpoint | Folder, Field(discriminator="kind")]
 
 
 class Preparation(Strict):

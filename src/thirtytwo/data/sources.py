@@ -11,7 +11,7 @@ from thirtytwo.data.catalogue import KNOWN, File
 from thirtytwo.data.errors import DataError
 from thirtytwo.data.fetch import Places, fetch
 from thirtytwo.data.files import SUFFIXES, replacing
-from thirtytwo.data.settings import Archive, Digits5k, Folder, Shapes, Source
+from thirtytwo.data.settings import Archive, Checkpoint, Digits5k, Folder, Shapes, Source
 
 __all__ = ["acquire"]
 
@@ -41,6 +41,8 @@ def acquire(source: Source, folder: Path, places: Places, root: Path) -> dict[st
             return {"*": source.path}
         if isinstance(source, Archive):
             files: tuple[File, ...] = (File(source.file, source.sha256, tuple(source.urls)),)
+        elif isinstance(source, Checkpoint):
+            files = (File(source.file, source.sha256, (), drive_id=source.drive_id),)
         else:
             files = KNOWN[source.kind]
         return {file.name: fetch(file, source.kind, temporary / Path(file.name).name, places) for file in files}

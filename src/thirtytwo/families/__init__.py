@@ -25,6 +25,7 @@ from thirtytwo.strict import Strict
 __all__ = ["Batch", "Family", "Phase", "TrainConfig", "TrainSettings", "build", "read_config", "untrained"]
 
 MODELS = "data/models/"  # where the path of another run's trained model begins
+PUBLISHED = "data/raw/"  # and that of published weights, of a source of kind checkpoint
 
 
 class TrainSettings(Strict):
@@ -121,6 +122,11 @@ class TrainConfig(Strict):
     def first_stage(self) -> str | None:
         """The run whose trained model this one builds on, if any."""
         return Path(self.needs).stem if self.needs.startswith(MODELS) else None
+
+    @property
+    def published(self) -> bool:
+        """Whether the weights are not trained here but those of the folder `needs`."""
+        return self.needs.startswith(PUBLISHED)
 
 
 def read_config(run: str, root: Path) -> TrainConfig:

@@ -1,0 +1,71 @@
+"""sweep: a trained diffusion model's score against sampler, steps and eta, and the same images by each of them.
+
+The table has no seconds, which differ from one call to the next; they are in logs/sweep/<run>.json, a row a point.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from thirtytwo import checkpoint, config, samplers, trained
+from thirtytwo.data.batches import to_uint8
+from thirtytwo.device import set_up
+from thirtytwo.evaluate import frechet
+from thirtytwo.evaluate.checks import EvaluationError, read_arrays
+from thirtytwo.evaluate.features import extract, load_classifier
+from thirtytwo.families.diffusion import Diffusion
+from thirtytwo.grids import grid_png
+from thirtytwo.sampling import asked_labels
+from thirtytwo.sweeps import Point, SweepConfig, points
+
+ROOT = Path(__file__).resolve().parents[1]
+SHOWN = 10  # images of each point in the picture, whose rows are those of the table
+
+
+def draw(model: Diffusion, cfg: SweepConfig, point: Point, labels: torch.Tensor | None) -> np.ndarray:
+    """[N, 32, 32, C] uint8"""
+    images = samplers.generate(
+        model.guided(cfg.sample.guidance), model.schedule, sampler=point.sampler, steps=point.steps, eta=point.eta,
+        spacing=point.spacing, clip=cfg.sample.clip, seed=cfg.seed, indices=range(cfg.sweep.images), labels=labels,
+        shape=model.shape, device=next(model.modules.parameters()).device,
+    )  # fmt: skip
+    return to_uint8(images).numpy()
+
+
+def main(run: str) -> None:
+    cfg = config.read(SweepConfig, "sweep", run, ROOT)
+    device = set_up(cfg.compute)
+    model = trained.load(run, cfg.sample.weights, ROOT, device)
+    assert isinstance(model, Diffusion)
+    features = ROOT / "data/features" / cfg.sweep.dataset
+    classifier, classes = load_classifier(features.with_suffix(".pt"), device)
+    real, split = read_arrays(features.with_suffix(".npz"), ("features", "split"))
+    mu, sigma = frechet.statistics(real[split == {"train": 0, "test": 1}[cfg.reference_split]])
+    labels = asked_labels(model, cfg.sweep.images, model.classes)
+    rows, seconds, pictures = [], [], []
+    for point in points(cfg.sweep, cfg.sample.guidance):
+        start = time.monotonic()
+        images = draw(model, cfg, point, labels)
+        seconds.append(point._asdict() | {"seconds": round(time.monotonic() - start, 2)})
+        score = frechet.distance_to(extract(images, classifier, str(point))[0], mu, sigma)
+        rows.append(point._asdict() | {"n": len(images), "fd_classifier": score})
+        pictures.append(images[:SHOWN])
+        print(f"{point.sampler}, {point.steps} steps, eta {point.eta:g}: fd_classifier {score:.4g}")
+    table = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g")
+    checkpoint.write_atomically(ROOT / "plots/sweep" / f"{run}.csv", table.encode())
+    picture = grid_png(np.concatenate(pictures), SHOWN, rows=len(pictures))
+    checkpoint.write_atomically(ROOT / "plots/sweep" / f"{run}.png", picture)
+    log = {"device": str(device), "threads": cfg.compute.threads, "points": seconds}
+    checkpoint.write_atomically(ROOT / "logs/sweep" / f"{run}.json", json.dumps(log, indent=1).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except (config.ParamsError, EvaluationError, checkpoint.CheckpointError) as error:
+        sys.exit(f"error: {sys.argv[1]}: {error}")
