@@ -43,7 +43,7 @@ def main(run: str) -> None:
     model = trained.load(run, cfg.sample.weights, ROOT, device)
     assert isinstance(model, Diffusion)
     features = ROOT / "data/features" / cfg.sweep.dataset
-    classifier, classes = load_classifier(features.with_suffix(".pt"), device)
+    classifier, _ = load_classifier(features.with_suffix(".pt"), device)
     real, split = read_arrays(features.with_suffix(".npz"), ("features", "split"))
     mu, sigma = frechet.statistics(real[split == {"train": 0, "test": 1}[cfg.reference_split]])
     labels = asked_labels(model, cfg.sweep.images, model.classes)

@@ -146,6 +146,8 @@ def modules_of(name: str, item: dict[str, Any]) -> set[Path]:
     if "family" in item and by_name:
         found = [SRC / f"thirtytwo/{layer}/{item['family']}.py" for layer in by_name]
         return static | closure(*found, SRC / f"thirtytwo/nets/{item['net']}.py")
+    if "net" in item and by_name:  # of a stage that is for one family alone
+        return static | closure(SRC / f"thirtytwo/nets/{item['net']}.py")
     return static
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from thirtytwo.data.catalogue import KNOWN, File
 from thirtytwo.data.errors import DataError
 from thirtytwo.data.fetch import Places, fetch
-from thirtytwo.data.settings import Archive, Digits5k, Folder, Known
+from thirtytwo.data.settings import Archive, Checkpoint, Digits5k, Folder, Known
 from thirtytwo.data.sources import acquire
 
 BODY = np.random.default_rng(0).bytes(300_000)
@@ -236,6 +236,31 @@ def test_folder_source(places, tmp_path):
     with pytest.raises(DataError, match="empty: no image files"):
         acquire(Folder(kind="folder", path="empty"), tmp_path / "raw2", places, tmp_path)
     assert not (tmp_path / "raw2").exists()
+
+
+@pytest.mark.parametrize("known", [SHA, ""])
+def test_checkpoint_comes_from_the_mirror_or_from_drive(known, tmp_path, monkeypatch):
+    source = Checkpoint(kind="checkpoint", file="w.pth", sha256=known, drive_id="some-id")
+    asked = []
+
+    def download(id, output, quiet):
+        asked.append(id)
+        Path(output).write_bytes(BODY)
+
+    monkeypatch.setattr(gdown, "download", download)
+    places = Places(tmp_path / "mirror", tmp_path / "downloads", pause=0.0)
+    assert acquire(source, tmp_path / "raw", places, tmp_path) == {"w.pth": "Google Drive some-id"}
+    assert asked == ["some-id"]
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror/w.pth").write_bytes(BODY)
+    assert acquire(source, tmp_path / "raw", places, tmp_path) == {"w.pth": str(tmp_path / "mirror/w.pth")}
+    assert asked == ["some-id"]
+
+
+def test_checkpoint_that_is_nowhere_says_where_to_put_it(tmp_path):
+    source = Checkpoint(kind="checkpoint", file="w.pth", sha256="", drive_id="")
+    with pytest.raises(DataError, match=r"Put the file at .*w\.pth"):
+        acquire(source, tmp_path / "raw", Places(None, tmp_path / "downloads"), tmp_path)
 
 
 def test_digits5k(places, tmp_path):

@@ -65,8 +65,9 @@ def fetch(file: File, kind: str, target: Path, places: Places) -> str:
     if places.mirror is None:
         tried.insert(0, "mirror folder: none (environment variable THIRTYTWO_MIRROR)")
     places_tried = "\n".join(f"  {line}" for line in tried)
+    known = f"a file with sha256 {file.sha256}" if file.sha256 else "the file"
     raise DataError(
-        f"{file.name}: no place serves it\n{places_tried}\nPut a file with sha256 {file.sha256} at {kept}, "
+        f"{file.name}: no place serves it\n{places_tried}\nPut {known} at {kept}, "
         f"or at <folder>/{kind}/{file.name} with THIRTYTWO_MIRROR=<folder>, and run again."
     )
 
