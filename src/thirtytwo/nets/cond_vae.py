@@ -2,7 +2,8 @@
 
 The code is a feature map of `latent_dim` channels at 4x4, the bottleneck after three downsamplings: small enough that
 N(0, I) is a good prior for it, and a picture still, so that a UNet with the same number of input channels can model it
-(latent diffusion, CMPUT 328 assignment 5). The label is an embedding added to the channels of every hidden layer.
+(latent diffusion, CMPUT 328 assignment 5). The label is an embedding added to the channels of every hidden layer, and
+to the decoder's first as a map of its own for each class, which draws the class before the code varies it.
 """
 
 import torch.nn.functional as F
@@ -19,17 +20,21 @@ def latent_shape(latent_dim: int) -> tuple[int, ...]:
 
 
 class Layer(nn.Module):
-    """A convolution, normalised, the label's embedding, and SiLU."""
+    """A convolution, normalised, the label's embedding of `side` x `side` places, and SiLU.
 
-    def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d, classes: int) -> None:
+    The embedding starts as large as what it is added to: if it were small, codes would have learnt to say the class
+    before the network listens to the label, and a code from the prior would then contradict it.
+    """
+
+    def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d, classes: int, side: int = 1) -> None:
         super().__init__()
         self.conv = conv
         self.norm = nn.GroupNorm(8, conv.out_channels)
-        self.label = nn.Embedding(classes, conv.out_channels)
-        nn.init.normal_(self.label.weight, 0.0, 0.1)
+        self.label = nn.Embedding(classes, conv.out_channels * side * side)
+        self.side = side
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        return F.silu(self.norm(self.conv(x)) + self.label(labels)[:, :, None, None])
+        return F.silu(self.norm(self.conv(x)) + self.label(labels).unflatten(1, (-1, self.side, self.side)))
 
 
 class Encoder(nn.Module):
@@ -60,7 +65,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(
             [
-                Layer(nn.Conv2d(latent_dim, 4 * width, 3, padding=1), classes),  # [B, 4w, 4, 4]
+                Layer(nn.Conv2d(latent_dim, 4 * width, 3, padding=1), classes, side=4),  # [B, 4w, 4, 4]
                 Layer(nn.Conv2d(4 * width, 4 * width, 3, padding=1), classes),
                 Layer(nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1), classes),  # [B, 2w, 8, 8]
                 Layer(nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1), classes),  # [B, w, 16, 16]
