@@ -214,7 +214,7 @@ def test_parameters_of_the_plain_autoencoders_follow_from_the_layer_list(
 
 def test_conditional_model_sees_the_label_and_its_code_is_a_small_picture() -> None:
     torch.manual_seed(0)
-    model = Autoencoder(settings(latent_dim=4, width=8), cond_vae, channels=1, classes=10)
+    model = Autoencoder(settings(latent_dim=4, width=6), cond_vae, channels=1, classes=10)
     assert model.conditional
     assert model.latent_shape == (4, 4, 4)
     x, z = torch.rand(1, 1, 32, 32), torch.randn(1, 4, 4, 4)

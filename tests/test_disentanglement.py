@@ -99,9 +99,9 @@ def test_codes_and_factors_that_never_change_are_left_out(factors):
 
 
 def test_too_little_to_judge_is_refused(factors):
-    with pytest.raises(EvaluationError, match="40 images, 2 codes and 1 factor"):
+    with pytest.raises(EvaluationError, match="20 images, 2 codes and 1 factor"):
         disentanglement(factors[:10], factors[:10])
-    with pytest.raises(EvaluationError, match="40 images, 2 codes and 1 factor"):
+    with pytest.raises(EvaluationError, match="20 images, 2 codes and 1 factor"):
         disentanglement(factors[:, :1], factors)
     with pytest.raises(EvaluationError, match="expected codes"):
         disentanglement(factors[:50], factors)

@@ -27,9 +27,9 @@ def disentanglement(codes: np.ndarray, factors: np.ndarray) -> dict[str, float]:
     if len(codes) != len(factors) or codes.ndim != 2 or factors.ndim != 2:
         raise EvaluationError(f"expected codes [N, D] and factors [N, F], got {codes.shape} and {factors.shape}")
     codes, factors = (array[:, np.ptp(array, axis=0) > 0].astype(np.float64) for array in (codes, factors))
-    if codes.shape[1] < 2 or factors.shape[1] < 1 or len(codes) < 2 * _BINS:
+    if codes.shape[1] < 2 or factors.shape[1] < 1 or len(codes) < _BINS:
         raise EvaluationError(
-            f"disentanglement needs {2 * _BINS} images, 2 codes and 1 factor that change; got {len(codes)}, "
+            f"disentanglement needs {_BINS} images, 2 codes and 1 factor that change; got {len(codes)}, "
             f"{codes.shape[1]} and {factors.shape[1]}"
         )
     return {

@@ -6,6 +6,8 @@ N(0, I) is a good prior for it, and a picture still, so that a UNet with the sam
 to the decoder's first as a map of its own for each class, which draws the class before the code varies it.
 """
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -29,7 +31,7 @@ class Layer(nn.Module):
     def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d, classes: int, side: int = 1) -> None:
         super().__init__()
         self.conv = conv
-        self.norm = nn.GroupNorm(8, conv.out_channels)
+        self.norm = nn.GroupNorm(math.gcd(8, conv.out_channels), conv.out_channels)
         self.label = nn.Embedding(classes, conv.out_channels * side * side)
         self.side = side
 

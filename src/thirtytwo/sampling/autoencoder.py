@@ -218,10 +218,13 @@ def _bound(model: Autoencoder, train: Images, held_out: Images, job: Job) -> dic
     if model.settings.likelihood == "sigma_vae":
         codes = _encoded(model, train, job, 5)
         variance = _distortion(model, train, codes, job).double().mean().item() / x[0].numel()
+    group = max(1, _CHUNK // s.bound_samples)  # images whose draws are decoded together
+    parts = list(zip(x.to(job.device).split(group), labels.to(job.device).split(group), strict=True))
     weights = []
-    for image, label in zip(tqdm(x.to(job.device), "likelihood bound", unit="image", delay=2), labels, strict=True):
-        epsilon = torch.from_numpy(rng.standard_normal((s.bound_samples, 1, *model.latent_shape), np.float32))
-        weights.append(log_weights(model, image[None], label[None].to(job.device), epsilon.to(job.device), variance))
+    for images, own in tqdm(parts, "likelihood bound", unit="batch", delay=2):
+        shape = (s.bound_samples, len(images), *model.latent_shape)
+        epsilon = torch.from_numpy(rng.standard_normal(shape, np.float32)).to(job.device)
+        weights.append(log_weights(model, images, own, epsilon, variance))
     log_w = torch.cat(weights, dim=1).double().cpu()  # [K, n]
     iwae = log_w.logsumexp(0) - math.log(s.bound_samples)
     return {
