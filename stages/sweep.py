@@ -30,8 +30,8 @@ SHOWN = 10  # images of each point in the picture, whose rows are those of the t
 def draw(model: Diffusion, cfg: SweepConfig, point: Point, labels: torch.Tensor | None) -> np.ndarray:
     """[N, 32, 32, C] uint8"""
     images = samplers.generate(
-        model.guided(cfg.sample.guidance), model.schedule, sampler=point.sampler, steps=point.steps, eta=point.eta,
-        spacing=point.spacing, clip=cfg.sample.clip, seed=cfg.seed, indices=range(cfg.sweep.images), labels=labels,
+        model.guided(cfg.guidance), model.schedule, sampler=point.sampler, steps=point.steps, eta=point.eta,
+        spacing=point.spacing, clip=cfg.clip, seed=cfg.seed, indices=range(cfg.sweep.images), labels=labels,
         shape=model.shape, device=next(model.modules.parameters()).device,
     )  # fmt: skip
     return to_uint8(images).numpy()
@@ -40,7 +40,7 @@ def draw(model: Diffusion, cfg: SweepConfig, point: Point, labels: torch.Tensor 
 def main(run: str) -> None:
     cfg = config.read(SweepConfig, "sweep", run, ROOT)
     device = set_up(cfg.compute)
-    model = trained.load(run, cfg.sample.weights, ROOT, device)
+    model = trained.load(run, cfg.weights, ROOT, device)
     assert isinstance(model, Diffusion)
     features = ROOT / "data/features" / cfg.sweep.dataset
     classifier, _ = load_classifier(features.with_suffix(".pt"), device)
@@ -48,7 +48,7 @@ def main(run: str) -> None:
     mu, sigma = frechet.statistics(real[split == {"train": 0, "test": 1}[cfg.reference_split]])
     labels = asked_labels(model, cfg.sweep.images, model.classes)
     rows, seconds, pictures = [], [], []
-    for point in points(cfg.sweep, cfg.sample.guidance):
+    for point in points(cfg.sweep, cfg.guidance):
         start = time.monotonic()
         images = draw(model, cfg, point, labels)
         seconds.append(point._asdict() | {"seconds": round(time.monotonic() - start, 2)})

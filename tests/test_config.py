@@ -17,11 +17,13 @@ from thirtytwo.report.settings import ReportConfig
 from thirtytwo.resolve import resolve
 from thirtytwo.sampling import read_config as read_sample_config
 from thirtytwo.strict import ParamsError, Strict
+from thirtytwo.sweeps import SweepConfig
 
 MISSING = object()
 CONFIGS: dict[str, type[Strict]] = {
     "download": SourceConfig, "prepare": DatasetConfig, "classifier": ClassifierConfig, "fid_stats": FidStatsConfig,
     "floor": FloorConfig, "evaluate": EvaluateConfig, "report": ReportConfig,
+    "sweep": SweepConfig,
 }  # fmt: skip
 Write = Callable[[Any], Path]
 
@@ -366,12 +368,14 @@ def test_every_resolved_file_reads_back(params: Any, write_params: Write, tmp_pa
     ],
 )
 def test_a_run_that_needs_the_wrong_model_is_refused(run, changes, hint, params, write_params, tmp_path):
+    params["sweeps"] = {}
     params["runs"][run] |= changes
     assert f"runs.{run}.needs: " in (said := message(write_params(params), tmp_path))
     assert hint in said
 
 
 def test_a_needed_model_reaches_the_training_alone(params, write_params, tmp_path):
+    params["sweeps"] = {}
     before = resolved(params, write_params, tmp_path)
     params["runs"]["ddpm"]["needs"] = "data/models/vae.pt"
     assert changed(before, resolved(params, write_params, tmp_path)) == {"train/ddpm.yaml", "report/report.yaml"}

@@ -81,7 +81,8 @@ def _files(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         files |= _run_files(name, run, params, blocks)
     for name, sweep in params.sweeps.items():
         drawn = files[f"sample/{name}"]
-        kept = {key: drawn[key] for key in ("run", "family", "seed", "compute", "sample")}
+        kept = {key: drawn[key] for key in ("run", "family", "seed", "compute")}
+        kept |= {key: drawn["sample"][key] for key in ("weights", "clip", "guidance")}  # what a sweep does not vary
         split = {"reference_split": params.evaluation.reference_split}
         files[f"sweep/{name}"] = kept | split | {"sweep": sweep.model_dump()}
     whole = params.model_dump()

@@ -6,7 +6,6 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from thirtytwo.config import Compute
-from thirtytwo.sampling.diffusion import Settings as SampleSettings
 from thirtytwo.solvers import evaluations
 from thirtytwo.strict import Strict
 
@@ -28,7 +27,7 @@ class Sweep(Strict):
 
 
 class SweepConfig(Strict):
-    """configs/sweep/<run>.yaml; `sample` is the run's own, for all that a sweep does not vary."""
+    """configs/sweep/<run>.yaml; weights, clip and guidance are those of the run's `sample:` block."""
 
     run: str
     family: str
@@ -36,7 +35,9 @@ class SweepConfig(Strict):
     compute: Compute
     reference_split: Literal["train", "test"]
     sweep: Sweep
-    sample: SampleSettings
+    weights: Literal["ema", "raw"]
+    clip: bool
+    guidance: float
 
 
 class Point(NamedTuple):

@@ -17,7 +17,8 @@ def bits_per_dim(terms: np.ndarray, resamples: int, seed: int) -> dict[str, floa
 
     Returns:
         bits_per_dim (and _low, _high: 95 % over the drawing of the images, _n), and its two parts as in Ho et al.
-        section 4.3: rate_bits_per_dim, what x_1 costs, and distortion_bits_per_dim, what x_0 then costs.
+        section 4.3: rate_bits_per_dim, what x_1 costs, and distortion_bits_per_dim, what x_0 then costs. Beyond 8 a
+        bound says nothing of 8-bit images; models that predict x_0 from patches, never sharp near t = 1, are there.
 
     Raises:
         EvaluationError: no image, or values that are not finite.
