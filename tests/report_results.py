@@ -49,7 +49,14 @@ def make(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> Path:
     for name in names:
         family, net, dataset, *scores = RUNS[name]
         _run(root, name, family, net, dataset, sets[dataset][0], sets[dataset][1], *scores)
-        runs[name] = {"family": family, "net": net, "settings": family, "dataset": dataset, "set": {}}
+        runs[name] = {
+            "family": family,
+            "net": net,
+            "settings": family,
+            "dataset": dataset,
+            "needs": "nothing",
+            "set": {},
+        }
     quick = YAML(typ="safe").load(QUICK)
     datasets = {name: quick["datasets"]["shapes"] | {"channels": channels} for name, (_, channels, _) in sets.items()}
     unchanged = {key: quick[key] for key in ("seed", "compute", "classifiers", "evaluation", "sampling")}

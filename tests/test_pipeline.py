@@ -23,7 +23,7 @@ from thirtytwo.resolve import resolve
 pytestmark = pytest.mark.timeout(1200)
 
 IMAGES = 160
-STAGES = {"resolve", "report"} | {
+STAGES = {"resolve", "report", "sweep@ddpm"} | {
     *(f"{stage}@shapes" for stage in ("download", "prepare", "classifier", "fid_stats", "floor")),
     *(f"{stage}@{run}" for stage in ("train", "sample", "evaluate") for run in ("vae", "ddpm")),
 }
@@ -35,6 +35,7 @@ def tiny(params: Any) -> Any:
     params["sources"] = {"shapes": params["sources"]["shapes"] | {"images": IMAGES}}
     params["datasets"] = {"shapes": params["datasets"]["shapes"] | {"expected_images": IMAGES}}
     params["runs"] = {name: params["runs"][name] | {"dataset": "shapes", "set": {}} for name in ("vae", "ddpm")}
+    params["sweeps"] = {"ddpm": params["sweeps"]["ddpm"] | {"images": 20, "steps": [1, 2], "etas": [0.0]}}
     params["sampling"] |= {"images": 30, "grid_side": 3}
     params["evaluation"] |= {"samples": 25, "bootstrap_resamples": 20, "fid": False}
     params["evaluation"]["classifier"] |= {"epochs": 1, "width": 8, "batch_size": 16}
@@ -254,7 +255,7 @@ def test_experiment_runs_its_chain_alone_and_the_way_back_is_cached(clone: Clone
 
 def long_run(params: Any) -> None:
     params["runs"]["long"] = {
-        "family": "gan", "net": "resnet_gan", "settings": "gan", "dataset": "shapes",
+        "family": "gan", "net": "resnet_gan", "settings": "gan", "dataset": "shapes", "needs": "nothing",
         "set": {"steps": 400, "checkpoint_every": 5, "validate_every": 50, "ema_decay": 0.9, "generator_every": 3},
     }  # fmt: skip
 
