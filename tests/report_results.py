@@ -35,6 +35,14 @@ RUNS = {  # name: family, net, data set, FD, half-width, sampling settings
 }  # fmt: skip
 
 
+GAN_SCORES = {
+    "path_length": 309.6, "path_length_low": 240.7, "path_length_high": 366.2, "path_length_n": 500,
+    "fresh_accuracy": 0.953, "fresh_accuracy_low": 0.944, "fresh_accuracy_high": 0.961, "js_bound_bits": 0.839,
+    "d_real": 0.815, "d_fake": 0.040, "d_accuracy": 0.896, "d_gap": 0.093, "direction_r2": 0.448,
+    "coordinate_r2": 0.069, "direction_r2_hue": 0.415, "coordinate_r2_hue": 0.071, "readable_r2_hue": 0.99,
+}  # fmt: skip
+
+
 def write_json(path: Path, values: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -110,6 +118,7 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
         "evaluate": {"run": name, "dataset": dataset, "samples": 2000},
     }.items():
         write_json(root / f"configs/{stage}/{name}.yaml", values)
+    _probes(root, name, family, channels, rng)
     for path in (f"data/models/{name}.pt", f"data/samples/{name}.npz"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(name.encode())
@@ -123,6 +132,7 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
         "features_sha256": _sha(dataset.encode()), "classes": len(classes),
         "class_entropy_bits": float(-(shares * np.log2(shares)).sum()),
         "modes_covered": int((counts > 0).sum()), "kl_to_uniform": 0.0213,
+        **(GAN_SCORES if family == "gan" else {}),
     })  # fmt: skip
     write_json(root / f"metrics/train/{name}.json", {
         **({"parameters_generator": 1_197_443, "parameters_discriminator": 1_052_033} if family == "gan"
@@ -153,6 +163,23 @@ def _curves(root: Path, name: str, family: str, rng: np.random.Generator) -> Non
     ends = range(39, 200, 40)
     rows = [(steps[i], steps[i] // 150, *(f"{terms[t][i]:.6g}" for t in VALIDATION[family])) for i in ends]
     _write_csv(root / f"plots/validation/{name}.csv", ",".join(["step", "epoch", *VALIDATION[family]]), rows)
+
+
+def _probes(root: Path, name: str, family: str, channels: int, rng: np.random.Generator) -> None:
+    """What a GAN's sampling leaves besides its samples; nothing for the others."""
+    arrays, rows = {}, []
+    if family == "gan":
+        steps = np.arange(200, 1201, 200)
+        pictures = _pictures(rng, np.arange(64) % 5, channels)
+        arrays = {"snapshot_steps": steps, "snapshot_images": np.stack([pictures] * len(steps)),
+                  "interpolation_grid": pictures[:16].reshape(4, 4, 32, 32, channels),
+                  "interpolation_lines": pictures[:40].reshape(2, 20, 32, 32, channels)}  # fmt: skip
+        arrays |= {f"{who}_{what}": rng.random(50) for who in ("d", "fresh") for what in ("held_out", "samples")}
+        rows = [(step, 64, 1000 / step) for step in steps]
+    _write_csv(root / f"plots/scores/{name}.csv", "step,n,fd_classifier", rows)
+    path = root / f"data/probes/{name}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **arrays)
 
 
 def _write_csv(path: Path, header: str, rows: list[tuple]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from thirtytwo.grids import grid_png
-from thirtytwo.report import figures, numbers, tables
+from thirtytwo.report import figures, gans, numbers, tables
 from thirtytwo.report.blocks import Block, Gallery, Notice, Picture, Section, Text
 from thirtytwo.report.results import Results, RunResult, SetResult
 from thirtytwo.report.verdict import judge
@@ -26,6 +26,9 @@ def section(dataset: SetResult, results: Results, folder: Path) -> Section:
         ("Comparison", "comparison", _comparison(dataset)),
         ("Samples beside real images", "samples", _samples(dataset, results, folder)),
         ("Classes among the samples", "classes", _histograms(dataset, results, folder)),
+        ("Score along the training", "trajectory", gans.along_training(dataset, folder)),
+        ("Latent space", "latent", gans.latent_space(dataset, folder)),
+        ("Nash equilibrium", "equilibrium", gans.equilibrium(dataset, folder)),
         ("Validation curves", "validation", _validation(dataset, folder)),
         ("Training curves", "training", _training(dataset, folder)),
         ("The data set", "data", _data(dataset)),
@@ -102,7 +105,12 @@ def _histograms(dataset: SetResult, results: Results, folder: Path) -> list[Bloc
         most = max(shares, key=lambda label: shares[label])
         covered = run.metric("modes_covered")
         words = f"N = {numbers.count(run.classes['count'].sum())}, seed {results.config.seed}"
-        words += f"; {covered} of {len(shares)} classes covered" if covered is not None else ""
+        words += f"; {covered} of {run.metric('classes')} classes covered" if covered is not None else ""
+        words += "".join(
+            f", {label} {numbers.plain(run.metric(key))} bits"
+            for key, label in (("class_entropy_bits", "entropy"), ("kl_to_uniform", "KL to uniform"))
+            if run.metric(key) is not None
+        )
         alt = f"Bar chart of the classes that the classifier sees in the samples of {run.name}; most frequent: "
         alt += f"{most} with {numbers.percent(shares[most])}."
         pictures.append(Picture(name, alt, f"{run.name}: {words}."))
