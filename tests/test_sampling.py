@@ -76,6 +76,7 @@ def test_probes_of_a_gan_agree_with_its_samples(conditional: bool) -> None:
     assert (drawn.labels is not None) is conditional
     # the snapshot holds the model's own weights, so its images are the first samples
     assert probes["snapshot_steps"].tolist() == [5]
+    assert str(probes["batch_norm"]) == "eval mode, running statistics"
     assert np.abs(probes["snapshot_images"][0] - pixels[:20]).max() == 0
     # the lines begin at the latents of samples 0 to 5 and end at those of 6 to 11; a conditional model shows class 0
     lines = probes["interpolation_lines"].astype(int)

@@ -115,7 +115,8 @@ def _histograms(dataset: SetResult, results: Results, folder: Path) -> list[Bloc
         alt += f"{most} with {numbers.percent(shares[most])}."
         pictures.append(Picture(name, alt, f"{run.name}: {words}."))
     caption = "Share of each class among the samples, by the classifier. Black lines: among the training images."
-    return [Gallery(caption, "plot", pictures)] if pictures else []
+    labelled = [table for run in dataset.runs if (table := tables.by_label(run))]
+    return [Gallery(caption, "plot", pictures), *labelled] if pictures else []
 
 
 def _shares(table: pd.DataFrame, dataset: SetResult) -> dict[str, float]:
