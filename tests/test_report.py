@@ -156,6 +156,22 @@ def test_gans_are_told_of_beyond_their_scores(full):
     assert "hue: direction" in text
 
 
+def test_autoencoders_are_told_of_beyond_their_scores(full):
+    page = full[1]
+    rows = {row["run"]: row for row in page.table("run", "distortion", "active units")}
+    assert rows.keys() == {"vae", "vae_beta08"}
+    assert rows["vae"]["active units"] == "9"
+    assert rows["vae"]["bits/dim, at most"] == "5.123"
+    assert {row["run"]: row["MIG"] for row in page.table("run", "MIG")}["vae"] == "0.123"
+    priors = page.table("run", "z from")
+    assert [(row["z from"], row["fd_classifier"]) for row in priors[:2]] == [
+        ("N(0, I)", "88.0"),
+        ("fitted mixture", "31.4"),
+    ]
+    assert "dimensions 7, 2" in page.text
+    assert "by IWAE on 100 images with K = 50 draws" in page.text
+
+
 def test_a_generator_that_cannot_be_told_from_data_is_at_the_equilibrium(small):
     edit(small / "metrics/wgan_gp.json", fresh_accuracy=0.51, fresh_accuracy_low=0.48, fresh_accuracy_high=0.54)
     assert "is right on 51.0 %, which is no better than a guess" in render(small).text

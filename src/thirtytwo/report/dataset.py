@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from thirtytwo.grids import grid_png
-from thirtytwo.report import figures, gans, numbers, tables
+from thirtytwo.report import autoencoders, figures, gans, numbers, tables
 from thirtytwo.report.blocks import Block, Gallery, Notice, Picture, Section, Text
 from thirtytwo.report.results import Results, RunResult, SetResult
 from thirtytwo.report.verdict import judge
@@ -27,7 +27,9 @@ def section(dataset: SetResult, results: Results, folder: Path) -> Section:
         ("Samples beside real images", "samples", _samples(dataset, results, folder)),
         ("Classes among the samples", "classes", _histograms(dataset, results, folder)),
         ("Score along the training", "trajectory", gans.along_training(dataset, folder)),
-        ("Latent space", "latent", gans.latent_space(dataset, folder)),
+        ("Reconstructions", "reconstructions", autoencoders.reconstructions(dataset, folder)),
+        ("Codes of the autoencoders", "codes", autoencoders.codes(dataset, folder)),
+        ("Latent space of the GANs", "latent", gans.latent_space(dataset, folder)),
         ("Nash equilibrium", "equilibrium", gans.equilibrium(dataset, folder)),
         ("Validation curves", "validation", _validation(dataset, folder)),
         ("Training curves", "training", _training(dataset, folder)),
@@ -165,12 +167,12 @@ def _validation(dataset: SetResult, folder: Path) -> list[Block]:
     pictures = []
     for (family, term), curves in groups.items():
         name = figures.slug("validation", dataset.name, family, term)
-        figures.lines(folder / name, f"{family}: {term}", curves, term)
+        figures.lines(folder / name, f"{family}: {term}", curves, term, x="epoch")
         runs = ", ".join(curves)
         last = {run: numbers.plain(float(table[term].dropna().iloc[-1])) for run, table in curves.items()}
         ends = "; ".join(f"{run} ends at {value}" for run, value in last.items())
-        pictures.append(Picture(name, f"Validation curve of {term} over steps: {ends}.", f"{term} of {runs}."))
-    return [Gallery("Held-out images, over training steps.", "plot", pictures)] if pictures else []
+        pictures.append(Picture(name, f"Validation curve of {term} over epochs: {ends}.", f"{term} of {runs}."))
+    return [Gallery("Held-out images, over passes through the training images.", "plot", pictures)] if pictures else []
 
 
 def _data(dataset: SetResult) -> list[Block]:

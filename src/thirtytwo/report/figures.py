@@ -94,19 +94,21 @@ def training(path: Path, title: str, table: pd.DataFrame, terms: Sequence[str]) 
         _save(figure, path)
 
 
-def lines(path: Path, title: str, curves: dict[str, pd.DataFrame], term: str, log: bool = False) -> None:
-    """One term of several runs over steps, each with its own colour, line style and marker."""
+def lines(
+    path: Path, title: str, curves: dict[str, pd.DataFrame], term: str, *, x: str = "step", log: bool = False
+) -> None:
+    """One term of several runs over `x`, a column of their tables, each with its own colour, line style and marker."""
     with matplotlib.rc_context(STYLE):
         figure = _new(4.2, 2.7)
         axes = figure.subplots()
         for (name, table), colour, style, marker in zip(curves.items(), cycle(COLOURS), cycle(STYLES), cycle("os^Dv")):
-            values = table[["step", term]].dropna()
-            axes.plot(values["step"], values[term], color=colour, linestyle=style, marker=marker, markersize=3,
+            values = table[[x, term]].dropna()
+            axes.plot(values[x], values[term], color=colour, linestyle=style, marker=marker, markersize=3,
                       markevery=max(len(values) // 10, 1), linewidth=1.4, label=_text(name))  # fmt: skip
         if log:
             axes.set_yscale("log")
         axes.set_title(_text(title))
-        axes.set_xlabel("step")
+        axes.set_xlabel(x)
         axes.legend()
         _save(figure, path)
 

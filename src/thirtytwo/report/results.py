@@ -182,7 +182,7 @@ def _run(name: str, run: config.Run, root: Path) -> RunResult:
         metrics=folder.json(f"metrics/{name}.json"),
         training=folder.json(f"metrics/train/{name}.json"),
         curve=folder.csv(f"plots/train/{name}.csv", ["step"]),
-        validation=folder.csv(f"plots/validation/{name}.csv", ["step"]),
+        validation=folder.csv(f"plots/validation/{name}.csv", ["step", "epoch"]),
         classes=folder.csv(f"plots/classes/{name}.csv", ["class", "count", "share"]),
         scores=folder.csv(f"plots/scores/{name}.csv", ["step", "n", "fd_classifier"]),
         probes=folder.npz(f"data/probes/{name}.npz"),
