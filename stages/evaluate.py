@@ -14,9 +14,11 @@ from thirtytwo.data.batches import load
 from thirtytwo.device import set_up
 from thirtytwo.evaluate import fid, frechet
 from thirtytwo.evaluate.checks import EvaluationError, read_arrays
+from thirtytwo.evaluate.disentanglement import disentanglement
 from thirtytwo.evaluate.equilibrium import equilibrium
 from thirtytwo.evaluate.features import extract, extract_floats, file_sha256, load_classifier
 from thirtytwo.evaluate.latent_space import FactorReader, directions, path_length
+from thirtytwo.evaluate.posterior import bound_scores, code_scores
 from thirtytwo.evaluate.scores import Scored, Scores, classifier_scores, join_floor, per_class
 from thirtytwo.evaluate.settings import EvaluateConfig
 from thirtytwo.nets.classifier import Classifier
@@ -45,7 +47,8 @@ def main(name: str) -> None:
     scores, histogram = by_classifier(images, labels, classifier, real, about, settings, path)
     if settings.fid:
         scores |= by_inception(images, settings, device, path)
-    scores |= by_probes(images, probes, classifier, settings)
+    scores |= by_probes(images, probes, classifier, settings) | by_codes(probes, settings)
+    scores |= by_other_prior(probes, labels, classifier, real, about, settings)
     in_training = trajectory(probes, classifier, real, settings, device)
     write_atomically(ROOT / "metrics" / f"{name}.json", f"{json.dumps(scores, indent=1)}\n".encode())
     for folder, table in (("classes", histogram), ("scores", in_training)):
@@ -109,6 +112,40 @@ def by_probes(
             train, test = data.only("train"), data.only("test")
             reader = FactorReader(train.images, train.factors, list(data.factor_names))
             scores |= directions(reader, images, probes["latents"][: len(images)], (test.images, test.factors))
+    return scores
+
+
+def by_codes(probes: dict[str, np.ndarray], settings: EvaluateConfig) -> Scores:
+    """Scores of an autoencoder's codes of held-out images, also against the images' true factors where known."""
+    if "code_means" not in probes:
+        return {}
+    arrays = (probes["code_means"], probes["code_draws"], probes["distortion"])
+    scores: Scores = dict(code_scores(*arrays, probes.get("code_log_sigmas")))
+    if "iwae_bits" in probes:
+        bits = (probes["iwae_bits"], probes["elbo_bits"], int(probes["bound_samples"]))
+        scores |= bound_scores(*bits, settings.bootstrap_resamples, settings.seed)
+    data = load(ROOT / "data" / "prepared" / f"{settings.dataset}.npz")
+    if data.factor_names:
+        scores |= disentanglement(probes["code_means"], data.only("test").factors[probes["code_index"]])
+    return scores
+
+
+def by_other_prior(
+    probes: dict[str, np.ndarray], labels: np.ndarray, classifier: Classifier, real: Scored,
+    about: dict[str, np.ndarray], settings: EvaluateConfig,
+) -> Scores:  # fmt: skip
+    """fd_classifier_<prior> and accuracy_<prior> of an autoencoder's samples from another prior than the run's own."""
+    scores: Scores = {}
+    for prior in ("standard", "gaussian", "mixture"):
+        if (images := probes.get(f"{prior}_images")) is not None:
+            asked = np.where(labels < 0, -1, about["class_places"][labels])
+            samples = Scored(*extract(images[: settings.samples], classifier, f"{prior}_images"), asked)
+            found = classifier_scores(
+                samples, real, mode_share=settings.mode_share, resamples=settings.bootstrap_resamples,
+                seed=settings.seed,
+            )  # fmt: skip
+            keep = ("fd_classifier", "accuracy")
+            scores |= {key.replace(k, f"{k}_{prior}"): found[key] for k in keep for key in found if key.startswith(k)}
     return scores
 
 

@@ -133,7 +133,12 @@ def _parse_block(family: str, block: dict[str, Any], where: str, where_sample: s
     """The training and the sampling settings in a family block."""
     settings, sampling = (import_module(f"thirtytwo.{layer}.{family}").Settings for layer in ("families", "sampling"))
     train = {key: value for key, value in block.items() if key not in ("family", "sample")}
-    return parse(settings, train, where), parse(sampling, block.get("sample", {}), where_sample)
+    trained, drawn = parse(settings, train, where), parse(sampling, block.get("sample", {}), where_sample)
+    try:
+        drawn.check(trained)
+    except ValueError as error:
+        raise ParamsError(f"{where_sample}.{error}") from None
+    return trained, drawn
 
 
 def _common(params: Params) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from thirtytwo.evaluate.checks import EvaluationError
 from thirtytwo.evaluate.intervals import bootstrap
 
-__all__ = ["FactorReader", "directions", "path_length"]
+__all__ = ["FactorReader", "categories", "directions", "one_hot", "path_length", "r2"]
 
 _CATEGORIES = 10  # a factor with at most so many values, all whole, is a category
 _READABLE = 0.5  # a factor that is read from real images with less R^2 than this is not judged
@@ -39,7 +39,7 @@ class FactorReader:
 
     def __init__(self, images: np.ndarray, factors: np.ndarray, names: list[str]) -> None:
         self.names = names
-        self.values = [_categories(column) for column in factors.T]
+        self.values = [categories(column) for column in factors.T]
         self.model = make_pipeline(PCA(60, random_state=0), KernelRidge(alpha=0.01, kernel="rbf", gamma=0.01))
         targets = np.hstack(self.targets(factors))
         self.mean, self.scale = targets.mean(axis=0), targets.std(axis=0)
@@ -47,10 +47,7 @@ class FactorReader:
 
     def targets(self, factors: np.ndarray) -> list[np.ndarray]:
         """Each factor as [N, 1], or [N, K] for a category of K values."""
-        return [
-            column[:, None] if values is None else (column[:, None] == values).astype(np.float64)
-            for column, values in zip(factors.T, self.values, strict=True)
-        ]
+        return [one_hot(column, values) for column, values in zip(factors.T, self.values, strict=True)]
 
     def read(self, images: np.ndarray) -> list[np.ndarray]:
         """Each factor of the images as `targets` gives it."""
@@ -83,12 +80,12 @@ def directions(
     scores: dict[str, float] = {}
     told = zip(reader.names, reader.targets(real[1]), reader.read(real[0]), reader.read(images), strict=True)
     for name, truth, seen, read in told:
-        scores[f"readable_r2_{name}"] = _r2(truth, seen)
+        scores[f"readable_r2_{name}"] = r2(truth, seen)
         if scores[f"readable_r2_{name}"] < _READABLE:
             continue
         columns = [latents, *(latents[:, [j]] for j in range(latents.shape[1]))]
         fits = [LinearRegression().fit(x[:half], read[:half]) for x in columns]
-        found = [_r2(read[half:], fit.predict(x[half:])) for fit, x in zip(fits, columns, strict=True)]
+        found = [r2(read[half:], fit.predict(x[half:])) for fit, x in zip(fits, columns, strict=True)]
         scores |= {f"direction_r2_{name}": found[0], f"coordinate_r2_{name}": max(found[1:])}
     for kind in ("direction_r2", "coordinate_r2"):
         values = [value for key, value in scores.items() if key.startswith(f"{kind}_")]
@@ -97,15 +94,21 @@ def directions(
     return scores
 
 
-def _r2(truth: np.ndarray, predicted: np.ndarray) -> float:
+def r2(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Share of the variance explained, all columns together; 0 where it is worse than the mean."""
     variance = np.square(truth - truth.mean(axis=0)).sum()
     return float(max(0.0, 1 - np.square(truth - predicted).sum() / variance)) if variance > 0 else 0.0
 
 
-def _categories(column: np.ndarray) -> np.ndarray | None:
+def categories(column: np.ndarray) -> np.ndarray | None:
+    """The values of a factor [N] that is a category, one with few whole values; None for a continuous one."""
     values = np.unique(column)
     return values if len(values) <= _CATEGORIES and np.array_equal(values, np.round(values)) else None
+
+
+def one_hot(column: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+    """A factor [N] as [N, 1] if `values` is None, else as [N, K], 1 where it equals each of the K values."""
+    return column[:, None] if values is None else (column[:, None] == values).astype(np.float64)
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:

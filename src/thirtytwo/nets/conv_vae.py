@@ -3,7 +3,14 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Decoder", "Encoder"]
+__all__ = ["CONDITIONAL", "Decoder", "Encoder", "latent_shape"]
+
+CONDITIONAL = False  # takes no labels
+
+
+def latent_shape(latent_dim: int) -> tuple[int, ...]:
+    """Of one code: a vector."""
+    return (latent_dim,)
 
 
 class Encoder(nn.Module):

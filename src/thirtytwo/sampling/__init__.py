@@ -21,7 +21,7 @@ from torch import Tensor
 from thirtytwo import config
 from thirtytwo.config import Compute
 from thirtytwo.data.batches import ImageSet, to_uint8
-from thirtytwo.families import Family
+from thirtytwo.families import Family, TrainSettings
 from thirtytwo.strict import Strict
 
 __all__ = ["Drawn", "Job", "SampleConfig", "SampleSettings", "Sampling", "asked_labels", "read_config", "snapshots"]
@@ -39,6 +39,9 @@ class SampleSettings(Strict):
     """What drawing images takes beyond training; a family's `Settings` adds its own keys."""
 
     weights: Literal["ema", "raw"]
+
+    def check(self, trained: TrainSettings) -> None:
+        """Raises ValueError, naming the key, where these cannot go with how the model is trained."""
 
 
 class SampleConfig(Strict):

@@ -1,0 +1,82 @@
+"""Encoder and decoder of a class-conditional autoencoder with a spatial code, 32x32 images.
+
+The code is a feature map of `latent_dim` channels at 4x4, the bottleneck after three downsamplings: small enough that
+N(0, I) is a good prior for it, and a picture still, so that a UNet with the same number of input channels can model it
+(latent diffusion, CMPUT 328 assignment 5). The label is an embedding added to the channels of every hidden layer, and
+to the decoder's first as a map of its own for each class, which draws the class before the code varies it.
+"""
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["CONDITIONAL", "Decoder", "Encoder", "latent_shape"]
+
+CONDITIONAL = True  # takes labels
+
+
+def latent_shape(latent_dim: int) -> tuple[int, ...]:
+    """Of one code: channels, height, width."""
+    return (latent_dim, 4, 4)
+
+
+class Layer(nn.Module):
+    """A convolution, normalised, the label's embedding of `side` x `side` places, and SiLU.
+
+    The embedding starts as large as what it is added to: if it were small, codes would have learnt to say the class
+    before the network listens to the label, and a code from the prior would then contradict it.
+    """
+
+    def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d, classes: int, side: int = 1) -> None:
+        super().__init__()
+        self.conv = conv
+        self.norm = nn.GroupNorm(math.gcd(8, conv.out_channels), conv.out_channels)
+        self.label = nn.Embedding(classes, conv.out_channels * side * side)
+        self.side = side
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        return F.silu(self.norm(self.conv(x)) + self.label(labels).unflatten(1, (-1, self.side, self.side)))
+
+
+class Encoder(nn.Module):
+    """Images [B, C, 32, 32] and labels [B] to `outputs` channels: [B, outputs, 4, 4]."""
+
+    def __init__(self, channels: int, width: int, outputs: int, classes: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            [
+                Layer(nn.Conv2d(channels, width, 4, stride=2, padding=1), classes),  # [B, w, 16, 16]
+                Layer(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1), classes),  # [B, 2w, 8, 8]
+                Layer(nn.Conv2d(2 * width, 4 * width, 4, stride=2, padding=1), classes),  # [B, 4w, 4, 4]
+                Layer(nn.Conv2d(4 * width, 4 * width, 3, padding=1), classes),
+            ]
+        )
+        self.conv = nn.Conv2d(4 * width, outputs, 3, padding=1)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x, labels)
+        return self.conv(x)
+
+
+class Decoder(nn.Module):
+    """Codes [B, latent_dim, 4, 4] and labels [B] to images [B, C, 32, 32]; no output activation."""
+
+    def __init__(self, channels: int, width: int, latent_dim: int, classes: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            [
+                Layer(nn.Conv2d(latent_dim, 4 * width, 3, padding=1), classes, side=4),  # [B, 4w, 4, 4]
+                Layer(nn.Conv2d(4 * width, 4 * width, 3, padding=1), classes),
+                Layer(nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1), classes),  # [B, 2w, 8, 8]
+                Layer(nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1), classes),  # [B, w, 16, 16]
+                Layer(nn.ConvTranspose2d(width, width, 4, stride=2, padding=1), classes),  # [B, w, 32, 32]
+            ]
+        )
+        self.conv = nn.Conv2d(width, channels, 3, padding=1)
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        for layer in self.layers:
+            z = layer(z, labels)
+        return self.conv(z)

@@ -1,0 +1,61 @@
+"""Fitted densities against the moments of what they were fitted to."""
+
+import numpy as np
+import pytest
+import torch
+
+from thirtytwo import densities
+from thirtytwo.strict import ParamsError
+
+CPU = torch.device("cpu")
+
+
+def noise(count: int, dimensions: int) -> torch.Tensor:
+    return torch.randn(count, dimensions + 1, generator=torch.Generator().manual_seed(0))
+
+
+def two_blobs(count: int) -> np.ndarray:
+    """A quarter around (-4, 0) with standard deviations 0.5 and 1, the rest around (4, 1) with a correlation."""
+    rng = np.random.default_rng(0)
+    left = rng.standard_normal((count // 4, 2)) * [0.5, 1] + [-4, 0]
+    right = rng.standard_normal((count - count // 4, 2)) @ np.array([[1, 0.8], [0, 0.6]]) + [4, 1]
+    return np.concatenate([left, right]).astype(np.float32)
+
+
+def test_gaussian_has_the_mean_and_covariance_of_the_codes() -> None:
+    codes = two_blobs(400)
+    density = densities.fit(codes, np.zeros(400, np.int64), 1, 3, CPU)
+    factor = density.factors[0, 0].double().numpy()
+    np.testing.assert_allclose(density.means[0, 0].numpy(), codes.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(factor @ factor.T, np.cov(codes.T.astype(np.float64), bias=True), rtol=1e-4)
+    drawn = density.draw(noise(200_000, 2), torch.zeros(200_000, dtype=torch.int64)).numpy()
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), rtol=0.02, atol=0.01)
+
+
+def test_mixture_draws_from_each_blob_by_its_weight_with_its_covariance() -> None:
+    codes = two_blobs(4000)
+    density = densities.fit(codes, np.zeros(4000, np.int64), 2, 3, CPU)
+    drawn = density.draw(noise(100_000, 2), torch.zeros(100_000, dtype=torch.int64)).numpy()
+    left, right = drawn[drawn[:, 0] < 0], drawn[drawn[:, 0] >= 0]
+    assert len(left) / len(drawn) == pytest.approx(0.25, abs=0.005)
+    np.testing.assert_allclose(left.mean(0), [-4, 0], atol=0.06)
+    np.testing.assert_allclose(np.cov(left.T), [[0.25, 0], [0, 1]], atol=0.07)
+    np.testing.assert_allclose(right.mean(0), [4, 1], atol=0.06)
+    np.testing.assert_allclose(np.cov(right.T), [[1, 0.8], [0.8, 1]], atol=0.07)
+
+
+def test_each_group_has_a_density_of_its_own_and_a_draw_depends_on_its_own_noise_alone() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.arange(3000) % 3
+    codes = rng.standard_normal((3000, 4)) + 10 * groups[:, None]
+    density = densities.fit(codes, groups, 2, 3, CPU)
+    wanted = torch.arange(90) % 3
+    drawn = density.draw(noise(90, 4), wanted)
+    assert (drawn.mean(1) / 10).round().tolist() == wanted.tolist()
+    other = density.draw(noise(90, 4), torch.where(torch.arange(90) < 45, wanted, 0))
+    torch.testing.assert_close(other[:45], drawn[:45], rtol=0, atol=0)
+
+
+def test_too_few_codes_are_refused() -> None:
+    with pytest.raises(ParamsError, match=r"sample\.components: 10 for 5 codes of training images; use fewer"):
+        densities.fit(np.random.default_rng(0).standard_normal((5, 2)), np.zeros(5, np.int64), 10, 0, CPU)
