@@ -14,14 +14,13 @@ from thirtytwo.data.batches import load
 from thirtytwo.device import set_up
 from thirtytwo.evaluate import fid, frechet
 from thirtytwo.evaluate.checks import EvaluationError, read_arrays
-from thirtytwo.evaluate.classifier_metrics import class_counts
 from thirtytwo.evaluate.disentanglement import disentanglement
 from thirtytwo.evaluate.equilibrium import equilibrium
 from thirtytwo.evaluate.features import extract, extract_floats, file_sha256, load_classifier
 from thirtytwo.evaluate.latent_space import FactorReader, directions, path_length
 from thirtytwo.evaluate.likelihood import bits_per_dim
 from thirtytwo.evaluate.posterior import bound_scores, code_scores
-from thirtytwo.evaluate.scores import Scored, Scores, classifier_scores, join_floor
+from thirtytwo.evaluate.scores import Scored, Scores, classifier_scores, join_floor, per_class
 from thirtytwo.evaluate.settings import EvaluateConfig
 from thirtytwo.nets.classifier import Classifier
 
@@ -44,14 +43,13 @@ def main(name: str) -> None:
     with np.load(ROOT / "data" / "probes" / f"{name}.npz", allow_pickle=False) as file:
         probes = dict(file)
     weights = ROOT / "data" / "features" / f"{settings.dataset}.pt"
-    classifier, names = load_classifier(weights, device)
-    real, about = reference(settings, file_sha256(weights), len(names))
-    scores, counts = by_classifier(images, labels, classifier, real, about, settings, path)
+    classifier, _ = load_classifier(weights, device)
+    real, about = reference(settings, file_sha256(weights))
+    scores, histogram = by_classifier(images, labels, classifier, real, about, settings, path)
     if settings.fid:
         scores |= by_inception(images, settings, device, path)
     scores |= by_probes(images, probes, classifier, settings) | by_codes(probes, settings)
     scores |= by_other_prior(probes, labels, classifier, real, about, settings)
-    histogram = pd.DataFrame({"class": names, "count": counts, "share": (counts / counts.sum()).round(6)})
     in_training = trajectory(probes, classifier, real, settings, device)
     write_atomically(ROOT / "metrics" / f"{name}.json", f"{json.dumps(scores, indent=1)}\n".encode())
     for folder, table in (("classes", histogram), ("scores", in_training)):
@@ -63,7 +61,7 @@ def main(name: str) -> None:
     )
 
 
-def reference(settings: EvaluateConfig, found: str, classes: int) -> tuple[Scored, dict[str, np.ndarray]]:
+def reference(settings: EvaluateConfig, found: str) -> tuple[Scored, dict[str, np.ndarray]]:
     """The real images as the classifier sees them, and what is known of their features."""
     cached = ROOT / "data" / "features" / f"{settings.dataset}.npz"
     arrays = read_arrays(cached, (*REAL, *ABOUT))
@@ -77,8 +75,8 @@ def reference(settings: EvaluateConfig, found: str, classes: int) -> tuple[Score
 def by_classifier(
     images: np.ndarray, labels: np.ndarray, classifier: Classifier, real: Scored, about: dict[str, np.ndarray],
     settings: EvaluateConfig, path: Path,
-) -> tuple[Scores, np.ndarray]:  # fmt: skip
-    """Scores from the data set's classifier, beside their floor, and how many samples it sees in each class."""
+) -> tuple[Scores, pd.DataFrame]:  # fmt: skip
+    """Scores from the data set's classifier, beside their floor, and what it sees of each class."""
     asked = np.where(labels < 0, -1, about["class_places"][labels])
     samples = Scored(*extract(images, classifier, str(path)), asked)
     scores = classifier_scores(
@@ -90,8 +88,9 @@ def by_classifier(
         "features_sha256": str(about["features_sha256"]),
     }
     floor = json.loads((ROOT / "metrics" / "floor" / f"{settings.dataset}.json").read_text(encoding="utf-8"))
-    counts = class_counts(samples.probabilities.argmax(axis=1), samples.probabilities.shape[1])
-    return join_floor(scores, floor, "fd_classifier"), counts
+    return join_floor(scores, floor, "fd_classifier"), per_class(
+        samples, real, [str(name) for name in about["classes"]]
+    )
 
 
 def by_probes(
@@ -99,6 +98,8 @@ def by_probes(
 ) -> Scores:
     """Scores of what else was made with the model: its latent space, its discriminators."""
     scores: Scores = {}
+    if "batch_norm" in probes:
+        scores["batch_norm"] = str(probes["batch_norm"])
     if "path_start" in probes:
         ends = [extract_floats(probes[key], classifier, key) for key in ("path_start", "path_end")]
         epsilon = float(probes["path_epsilon"])

@@ -19,7 +19,7 @@ from thirtytwo.evaluate import frechet
 from thirtytwo.evaluate.checks import EvaluationError, read_arrays
 from thirtytwo.evaluate.features import extract, load_classifier
 from thirtytwo.families.diffusion import Diffusion
-from thirtytwo.grids import grid_png
+from thirtytwo.grids import rows_png
 from thirtytwo.sampling import asked_labels
 from thirtytwo.sweeps import Point, SweepConfig, points
 
@@ -58,7 +58,7 @@ def main(run: str) -> None:
         print(f"{point.sampler}, {point.steps} steps, eta {point.eta:g}: fd_classifier {score:.4g}")
     table = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g")
     checkpoint.write_atomically(ROOT / "plots/sweep" / f"{run}.csv", table.encode())
-    picture = grid_png(np.concatenate(pictures), SHOWN, rows=len(pictures))
+    picture = rows_png(np.stack(pictures))
     checkpoint.write_atomically(ROOT / "plots/sweep" / f"{run}.png", picture)
     log = {"device": str(device), "threads": cfg.compute.threads, "points": seconds}
     checkpoint.write_atomically(ROOT / "logs/sweep" / f"{run}.json", json.dumps(log, indent=1).encode() + b"\n")

@@ -26,12 +26,29 @@ TERMS = {
 VALIDATION = {"gan": ["d_real"], "autoencoder": ["reconstruction", "kl"], "diffusion": ["loss"]}
 RUNS = {  # name: family, net, data set, FD, half-width, sampling settings
     "wgan_gp": ("gan", "resnet_gan", "shapes", 41.37, 2.1, {"weights": "ema"}),
-    "vae": ("autoencoder", "conv_vae", "shapes", 88.02, 2.9, {"weights": "raw"}),
-    "vae_beta08": ("autoencoder", "conv_vae", "shapes", 83.11, 2.8, {"weights": "raw"}),
+    "vae": ("autoencoder", "conv_vae", "shapes", 88.02, 2.9, {"weights": "raw", "prior": "standard"}),
+    "vae_beta08": ("autoencoder", "conv_vae", "shapes", 83.11, 2.8, {"weights": "raw", "prior": "standard"}),
     "ddpm": ("diffusion", "unet", "shapes", 12.64, 0.93,
              {"weights": "ema", "sampler": "ddim", "steps": 50, "eta": 0.0, "spacing": "uniform", "clip": True}),
     "dcgan": ("gan", "dcgan", "digits5k", 6.712, 0.41, {"weights": "raw"}),
     "dcgan_z100": ("gan", "dcgan", "digits5k", 6.438, 0.39, {"weights": "raw"}),
+}  # fmt: skip
+
+
+GAN_SCORES = {
+    "path_length": 309.6, "path_length_low": 240.7, "path_length_high": 366.2, "path_length_n": 500,
+    "fresh_accuracy": 0.953, "fresh_accuracy_low": 0.944, "fresh_accuracy_high": 0.961, "js_bound_bits": 0.839,
+    "d_real": 0.815, "d_fake": 0.040, "d_accuracy": 0.896, "d_gap": 0.093, "direction_r2": 0.448,
+    "coordinate_r2": 0.069, "direction_r2_hue": 0.415, "coordinate_r2_hue": 0.071, "readable_r2_hue": 0.99,
+}  # fmt: skip
+
+
+CODE_SCORES = {
+    "distortion": 88.25, "rate_nats": 21.5, "aggregate_kl_nats": 13.75, "active_units": 9, "code_dimensions": 16,
+    "aggregate_mmd": 0.0021, "iwae_bits_per_dim": 5.123, "elbo_bits_per_dim": 5.234, "iwae_n": 100, "iwae_samples": 50,
+    "codes_n": 1200, "mig": 0.123, "dci_disentanglement": 0.234, "dci_completeness": 0.345,
+    "dci_informativeness": 0.456, "sap": 0.067, "fd_classifier_mixture": 31.4, "fd_classifier_mixture_low": 30.1,
+    "fd_classifier_mixture_high": 32.7,
 }  # fmt: skip
 
 
@@ -117,6 +134,7 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
         "evaluate": {"run": name, "dataset": dataset, "samples": 2000},
     }.items():
         write_json(root / f"configs/{stage}/{name}.yaml", values)
+    _probes(root, name, family, channels, rng)
     for path in (f"data/models/{name}.pt", f"data/samples/{name}.npz"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(name.encode())
@@ -130,6 +148,7 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
         "features_sha256": _sha(dataset.encode()), "classes": len(classes),
         "class_entropy_bits": float(-(shares * np.log2(shares)).sum()),
         "modes_covered": int((counts > 0).sum()), "kl_to_uniform": 0.0213,
+        **{"gan": GAN_SCORES, "autoencoder": CODE_SCORES}.get(family, {}),
     })  # fmt: skip
     write_json(root / f"metrics/train/{name}.json", {
         **({"parameters_generator": 1_197_443, "parameters_discriminator": 1_052_033} if family == "gan"
@@ -160,6 +179,28 @@ def _curves(root: Path, name: str, family: str, rng: np.random.Generator) -> Non
     ends = range(39, 200, 40)
     rows = [(steps[i], steps[i] // 150, *(f"{terms[t][i]:.6g}" for t in VALIDATION[family])) for i in ends]
     _write_csv(root / f"plots/validation/{name}.csv", ",".join(["step", "epoch", *VALIDATION[family]]), rows)
+
+
+def _probes(root: Path, name: str, family: str, channels: int, rng: np.random.Generator) -> None:
+    """What a GAN's sampling leaves besides its samples; nothing for the others."""
+    arrays, rows = {}, []
+    if family == "gan":
+        steps = np.arange(200, 1201, 200)
+        pictures = _pictures(rng, np.arange(64) % 5, channels)
+        arrays = {"snapshot_steps": steps, "snapshot_images": np.stack([pictures] * len(steps)),
+                  "interpolation_grid": pictures[:16].reshape(4, 4, 32, 32, channels),
+                  "interpolation_lines": pictures[:40].reshape(2, 20, 32, 32, channels)}  # fmt: skip
+        arrays |= {f"{who}_{what}": rng.random(50) for who in ("d", "fresh") for what in ("held_out", "samples")}
+        rows = [(step, 64, 1000 / step) for step in steps]
+    if family == "autoencoder":
+        pictures = _pictures(rng, np.arange(20) % 5, channels)
+        arrays = {"reconstruction_originals": pictures, "reconstructions": pictures[::-1],
+                  "traversals": pictures[:6].reshape(2, 3, 32, 32, channels),
+                  "traversal_dimensions": np.array([7, 2])}  # fmt: skip
+    _write_csv(root / f"plots/scores/{name}.csv", "step,n,fd_classifier", rows)
+    path = root / f"data/probes/{name}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **arrays)
 
 
 def _write_csv(path: Path, header: str, rows: list[tuple]) -> None:

@@ -10,7 +10,7 @@ from thirtytwo.evaluate.classifier_metrics import accuracy, class_counts, class_
 from thirtytwo.evaluate.floor import real_pair
 from thirtytwo.evaluate.frechet import distance_to, standard_error
 from thirtytwo.evaluate.intervals import bootstrap
-from thirtytwo.evaluate.scores import Scored, classifier_floor, classifier_scores, join_floor
+from thirtytwo.evaluate.scores import Scored, classifier_floor, classifier_scores, join_floor, per_class
 
 EVEN = np.array([100, 100, 100, 100])
 
@@ -168,3 +168,20 @@ def test_accuracy_only_where_labels_were_asked_for():
     assert "accuracy" not in free
     with pytest.raises(EvaluationError, match="50 of 100 samples"):
         classifier_scores(gaussian(100, 0, np.repeat([0, -1], 50)), reference, mode_share=0.1, resamples=20, seed=1)
+
+
+def test_scores_of_each_class_are_those_of_its_samples_alone():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 400)
+    real = Scored(rng.standard_normal((800, 3)) + 5 * labels[:, None], np.zeros((800, 3), np.float32), labels)
+    shifted = real.features + np.array([2.0, 0, 0]) * (labels == 1)[:, None]
+    seen = np.eye(3, dtype=np.float32)[np.where(np.arange(800) < 100, 2, labels)]
+    table = per_class(Scored(shifted, seen, labels), real, ["cat", "frog", "ship"])
+    assert table["count"].tolist() == [300, 400, 100]
+    assert table["asked"].tolist() == [400, 400, 0]
+    assert table["accuracy"].tolist()[:2] == [0.75, 1.0]
+    assert table["fd_classifier"][0] == pytest.approx(0, abs=1e-9)
+    assert table["fd_classifier"][1] == pytest.approx(4)  # the shift squared
+    assert np.isnan(table["fd_classifier"][2])
+    none = per_class(Scored(shifted, seen, np.full(800, -1)), real, ["cat", "frog", "ship"])
+    assert list(none.columns) == ["class", "count", "share"]

@@ -23,9 +23,10 @@ from thirtytwo.resolve import resolve
 pytestmark = pytest.mark.timeout(1200)
 
 IMAGES = 160
+RUNS = ("gan", "vae", "ddpm")
 STAGES = {"resolve", "report", "sweep@ddpm"} | {
     *(f"{stage}@shapes" for stage in ("download", "prepare", "classifier", "fid_stats", "floor")),
-    *(f"{stage}@{run}" for stage in ("train", "sample", "evaluate") for run in ("vae", "ddpm")),
+    *(f"{stage}@{run}" for stage in ("train", "sample", "evaluate") for run in RUNS),
 }
 
 
@@ -34,16 +35,17 @@ def tiny(params: Any) -> Any:
     params["compute"] |= {"device": "cpu", "threads": 1}
     params["sources"] = {"shapes": params["sources"]["shapes"] | {"images": IMAGES}}
     params["datasets"] = {"shapes": params["datasets"]["shapes"] | {"expected_images": IMAGES}}
-    params["runs"] = {name: params["runs"][name] | {"dataset": "shapes", "set": {}} for name in ("vae", "ddpm")}
+    params["runs"] = {name: params["runs"][name] | {"dataset": "shapes", "set": {}} for name in RUNS}
     params["sweeps"] = {"ddpm": params["sweeps"]["ddpm"] | {"images": 20, "steps": [1, 2], "etas": [0.0]}}
-    params["sampling"] |= {"images": 30, "grid_side": 3}
+    params["sampling"] |= {"images": 30, "grid_side": 3, "snapshot_images": 12}
     params["evaluation"] |= {"samples": 25, "bootstrap_resamples": 20, "fid": False}
-    params["evaluation"]["classifier"] |= {"epochs": 1, "width": 8, "batch_size": 16}
+    params["classifiers"] = {"shapes": params["classifiers"]["shapes"] | {"epochs": 1, "width": 8, "batch_size": 16}}
     for block in params.values():
         if isinstance(block, dict) and "family" in block:
             every = {"validate_every": 1, "checkpoint_every": 1}
             block |= {"steps": 2, "epochs": 0, "batch_size": 16, "width": 8} | every
     params["ddpm"]["sample"]["steps"] = 3
+    params["gan"]["snapshot_every"], params["gan"]["sample"]["fresh_steps"] = 1, 1
     return params
 
 
@@ -202,8 +204,8 @@ def another_run(params: Any) -> None:
     ("change", "stages"),
     [
         (sampler_steps, {"sample@ddpm"}),
-        (images_drawn, {"sample@vae", "sample@ddpm"}),
-        (intervals, {"floor@shapes", "evaluate@vae", "evaluate@ddpm"}),
+        (images_drawn, {f"sample@{run}" for run in RUNS}),
+        (intervals, {"floor@shapes", *(f"evaluate@{run}" for run in RUNS)}),
         (override, {"train@vae"}),
         (another_run, {"train@added", "sample@added", "evaluate@added"}),
     ],
@@ -218,10 +220,17 @@ def test_parameter_reaches_its_stages_alone(clone: Clone, change: Callable[[Any]
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("src/thirtytwo/samplers.py", {"sample@vae", "sample@ddpm"}),
+        ("src/thirtytwo/samplers.py", {"resolve", *(f"sample@{run}" for run in RUNS)}),
         ("src/thirtytwo/report/page.py", {"report"}),
         ("src/thirtytwo/nets/conv_vae.py", {"train@vae", "sample@vae"}),
-        ("src/thirtytwo/evaluate/frechet.py", {"fid_stats@shapes", "floor@shapes", "evaluate@vae", "evaluate@ddpm"}),
+        (
+            "src/thirtytwo/evaluate/settings.py",
+            {"resolve", "report", "fid_stats@shapes", "floor@shapes", *(f"evaluate@{run}" for run in RUNS)},
+        ),
+        (
+            "src/thirtytwo/evaluate/frechet.py",
+            {"fid_stats@shapes", "floor@shapes", *(f"evaluate@{run}" for run in RUNS)},
+        ),
     ],
 )
 def test_edited_module_reaches_its_stages_alone(clone: Clone, module: str, stages: set[str]):
@@ -256,13 +265,20 @@ def test_experiment_runs_its_chain_alone_and_the_way_back_is_cached(clone: Clone
 def long_run(params: Any) -> None:
     params["runs"]["long"] = {
         "family": "gan", "net": "resnet_gan", "settings": "gan", "dataset": "shapes", "needs": "nothing",
-        "set": {"steps": 400, "checkpoint_every": 5, "validate_every": 50, "ema_decay": 0.9, "generator_every": 3},
+        "set": {"steps": 300, "checkpoint_every": 5, "validate_every": 50, "ema_decay": 0.9, "generator_every": 3,
+                "loss": "wgan_gp", "snapshot_every": 40},
     }  # fmt: skip
 
 
 def hashes(folder: Path) -> dict[str, str]:
     """sha256 of all that training writes for dvc."""
-    files = ["data/models/long.pt", "metrics/train/long.json", "plots/train/long.csv", "plots/validation/long.csv"]
+    files = [
+        "data/models/long.pt",
+        "data/snapshots/long.pt",
+        "metrics/train/long.json",
+        "plots/train/long.csv",
+        "plots/validation/long.csv",
+    ]
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
 
 

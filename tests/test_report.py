@@ -95,7 +95,9 @@ def test_page_loads_nothing(full):
     tags = {tag for tag, _ in full[1].elements}
     assert not tags & {"script", "link", "iframe", "object", "embed", "video", "audio"}
     for tag, attributes in full[1].elements:
-        assert attributes.get("src", "data:image/png;base64,").startswith("data:image/png;base64,"), tag
+        assert attributes.get("src", "data:image/png;base64,").startswith(
+            ("data:image/png;base64,", "data:image/webp;base64,")
+        ), tag
         assert attributes.get("href", "#").startswith("#"), tag
         assert "srcset" not in attributes
     html = (full[0] / "report/index.html").read_text(encoding="utf-8")
@@ -139,6 +141,40 @@ def test_comparison_shows_the_metrics(full, name):
     assert int(rows[0]["parameters"].replace(",", "")) == parameters
     assert rows[0]["images seen"] == "38,400"
     assert rows[0]["family"] == report_results.RUNS[name][0]
+
+
+def test_gans_are_told_of_beyond_their_scores(full):
+    page = full[1]
+    sources = " ".join(attributes["src"][:40] for tag, attributes in page.elements if tag == "img")
+    assert sources.count("image/webp") == 3  # an animation for each GAN
+    rows = {row["run"]: row for row in page.table("run", "fresh D is right", "own D from fresh D")}
+    assert rows.keys() >= {"dcgan"}
+    assert rows["dcgan"]["fresh D is right"] == "95.3 %"
+    text = page.text
+    assert "Against `dcgan`" not in text
+    assert "Against dcgan a fresh discriminator is right on 95.3 %, so it is not at the equilibrium." in text
+    assert "hue: direction" in text
+
+
+def test_autoencoders_are_told_of_beyond_their_scores(full):
+    page = full[1]
+    rows = {row["run"]: row for row in page.table("run", "distortion", "active units")}
+    assert rows.keys() == {"vae", "vae_beta08"}
+    assert rows["vae"]["active units"] == "9"
+    assert rows["vae"]["bits/dim, at most"] == "5.123"
+    assert {row["run"]: row["MIG"] for row in page.table("run", "MIG")}["vae"] == "0.123"
+    priors = page.table("run", "z from")
+    assert [(row["z from"], row["fd_classifier"]) for row in priors[:2]] == [
+        ("N(0, I)", "88.0"),
+        ("fitted mixture", "31.4"),
+    ]
+    assert "dimensions 7, 2" in page.text
+    assert "by IWAE on 100 images with K = 50 draws" in page.text
+
+
+def test_a_generator_that_cannot_be_told_from_data_is_at_the_equilibrium(small):
+    edit(small / "metrics/wgan_gp.json", fresh_accuracy=0.51, fresh_accuracy_low=0.48, fresh_accuracy_high=0.54)
+    assert "is right on 51.0 %, which is no better than a guess" in render(small).text
 
 
 def test_floor_is_a_row(full):

@@ -31,7 +31,9 @@ GAN = gan.Settings(
     multipliers=[1, 1, 1], real_target=1.0, fake_target=0.0, input_noise=0.1, conditional=True, label_channels=2, generator_every=3,
     lr_decay="linear", decay_steps={"discriminator": 100, "generator": 30},
 )  # fmt: skip
-VAE = autoencoder.Settings(**COMMON, beta=1.0, beta_schedule="linear", latent_dim=4, width=4)
+VAE = autoencoder.Settings(
+    **COMMON, variational=True, likelihood="gaussian", beta=1.0, beta_schedule="linear", latent_dim=4, width=4
+)
 RUNS = {"gan": ("gan", "resnet_gan", GAN), "vae": ("autoencoder", "conv_vae", VAE)}
 
 

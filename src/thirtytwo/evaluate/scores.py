@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from thirtytwo.evaluate import frechet
 from thirtytwo.evaluate.checks import EvaluationError
@@ -10,7 +11,7 @@ from thirtytwo.evaluate.classifier_metrics import accuracy, class_counts, class_
 from thirtytwo.evaluate.floor import real_pair
 from thirtytwo.evaluate.intervals import bootstrap
 
-__all__ = ["Scored", "classifier_floor", "classifier_scores", "join_floor"]
+__all__ = ["Scored", "classifier_floor", "classifier_scores", "join_floor", "per_class"]
 
 _DRAWS = 10  # a single one of heavy-tailed features varies by half its value
 
@@ -88,6 +89,31 @@ def classifier_scores(samples: Scored, reference: Scored, *, mode_share: float, 
         keys = ("accuracy", "accuracy_low", "accuracy_high")
         scores |= dict(zip(keys, accuracy(predicted, samples.labels), strict=True))
     return scores
+
+
+def per_class(samples: Scored, reference: Scored, names: list[str]) -> pd.DataFrame:
+    """What the samples of each class are worth, a row a class.
+
+    Returns:
+        class, count and share: how many samples the classifier sees in it. Where samples were asked for by label
+        also asked: how many of it; accuracy: the share of those that the classifier sees in it; fd_classifier:
+        Fréchet distance of those to the real images of the class. They are empty for classes not asked for.
+    """
+    predicted = samples.probabilities.argmax(axis=1)
+    counts = class_counts(predicted, len(names))
+    table = pd.DataFrame({"class": names, "count": counts, "share": (counts / counts.sum()).round(6)})
+    if (samples.labels < 0).all():
+        return table
+    asked = class_counts(samples.labels, len(names))
+    rows = []
+    for index in range(len(names)):
+        own, real = samples.labels == index, reference.labels == index
+        if asked[index] < 2 or real.sum() < 2:
+            rows.append((float("nan"), float("nan")))
+            continue
+        mu, sigma = frechet.statistics(reference.features[real])
+        rows.append(((predicted[own] == index).mean(), frechet.distance_to(samples.features[own], mu, sigma)))
+    return table.assign(asked=asked, accuracy=[row[0] for row in rows], fd_classifier=[row[1] for row in rows])
 
 
 def join_floor(scores: Scores, floor: Scores, name: str) -> Scores:

@@ -43,7 +43,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG in the report's folder. `alt` says what it shows to those who cannot see it."""
+    """A PNG or an animated WebP in the report's folder. `alt` says what it shows to those who cannot see it."""
 
     file: str
     alt: str
@@ -52,7 +52,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of equal width side by side; `kind` is "grid" (of images) or "plot" (on white, also on a dark page)."""
+    """Pictures of equal width side by side.
+
+    `kind` is "grid" (of images), "wide" (the same, one below the other) or "plot" (on white, also on a dark page).
+    """
 
     caption: str
     kind: str

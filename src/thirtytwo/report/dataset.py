@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from thirtytwo.grids import grid_png
-from thirtytwo.report import figures, numbers, tables
+from thirtytwo.report import autoencoders, figures, gans, numbers, tables
 from thirtytwo.report.blocks import Block, Gallery, Notice, Picture, Section, Text
 from thirtytwo.report.results import Results, RunResult, SetResult
 from thirtytwo.report.verdict import judge
@@ -26,6 +26,11 @@ def section(dataset: SetResult, results: Results, folder: Path) -> Section:
         ("Comparison", "comparison", _comparison(dataset)),
         ("Samples beside real images", "samples", _samples(dataset, results, folder)),
         ("Classes among the samples", "classes", _histograms(dataset, results, folder)),
+        ("Score along the training", "trajectory", gans.along_training(dataset, folder)),
+        ("Reconstructions", "reconstructions", autoencoders.reconstructions(dataset, folder)),
+        ("Codes of the autoencoders", "codes", autoencoders.codes(dataset, folder)),
+        ("Latent space of the GANs", "latent", gans.latent_space(dataset, folder)),
+        ("Nash equilibrium", "equilibrium", gans.equilibrium(dataset, folder)),
         ("Validation curves", "validation", _validation(dataset, folder)),
         ("Training curves", "training", _training(dataset, folder)),
         ("The data set", "data", _data(dataset)),
@@ -102,12 +107,18 @@ def _histograms(dataset: SetResult, results: Results, folder: Path) -> list[Bloc
         most = max(shares, key=lambda label: shares[label])
         covered = run.metric("modes_covered")
         words = f"N = {numbers.count(run.classes['count'].sum())}, seed {results.config.seed}"
-        words += f"; {covered} of {len(shares)} classes covered" if covered is not None else ""
+        words += f"; {covered} of {run.metric('classes')} classes covered" if covered is not None else ""
+        words += "".join(
+            f", {label} {numbers.plain(run.metric(key))} bits"
+            for key, label in (("class_entropy_bits", "entropy"), ("kl_to_uniform", "KL to uniform"))
+            if run.metric(key) is not None
+        )
         alt = f"Bar chart of the classes that the classifier sees in the samples of {run.name}; most frequent: "
         alt += f"{most} with {numbers.percent(shares[most])}."
         pictures.append(Picture(name, alt, f"{run.name}: {words}."))
     caption = "Share of each class among the samples, by the classifier. Black lines: among the training images."
-    return [Gallery(caption, "plot", pictures)] if pictures else []
+    labelled = [table for run in dataset.runs if (table := tables.by_label(run))]
+    return [Gallery(caption, "plot", pictures), *labelled] if pictures else []
 
 
 def _shares(table: pd.DataFrame, dataset: SetResult) -> dict[str, float]:
@@ -156,12 +167,12 @@ def _validation(dataset: SetResult, folder: Path) -> list[Block]:
     pictures = []
     for (family, term), curves in groups.items():
         name = figures.slug("validation", dataset.name, family, term)
-        figures.lines(folder / name, f"{family}: {term}", curves, term)
+        figures.lines(folder / name, f"{family}: {term}", curves, term, x="epoch")
         runs = ", ".join(curves)
         last = {run: numbers.plain(float(table[term].dropna().iloc[-1])) for run, table in curves.items()}
         ends = "; ".join(f"{run} ends at {value}" for run, value in last.items())
-        pictures.append(Picture(name, f"Validation curve of {term} over steps: {ends}.", f"{term} of {runs}."))
-    return [Gallery("Held-out images, over training steps.", "plot", pictures)] if pictures else []
+        pictures.append(Picture(name, f"Validation curve of {term} over epochs: {ends}.", f"{term} of {runs}."))
+    return [Gallery("Held-out images, over passes through the training images.", "plot", pictures)] if pictures else []
 
 
 def _data(dataset: SetResult) -> list[Block]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-__all__ = ["histogram", "lines", "scores", "slug", "spread_over_classes", "training"]
+__all__ = ["histogram", "lines", "outputs", "scores", "slug", "spread_over_classes", "training"]
 
 # Okabe and Ito's colours, told apart with any colour vision; line styles tell them apart without colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -94,18 +94,43 @@ def training(path: Path, title: str, table: pd.DataFrame, terms: Sequence[str]) 
         _save(figure, path)
 
 
-def lines(path: Path, title: str, curves: dict[str, pd.DataFrame], term: str) -> None:
-    """One term of several runs over steps, each with its own colour, line style and marker."""
+def lines(
+    path: Path, title: str, curves: dict[str, pd.DataFrame], term: str, *, x: str = "step", log: bool = False
+) -> None:
+    """One term of several runs over `x`, a column of their tables, each with its own colour, line style and marker."""
     with matplotlib.rc_context(STYLE):
         figure = _new(4.2, 2.7)
         axes = figure.subplots()
         for (name, table), colour, style, marker in zip(curves.items(), cycle(COLOURS), cycle(STYLES), cycle("os^Dv")):
-            values = table[["step", term]].dropna()
-            axes.plot(values["step"], values[term], color=colour, linestyle=style, marker=marker, markersize=3,
+            values = table[[x, term]].dropna()
+            axes.plot(values[x], values[term], color=colour, linestyle=style, marker=marker, markersize=3,
                       markevery=max(len(values) // 10, 1), linewidth=1.4, label=_text(name))  # fmt: skip
+        if log:
+            axes.set_yscale("log")
         axes.set_title(_text(title))
-        axes.set_xlabel("step")
+        axes.set_xlabel(x)
         axes.legend()
+        _save(figure, path)
+
+
+def outputs(path: Path, title: str, arrays: dict[str, np.ndarray]) -> None:
+    """Histograms of discriminators' outputs on held-out images and samples: own above, fresh below.
+
+    Args:
+        arrays: d_held_out, d_samples, fresh_held_out, fresh_samples, each [N].
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = _new(4.2, 3.4)
+        for axes, who, label in zip(figure.subplots(2, 1), ("d", "fresh"), ("own D", "fresh D"), strict=True):
+            both = [arrays[f"{who}_held_out"], arrays[f"{who}_samples"]]
+            ends = (0.0, 1.0) if who == "fresh" else (min(map(np.min, both)), max(map(np.max, both)))
+            edges = np.linspace(min(ends[0], 0.0), max(ends[1], 1.0), 41)
+            axes.hist(both[0], edges, histtype="step", linewidth=1.5, color=COLOURS[0], label="held-out images")
+            axes.hist(both[1], edges, histtype="step", linewidth=1.5, linestyle="--", color=COLOURS[1], label="samples")
+            axes.set_ylabel(f"{label}: images")
+            axes.set_yscale("symlog", linthresh=10)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower right", ncols=2)
+        figure.suptitle(_text(title), x=0.02, ha="left", fontsize=10)
         _save(figure, path)
 
 

@@ -39,7 +39,8 @@ def _environment(autoescape: bool) -> Environment:
 
 def _html(sections: list, results: Results, folder: Path) -> str:
     def data_uri(file: str) -> str:
-        return "data:image/png;base64," + base64.b64encode((folder / file).read_bytes()).decode("ascii")
+        kind = Path(file).suffix.removeprefix(".")
+        return f"data:image/{kind};base64," + base64.b64encode((folder / file).read_bytes()).decode("ascii")
 
     def marked(text: str) -> Markup:
         return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text)))

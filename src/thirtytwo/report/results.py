@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ class RunResult:
         training: size, budget and final terms of the training.
         curve, validation: columns step, epoch and one a term.
         classes: columns class, count, share, of the samples by the classifier.
+        scores: columns step, n, fd_classifier, of snapshots of the training; no rows where there are none.
         grid: PNG of samples.
+        probes: .npz of what else was made with the model.
         sampling: sampling settings of the family, such as {"weights": "ema"}.
         settings: resolved YAML of each stage.
         hashes: sha256 of the model and sample files.
@@ -45,7 +48,9 @@ class RunResult:
     curve: pd.DataFrame | None
     validation: pd.DataFrame | None
     classes: pd.DataFrame | None
+    scores: pd.DataFrame | None
     grid: Path | None
+    probes: Path | None
     sampling: dict[str, Any]
     settings: dict[str, str]
     hashes: dict[str, str]
@@ -54,6 +59,13 @@ class RunResult:
     def metric(self, key: str) -> Any:
         """A score of the evaluation, None where it was not measured."""
         return (self.metrics or {}).get(key)
+
+    def probe(self, key: str) -> np.ndarray | None:
+        """An array of the probes, None where there is no such one."""
+        if self.probes is None:
+            return None
+        with np.load(self.probes, allow_pickle=False) as file:
+            return file.get(key)
 
 
 @dataclass(frozen=True)
@@ -129,6 +141,13 @@ class _Folder:
             raise ReportError(f"{path}: not a valid PNG file ({error}); delete it and run `dvc repro`") from None
         return path
 
+    def npz(self, name: str) -> Path | None:
+        if (path := self.path(name)) is None:
+            return None
+        if not zipfile.is_zipfile(path):
+            raise ReportError(f"{path}: not a valid .npz file; delete it and run `dvc repro`")
+        return path
+
     def sha256(self, name: str) -> str | None:
         if (path := self.path(name)) is None:
             return None
@@ -163,8 +182,10 @@ def _run(name: str, run: config.Run, root: Path) -> RunResult:
         metrics=folder.json(f"metrics/{name}.json"),
         training=folder.json(f"metrics/train/{name}.json"),
         curve=folder.csv(f"plots/train/{name}.csv", ["step"]),
-        validation=folder.csv(f"plots/validation/{name}.csv", ["step"]),
+        validation=folder.csv(f"plots/validation/{name}.csv", ["step", "epoch"]),
         classes=folder.csv(f"plots/classes/{name}.csv", ["class", "count", "share"]),
+        scores=folder.csv(f"plots/scores/{name}.csv", ["step", "n", "fd_classifier"]),
+        probes=folder.npz(f"data/probes/{name}.npz"),
         grid=folder.png(f"plots/samples/{name}.png"),
         sampling=config.read_values("sample", name, root)["sample"],
         settings={

@@ -10,7 +10,17 @@ from thirtytwo.report.blocks import Row, Table
 from thirtytwo.report.results import RunResult, SetResult
 from thirtytwo.report.verdict import Verdict
 
-__all__ = ["all_metrics", "classifier_text", "comparison", "facts", "per_class", "ranked", "removed", "sampler_text"]
+__all__ = [
+    "all_metrics",
+    "by_label",
+    "classifier_text",
+    "comparison",
+    "facts",
+    "per_class",
+    "ranked",
+    "removed",
+    "sampler_text",
+]
 
 FOLD_ABOVE = 12  # rows; longer tables open on request
 
@@ -144,6 +154,24 @@ def per_class(about: dict[str, Any]) -> Table:
         for name in about["classes"]
     ]
     return Table("Images of each class.", ["class", "training", "test"], rows, [False, True, True], folded=True)
+
+
+def by_label(run: RunResult) -> Table | None:
+    """Scores of a conditional run for each label asked for, None where none was."""
+    if run.classes is None or "asked" not in run.classes:
+        return None
+    asked = run.classes[run.classes["asked"] > 0]
+    distances = [float(value) for value in asked["fd_classifier"]]
+    cells = zip(
+        asked["class"], asked["asked"], asked["accuracy"], numbers.column(distances, numbers.decimals_for(distances)),
+        strict=True,
+    )  # fmt: skip
+    rows = [Row(str(name), [numbers.count(n), numbers.percent(share), fd]) for name, n, share, fd in cells]
+    caption = (
+        f"`{run.name}`, by the label asked for: how many samples the classifier sees in that class, and their "
+        "`fd_classifier` to the real images of the class alone (another N than in the comparison, and no floor)."
+    )
+    return Table(caption, ["label", "N", "accuracy", "FD"], rows, [False, True, True, True])
 
 
 def removed(about: dict[str, Any]) -> Table:

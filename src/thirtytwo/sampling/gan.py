@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from thirtytwo import latents, samplers
@@ -33,10 +33,11 @@ class Settings(SampleSettings):
 def sample(model: GAN, job: Job) -> Drawn:
     """Images of z ~ N(0, I), and as probes:
 
-    latents [N, D] of the images; interpolation_grid [10, 10, 32, 32, C] over the first two coordinates in [-1, 1];
-    interpolation_lines [6, 20, 32, 32, C], z1 + i/9 (z2 - z1) for i = -5 ... 14; path_start and path_end [500, 32, 32,
-    C] float, images epsilon apart; d_held_out and d_samples, D of held-out real images and of as many samples, and
-    fresh_held_out and fresh_samples, the same of a discriminator trained afresh; snapshots.
+    latents [N, D] of the images; batch_norm, the protocol of BatchNorm; interpolation_grid [10, 10, 32, 32, C] over
+    the first two coordinates in [-1, 1]; interpolation_lines [6, 20, 32, 32, C], z1 + i/9 (z2 - z1) for i = -5 ... 14;
+    path_start and path_end [500, 32, 32, C] float, images path_epsilon apart; d_held_out and d_samples, D of held-out
+    real images and of as many samples, and fresh_held_out and fresh_samples, the same of a discriminator trained
+    afresh; snapshots.
     """
     count, seed = job.cfg.sampling.images, job.cfg.seed
     labels = asked_labels(model, count, len(job.data.classes))
@@ -48,9 +49,18 @@ def sample(model: GAN, job: Job) -> Drawn:
         )
 
     images = draw(count)
-    probes = {"latents": noise(seed, range(count), model.latent_shape).numpy()}
+    probes = {
+        "latents": noise(seed, range(count), model.latent_shape).numpy(),
+        "batch_norm": np.array(_batch_norm(model)),
+    }
     probes |= _ways(model, job) | _discriminators(model, job, images, labels) | snapshots(model, job, draw)
     return Drawn(images, labels, probes)
+
+
+def _batch_norm(model: GAN) -> str:
+    """How the generator's BatchNorm normalises; in training mode a sample would depend on its batch."""
+    normalised = any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in model.modules["generator"].modules())
+    return "eval mode, running statistics" if normalised else "none"
 
 
 def _ways(model: GAN, job: Job) -> dict[str, np.ndarray]:

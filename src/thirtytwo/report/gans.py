@@ -1,0 +1,178 @@
+"""What the report says of a data set's GANs beyond their scores: training, latent space, equilibrium."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from thirtytwo.grids import animation_webp, rows_png
+from thirtytwo.report import figures, numbers
+from thirtytwo.report.blocks import Block, Gallery, Picture, Row, Table, Text
+from thirtytwo.report.results import RunResult, SetResult
+
+__all__ = ["along_training", "equilibrium", "latent_space"]
+
+_COLUMNS = 12  # images of each snapshot in a picture
+_SIDE = 8  # rows and columns of an animation
+_ENDS = (5, 14)  # columns of z1 and z2 among i = -5 ... 14
+
+EQUILIBRIUM = (
+    "At the equilibrium of a GAN's game the samples are distributed as the data, and then the best discriminator "
+    "D* = p / (p + q) is 1/2 everywhere: nothing is left to be told apart (Goodfellow et al. 2014, propositions 1 and "
+    "2). Whether training got there cannot be read off the run's own discriminator, which may just be a weak one. So "
+    "a new discriminator of the same architecture is trained against the finished generator, which stands still, and "
+    "is then asked about held-out real images and new samples. Its accuracy would be 50 % at the equilibrium. What it "
+    "says bounds the Jensen-Shannon divergence of data and samples from below (0 bits: equal; 1 bit: never to be "
+    "confused), and its mean distance from the run's own discriminator says how far that one is from D*."
+)
+
+
+def along_training(dataset: SetResult, folder: Path) -> list[Block]:
+    """The score along the training, all runs in one panel and each with its images, and an animation."""
+    curves = {run.name: run.scores for run in dataset.runs if run.scores is not None and len(run.scores)}
+    if not curves:
+        return []
+    pictures = []
+    for term in ("fd_classifier", "fid"):
+        shown = {name: table for name, table in curves.items() if term in table}
+        if shown:
+            pictures.append(_score_curves(dataset, shown, term, folder))
+    blocks: list[Block] = [
+        Gallery(
+            "Score along the training, from weights kept on the way. N is smaller than in the comparison, so these "
+            "values are not to be set beside those.", "plot", pictures,
+        )
+    ]  # fmt: skip
+    strips = []
+    for run in dataset.runs:
+        steps, images = run.probe("snapshot_steps"), run.probe("snapshot_images")
+        if steps is None or images is None:
+            continue
+        strips += [_strip(run, steps, images, folder), _animation(run, steps, images, folder)]
+    caption = "The same noise by the weights of each snapshot: a row a snapshot, first to last; then as an animation."
+    return [*blocks, Gallery(caption, "grid", strips)] if strips else blocks
+
+
+def _score_curves(dataset: SetResult, curves: dict[str, pd.DataFrame], term: str, folder: Path) -> Picture:
+    name = figures.slug("scores-in-training", dataset.name, term)
+    figures.lines(folder / name, term, curves, term, log=True)
+    ends = {run: numbers.plain(float(table[term].iloc[-1])) for run, table in curves.items()}
+    best = {run: int(table["step"].iloc[int(table[term].argmin())]) for run, table in curves.items()}
+    told = "; ".join(f"{run} ends at {value}, lowest at step {best[run]:,}" for run, value in ends.items())
+    sizes = sorted({int(n) for table in curves.values() for n in table["n"]})
+    return Picture(name, f"{term} over training steps: {told}.", f"{term}, N = {', '.join(map(numbers.count, sizes))}.")
+
+
+def _strip(run: RunResult, steps: np.ndarray, images: np.ndarray, folder: Path) -> Picture:
+    name = figures.slug("snapshots", run.name)
+    (folder / name).write_bytes(rows_png(images[:, :_COLUMNS]))
+    told = ", ".join(f"{step:,}" for step in steps)
+    return Picture(name, f"Rows of samples of {run.name} at the steps {told}.", f"{run.name} at steps {told}.")
+
+
+def _animation(run: RunResult, steps: np.ndarray, images: np.ndarray, folder: Path) -> Picture:
+    name = figures.slug("animation", run.name).replace(".png", ".webp")
+    (folder / name).write_bytes(animation_webp(images, [int(step) for step in steps], _SIDE))
+    alt = f"Animation of {_SIDE * _SIDE} samples of {run.name} as training goes on, from fixed noise."
+    return Picture(name, alt, f"{run.name}: {len(steps)} snapshots; plays three times.")
+
+
+def latent_space(dataset: SetResult, folder: Path) -> list[Block]:
+    """Interpolations, and what the axes of the latent space mean."""
+    planes, lines = [], []
+    for run in dataset.runs:
+        if (grid := run.probe("interpolation_grid")) is not None:
+            name = figures.slug("latent-grid", run.name)
+            (folder / name).write_bytes(rows_png(grid))
+            alt = f"Samples of {run.name} over two latent coordinates."
+            planes.append(Picture(name, alt, f"{run.name}: z[0] from -1 (top) to 1, z[1] from -1 (left) to 1."))
+        if (ways := run.probe("interpolation_lines")) is not None:
+            name = figures.slug("latent-lines", run.name)
+            (folder / name).write_bytes(rows_png(ways, framed=_ENDS))
+            alt = f"Samples of {run.name} along {len(ways)} lines through the latent space."
+            lines.append(Picture(name, alt, f"{run.name}: {len(ways)} pairs."))
+    blocks: list[Block] = []
+    if planes:
+        caption = "A plane through the latent space: two coordinates vary, the others stay at one random draw."
+        blocks.append(Gallery(caption, "grid", planes))
+    if lines:
+        caption = (
+            "Lines z1 + i/9 (z2 - z1): the framed columns are z1 (i = 0) and z2 (i = 9); the columns between them "
+            "interpolate, those beyond them extrapolate (i = -5 to 14)."
+        )
+        blocks.append(Gallery(caption, "wide", lines))
+    return blocks + _disentanglement(dataset)
+
+
+def _disentanglement(dataset: SetResult) -> list[Block]:
+    runs = [run for run in dataset.runs if run.metric("path_length") is not None]
+    if not runs:
+        return []
+    factors = list(dict.fromkeys(
+        key.removeprefix("direction_r2_") for run in runs for key in run.metrics or {} if key.startswith("direction_r2_")
+    ))  # fmt: skip
+    lengths = [run.metric("path_length") for run in runs]
+    decimals = numbers.decimals_for(lengths, [(run.metric("path_length_high") - run.metric("path_length_low")) / 2
+                                              for run in runs])  # fmt: skip
+    columns = ["path length", "path length, 95 %"]
+    named = ["all", *factors] if factors else []
+    columns += [f"{name}: {kind}" for name in named for kind in ("direction", "coordinate")]
+    rows = []
+    for run, length in zip(runs, numbers.column(lengths, decimals), strict=True):
+        ends = numbers.interval(run.metric("path_length_low"), run.metric("path_length_high"), decimals)
+        cells = [length, ends]
+        for name in ["", *(f"_{factor}" for factor in factors)] if factors else []:
+            cells += [numbers.percent(run.metric(f"{kind}_r2{name}")) for kind in ("direction", "coordinate")]
+        rows.append(Row(run.name, cells))
+    caption = (
+        "Perceptual path length (Karras et al. 2019) in classifier features, "
+        f"{runs[0].metric('path_length_n')} arcs: the smaller, the smoother."
+    )
+    if factors:
+        caption += (
+            " Is the latent space disentangled? The share of each ground-truth factor's variance, read off the samples, "
+            "that its best linear direction of z explains on samples held out, and the best single coordinate of z. "
+            "Coordinates as good as directions would mean that the axes are the factors."
+        )
+    return [Table(caption, ["run", *columns], rows, [False] + [True] * len(columns))]
+
+
+def equilibrium(dataset: SetResult, folder: Path) -> list[Block]:
+    """How far each GAN is from its equilibrium."""
+    runs = [run for run in dataset.runs if run.metric("fresh_accuracy") is not None]
+    if not runs:
+        return []
+    told = " ".join(_finding(run) for run in runs)
+    rows = [
+        Row(run.name, [
+            numbers.percent(run.metric("fresh_accuracy")),
+            numbers.interval(run.metric("fresh_accuracy_low"), run.metric("fresh_accuracy_high"), 1, 100),
+            *numbers.column([run.metric("js_bound_bits")], 3),
+            numbers.percent(run.metric("d_accuracy")),
+            *(numbers.column([run.metric(key)], 3)[0] for key in ("d_real", "d_fake", "d_gap")),
+        ])
+        for run in runs
+    ]  # fmt: skip
+    columns = ["run", "fresh D is right", "95 %", "divergence, at least, bits", "own D is right", "own D(x)",
+               "own D(G(z))", "own D from fresh D"]  # fmt: skip
+    caption = (
+        "On held-out real images and as many samples. A Wasserstein critic's outputs are scores and no probabilities, "
+        "so it has no accuracy and no distance from D*."
+    )
+    pictures = []
+    for run in runs:
+        arrays = {key: run.probe(key) for key in ("d_held_out", "d_samples", "fresh_held_out", "fresh_samples")}
+        shown = {key: array for key, array in arrays.items() if array is not None}
+        if len(shown) == len(arrays):
+            name = figures.slug("discriminators", run.name)
+            figures.outputs(folder / name, run.name, shown)
+            alt = f"Histograms of the outputs of the own and of the fresh discriminator of {run.name}."
+            pictures.append(Picture(name, alt, f"{run.name}: own discriminator and fresh one."))
+    gallery: list[Block] = [Gallery("What the discriminators say.", "plot", pictures)] if pictures else []
+    return [Text(EQUILIBRIUM), Text(told, "Measured:"), Table(caption, columns, rows, [False] + [True] * 7), *gallery]
+
+
+def _finding(run: RunResult) -> str:
+    right, low = run.metric("fresh_accuracy"), run.metric("fresh_accuracy_low")
+    reached = "so it is not at the equilibrium" if low > 0.5 else "which is no better than a guess"
+    return f"Against `{run.name}` a fresh discriminator is right on {numbers.percent(right)}, {reached}."
