@@ -25,7 +25,7 @@ def main() -> list[str]:
     locked = YAML(typ="safe").load(ROOT / "dvc.lock")["stages"]
     wrong = [f"dvc.lock has no stage {name}" for name in stages.stdout.split() if name not in locked]
     params = YAML(typ="safe").load(ROOT / "params.yaml")
-    for dataset in params["datasets"]:
+    for dataset in params["classifiers"]:
         accuracy = read(f"classifier/{dataset}")["accuracy_test"]
         if not LOWEST_ACCURACY <= accuracy <= 1:
             wrong.append(f"classifier/{dataset}: accuracy_test {accuracy} is outside [{LOWEST_ACCURACY}, 1]")

@@ -26,7 +26,7 @@ from thirtytwo.data.fetch import Places
 from thirtytwo.data.images import RejectedError, to_array
 from thirtytwo.data.prepare import prepare
 from thirtytwo.data.readers import CUB_GRAYSCALE, EXPECTED, Item, read
-from thirtytwo.data.settings import Archive, Dataset, Known
+from thirtytwo.data.settings import Archive, Known, Preparation
 from thirtytwo.data.sources import acquire
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,7 +34,7 @@ MIRROR = os.environ.get("THIRTYTWO_MIRROR")
 ALL = ["rgb", "grayscale", "palette", "rgba", "cmyk", "16bit"]
 
 
-def settings(**changes) -> Dataset:
+def settings(**changes) -> Preparation:
     values = {
         "source": "own",
         "classes": [],
@@ -46,7 +46,7 @@ def settings(**changes) -> Dataset:
         "expected_images": 0,
         "test_fraction": 0.25,
     }
-    return Dataset(**(values | changes))
+    return Preparation(**(values | changes))
 
 
 def coded(image: Image.Image, form: str = "PNG") -> bytes:
@@ -377,14 +377,14 @@ import sys, json
 from pathlib import Path
 from thirtytwo.data.prepare import prepare
 from thirtytwo.data.readers import read
-from thirtytwo.data.settings import Dataset
+from thirtytwo.data.settings import Preparation
 raw, out = Path(sys.argv[1]), Path(sys.argv[2])
 def slowly(images):
     for index, image in enumerate(images):
         if index == 50 and len(sys.argv) > 4:
             print("half", flush=True); sys.stdin.read()
         yield image
-prepare("set", "shapes", Dataset(**json.loads(sys.argv[3])), raw, out, slowly(read("shapes", raw)))
+prepare("set", "shapes", Preparation(**json.loads(sys.argv[3])), raw, out, slowly(read("shapes", raw)))
 """
 
 

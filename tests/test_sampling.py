@@ -1,6 +1,5 @@
 """What is made with a trained model, on small networks whose behaviour is known."""
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,17 +16,10 @@ from thirtytwo.nets import dcgan
 from thirtytwo.sampling import Drawn, Job, SampleConfig, Sampling
 from thirtytwo.sampling.gan import Settings, sample
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 COMPUTE = Compute(device="cpu", threads=1, precision="float32", compile=False, deterministic=True)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small run fastest on one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def settings(**changes: object) -> GANSettings:

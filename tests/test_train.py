@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,8 @@ from thirtytwo import checkpoint, families
 from thirtytwo.data.batches import ImageSet
 from thirtytwo.families import Batch, Phase, TrainSettings, autoencoder, gan
 from thirtytwo.train import State, Stopped, TrainingError, initialise, train
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 COMMON = {
     "steps": 12, "epochs": 0, "batch_size": 8, "lr": 1e-3, "betas": [0.5, 0.9], "clip_norm": 1.0,
@@ -76,15 +77,6 @@ def digest(state: State) -> str:
 
     add(state.pack())
     return total.hexdigest()
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small run fastest on one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", ["gan", "vae"])

@@ -13,13 +13,10 @@ from typing import Any
 
 from pydantic import Field
 
-from thirtytwo.classifier_settings import Classifier
-from thirtytwo.config import Compute, Run, load_yaml, naming, write_yaml
-from thirtytwo.data.settings import Dataset, Source
-from thirtytwo.evaluate.settings import Evaluation
+from thirtytwo.config import Run, load_yaml, naming, write_yaml
+from thirtytwo.data.settings import Source
 from thirtytwo.families import MODELS, PUBLISHED
 from thirtytwo.report.settings import ReportConfig
-from thirtytwo.sampling import Sampling
 from thirtytwo.strict import ParamsError, Strict, nearest, parse
 from thirtytwo.sweeps import Sweep
 
@@ -28,17 +25,11 @@ __all__ = ["resolve"]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 
-class Params(Strict):
-    """params.yaml without its family blocks."""
+class Params(ReportConfig):
+    """params.yaml without its family blocks: what the report tells of, and where raw files come from."""
 
     seed: int = Field(ge=0)
-    compute: Compute
     sources: dict[str, Source]
-    datasets: dict[str, Dataset]
-    classifiers: dict[str, Classifier]
-    evaluation: Evaluation
-    sampling: Sampling
-    runs: dict[str, Run]
     sweeps: dict[str, Sweep]
 
 
