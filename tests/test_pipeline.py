@@ -220,7 +220,7 @@ def test_parameter_reaches_its_stages_alone(clone: Clone, change: Callable[[Any]
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("src/thirtytwo/samplers.py", {"resolve", *(f"sample@{run}" for run in RUNS)}),
+        ("src/thirtytwo/samplers.py", {"resolve", "sweep@ddpm", *(f"sample@{run}" for run in RUNS)}),
         ("src/thirtytwo/report/page.py", {"report"}),
         ("src/thirtytwo/nets/conv_vae.py", {"train@vae", "sample@vae"}),
         (
@@ -229,7 +229,7 @@ def test_parameter_reaches_its_stages_alone(clone: Clone, change: Callable[[Any]
         ),
         (
             "src/thirtytwo/evaluate/frechet.py",
-            {"fid_stats@shapes", "floor@shapes", *(f"evaluate@{run}" for run in RUNS)},
+            {"fid_stats@shapes", "floor@shapes", "sweep@ddpm", *(f"evaluate@{run}" for run in RUNS)},
         ),
     ],
 )
