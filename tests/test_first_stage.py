@@ -118,6 +118,7 @@ def test_samples_are_decoded_with_their_labels():
     torch.testing.assert_close(drawn.images[:, 0, 0, 0], drawn.labels / 10, atol=1e-6, rtol=0)
     assert drawn.probes["trajectory_frames"].shape == (3, 10, 32, 32, 1)
     assert drawn.probes["trajectory_timesteps"].tolist() == [100, 33, 0]  # of 100, 67, 33 and the image
+    assert sampling.sample(ours, job(probes=False)).probes == {}
 
 
 @pytest.mark.parametrize("changes", [{"clip": True}, {"bound_images": 5}])

@@ -78,6 +78,9 @@ def test_probes_of_a_gan_agree_with_its_samples(conditional: bool) -> None:
         assert np.abs(lines[i, 5] - pixels[i]).max() <= 1
         assert np.abs(lines[i, 14] - pixels[i + 6]).max() <= 1
     assert probes["interpolation_grid"].shape == (10, 10, 32, 32, 1)
+    alone = draw(model, own, dcgan, data, probes=False)
+    assert alone.probes == {}
+    assert torch.equal(alone.images, drawn.images)
     start, end = probes["path_start"], probes["path_end"]
     assert start.dtype == np.float32
     assert 0 < np.abs(start - end).max() < 1e-2

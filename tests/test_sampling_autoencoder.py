@@ -61,6 +61,9 @@ def test_probes_agree_with_the_model(net: Any, data: ImageSet) -> None:
     built = model(net)
     result = drawn(built, data)
     probes, size = result.probes, int(np.prod(built.latent_shape))
+    alone = drawn(built, data, probes=False)
+    assert alone.probes == {}
+    assert torch.equal(alone.images, result.images)
     test = data.only("test")
     index = probes["code_index"]
     assert sorted(index) == list(range(60))
