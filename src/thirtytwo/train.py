@@ -105,7 +105,7 @@ def train(
     The last checkpoint is that of the finished training, so that a further call trains nothing.
 
     Args:
-        seed: the run's seed.
+        seed: of this training; the run's, or with several trainings one after it.
         precision: "float32", or "bfloat16" for autocast.
         checkpoints: folder for this configuration alone.
         exit_code: asked after each step; not 0 means save and stop.

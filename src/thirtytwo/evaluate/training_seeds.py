@@ -42,7 +42,7 @@ def over_seeds(rows: Sequence[Mapping[str, Value]], first: Mapping[str, Value]) 
         For one training its scores as they are. For several, each score is the mean and <score>_low, <score>_high the
         95 % t-interval of the mean, None where one training has no value. All else is that of the first training.
         `diagnosis` is undecided where trainings differ in it. Besides: seeds, how many; interval_over, `samples` or
-        `training seeds`; with several first_seed_only, the names in `first`, separated by blanks.
+        `training seeds`; with several first_seed_only, the scores in `first`, separated by blanks.
 
     Raises:
         EvaluationError: the rows were not measured in the same way.
@@ -61,7 +61,11 @@ def over_seeds(rows: Sequence[Mapping[str, Value]], first: Mapping[str, Value]) 
             result[name] = _agreed(name, rows)
     result |= _diagnosis(rows)
     result |= first
-    return result | {"seeds": len(rows), "interval_over": "training seeds", "first_seed_only": " ".join(first)}
+    return result | {
+        "seeds": len(rows),
+        "interval_over": "training seeds",
+        "first_seed_only": " ".join(_scores([first])),
+    }
 
 
 def seed_table(rows: Sequence[Mapping[str, Value]]) -> pd.DataFrame:
