@@ -1,4 +1,7 @@
-"""evaluate: scores of a run's samples, each with its N, split, features and floor; histograms; scores in training."""
+"""evaluate: scores of a run's samples, each with its N, split, features and floor; histograms; scores in training.
+
+Where a run is trained by several seeds, the samples of each are scored; all else is of the first.
+"""
 
 import json
 import sys
@@ -22,6 +25,7 @@ from thirtytwo.evaluate.likelihood import bits_per_dim
 from thirtytwo.evaluate.posterior import bound_scores, code_scores
 from thirtytwo.evaluate.scores import Scored, Scores, classifier_scores, join_floor, per_class
 from thirtytwo.evaluate.settings import EvaluateConfig
+from thirtytwo.evaluate.training_seeds import over_seeds, seed_files, seed_table
 from thirtytwo.nets.classifier import Classifier
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,35 +34,50 @@ ABOUT = ("classes", "class_places", "split", "features_sha256", "resampler")
 
 
 def main(name: str) -> None:
-    """Writes metrics/<run>.json, plots/classes/<run>.csv and plots/scores/<run>.csv."""
+    """Writes metrics/<run>.json, plots/classes/<run>.csv, plots/scores/<run>.csv and plots/seeds/<run>.csv."""
     settings = config.read(EvaluateConfig, "evaluate", name, ROOT)
     device = set_up(settings.compute)
-    path = ROOT / "data" / "samples" / f"{name}.npz"
-    images, labels = read_arrays(path, ("images", "labels"))
-    if len(images) < settings.samples:
-        raise EvaluationError(
-            f"{path}: {len(images)} images, evaluation.samples asks for {settings.samples}; raise sampling.images"
-        )
-    images, labels = images[: settings.samples], labels[: settings.samples]
+    paths = seed_files(ROOT / "data" / "samples" / name, settings.seeds)
     with np.load(ROOT / "data" / "probes" / f"{name}.npz", allow_pickle=False) as file:
         probes = dict(file)
     weights = ROOT / "data" / "features" / f"{settings.dataset}.pt"
     classifier, _ = load_classifier(weights, device)
     real, about = reference(settings, file_sha256(weights))
-    scores, histogram = by_classifier(images, labels, classifier, real, about, settings, path)
-    if settings.fid:
-        scores |= by_inception(images, settings, device, path)
-    scores |= by_probes(images, probes, classifier, settings) | by_codes(probes, settings)
-    scores |= by_other_prior(probes, labels, classifier, real, about, settings)
+    found = [of_samples(path, classifier, real, about, settings, device) for path in paths]
+    rows = [row for row, _ in found]
+    images, labels = drawn(paths[0], settings)
+    first = by_probes(images, probes, classifier, settings) | by_codes(probes, settings)
+    first |= by_other_prior(probes, labels, classifier, real, about, settings)
+    scores = over_seeds(rows, first)
     in_training = trajectory(probes, classifier, real, settings, device)
     write_atomically(ROOT / "metrics" / f"{name}.json", f"{json.dumps(scores, indent=1)}\n".encode())
-    for folder, table in (("classes", histogram), ("scores", in_training)):
+    for folder, table in (("classes", found[0][1]), ("scores", in_training), ("seeds", seed_table(rows))):
         write_atomically(ROOT / "plots" / folder / f"{name}.csv", table.to_csv(index=False).encode())
     print(
         f"{name}: fd_classifier {scores['fd_classifier']:.4g} at N={scores['n']} "
         f"(floor {scores['fd_classifier_floor']:.4g} at N={scores['fd_classifier_floor_n']}), "
-        f"{scores['modes_covered']} of {scores['classes']} classes"
+        f"{scores['modes_covered']:.4g} of {scores['classes']} classes, {scores['seeds']} training seeds"
     )
+
+
+def drawn(path: Path, settings: EvaluateConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels to be scored, of one training seed."""
+    images, labels = read_arrays(path, ("images", "labels"))
+    if len(images) < settings.samples:
+        raise EvaluationError(
+            f"{path}: {len(images)} images, evaluation.samples asks for {settings.samples}; raise sampling.images"
+        )
+    return images[: settings.samples], labels[: settings.samples]
+
+
+def of_samples(
+    path: Path, classifier: Classifier, real: Scored, about: dict[str, np.ndarray], settings: EvaluateConfig,
+    device: torch.device,
+) -> tuple[Scores, pd.DataFrame]:  # fmt: skip
+    """The scores of one training seed's samples, and what the classifier sees of each class."""
+    images, labels = drawn(path, settings)
+    scores, histogram = by_classifier(images, labels, classifier, real, about, settings, path)
+    return scores | (by_inception(images, settings, device, path) if settings.fid else {}), histogram
 
 
 def reference(settings: EvaluateConfig, found: str) -> tuple[Scored, dict[str, np.ndarray]]:

@@ -1,11 +1,13 @@
-"""train: one run from its resolved configuration and prepared data to weights, curves and metrics."""
+"""train: one run from its resolved configuration and prepared data to weights, curves and metrics, seed by seed."""
 
 import hashlib
 import json
 import shutil
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -15,6 +17,7 @@ from thirtytwo import checkpoint, config, families
 from thirtytwo.data import batches
 from thirtytwo.device import set_up
 from thirtytwo.guard import Guard, exclusive
+from thirtytwo.replicates import mean_and_interval
 from thirtytwo.train import State, Stopped, TrainingError, initialise, snapshots, train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,30 +40,59 @@ def fingerprint(run: str, data: Path, needs: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def write(run: str, state: State, channels: int, classes: tuple[str, ...], batch_size: int) -> None:
+@dataclass(frozen=True)
+class Trained:
+    """What is kept of one training.
+
+    Attributes:
+        model: content of its file.
+        metrics: size and budget.
+        terms: the last value of each term in training and validation.
+        curve, validation: all their values.
+    """
+
+    model: bytes
+    metrics: dict[str, int]
+    terms: dict[str, float]
+    curve: pd.DataFrame
+    validation: pd.DataFrame
+
+
+def kept(state: State, cfg: families.TrainConfig, data: batches.ImageSet) -> Trained:
     weights = {
         "modules": state.family.modules.state_dict(),
         "ema": state.ema.state_dict(),
-        "channels": channels,
-        "classes": list(classes),
+        "channels": data.images.shape[3],
+        "classes": list(data.classes),
         "steps": state.step,
     }
-    checkpoint.write_atomically(ROOT / "data/models" / f"{run}.pt", checkpoint.serialise(weights))
-    for name, rows in (("train", state.curve), ("validation", state.validation)):
-        table = pd.DataFrame(rows, columns=None if rows else ["step", "epoch"]).to_csv(index=False, float_format="%.6g")
-        checkpoint.write_atomically(ROOT / "plots" / name / f"{run}.csv", table.encode())
-    metrics = {"steps": state.step, "images_seen": state.step * batch_size}
+    metrics = {"steps": state.step, "images_seen": state.step * cfg.settings.batch_size}
     metrics |= {f"parameters_{n}": sum(p.numel() for p in m.parameters()) for n, m in state.family.modules.items()}
+    terms, tables = {}, []
     for prefix, rows in (("train", state.curve), ("validation", state.validation)):
-        metrics |= {
-            f"{prefix}_{k}": float(f"{v:.6g}") for k, v in (rows or [{}])[-1].items() if k not in ("step", "epoch")
-        }
+        terms |= {f"{prefix}_{k}": v for k, v in (rows or [{}])[-1].items() if k not in ("step", "epoch")}
+        tables.append(pd.DataFrame(rows, columns=None if rows else ["step", "epoch"]))
+    return Trained(checkpoint.serialise(weights), metrics, terms, *tables)
+
+
+def write(run: str, trainings: list[Trained], snapshots: dict[int, dict[str, Any]]) -> None:
+    """All that the stage makes; curves and snapshots are those of the first training."""
+    folder, first = ROOT / "data/models" / run, trainings[0]
+    shutil.rmtree(folder, ignore_errors=True)  # of more seeds, perhaps
+    for place, training in enumerate(trainings):
+        checkpoint.write_atomically(folder / f"{place}.pt", training.model)
+    checkpoint.write_atomically(ROOT / "data/snapshots" / f"{run}.pt", checkpoint.serialise(snapshots))
+    for name, table in (("train", first.curve), ("validation", first.validation)):
+        rows = table.to_csv(index=False, float_format="%.6g").encode()
+        checkpoint.write_atomically(ROOT / "plots" / name / f"{run}.csv", rows)
+    terms = mean_and_interval([training.terms for training in trainings])
+    metrics = first.metrics | {"seeds": len(trainings)} | {k: float(f"{v:.6g}") for k, v in terms.items()}
     checkpoint.write_atomically(ROOT / "metrics/train" / f"{run}.json", json.dumps(metrics, indent=2).encode() + b"\n")
 
 
 def start_from(model: families.Family, run: str, data: batches.ImageSet) -> None:
-    """Loads the trained model that this one builds on, and takes the statistics of its codes of training images."""
-    saved = checkpoint.load_weights(ROOT / "data/models" / f"{run}.pt", torch.device("cpu"))
+    """Loads the model that this one builds on, of its first training seed, and takes the statistics of its codes of training images."""
+    saved = checkpoint.load_weights(ROOT / "data/models" / run / "0.pt", torch.device("cpu"))
     train_set = data.only("train")
     first = model.modules["first_stage"]
     first.networks.load_state_dict(saved["modules"])
@@ -81,39 +113,55 @@ def load_published(model: families.Family, folder: Path) -> None:
         ) from None
 
 
-def main(run: str) -> None:
-    cfg = families.read_config(run, ROOT)
-    device = set_up(cfg.compute)
-    data_path = ROOT / "data/prepared" / f"{cfg.dataset}.npz"
-    data = batches.load(data_path)
-    channels = data.images.shape[3]
-    model = initialise(lambda: families.untrained(run, ROOT, channels, len(data.classes)), cfg.seed)
+def untrained(cfg: families.TrainConfig, data: batches.ImageSet, seed: int) -> families.Family:
+    """The model as training begins, its weights drawn by `seed`."""
+    channels, classes = data.images.shape[3], len(data.classes)
+    model = initialise(lambda: families.untrained(cfg.run, ROOT, channels, classes), seed)
     if cfg.first_stage:
         start_from(model, cfg.first_stage, data)
     if cfg.compute.compile:
         for name, module in model.modules.items():
             if name not in getattr(model, "twice_differentiated", ()):
                 module.compile()
-    if cfg.published:  # whatever the budget says
-        load_published(model, ROOT / cfg.needs)
-        checkpoint.write_atomically(ROOT / "data/snapshots" / f"{run}.pt", checkpoint.serialise({}))
-        write(run, State(model, [], nn.ModuleDict()), channels, data.classes, cfg.settings.batch_size)
-        return
-    folder = ROOT / "checkpoints" / run
-    place = folder / fingerprint(run, data_path, ROOT / cfg.needs)
-    start, guard = time.monotonic(), Guard()
-    with exclusive(folder):
-        others = [p for p in folder.iterdir() if p.is_dir() and p != place]
-        if others and not place.exists():
-            print("configuration, data or code changed since the last checkpoint: training starts afresh")
+    return model
+
+
+def train_seed(
+    cfg: families.TrainConfig, place: int, data: batches.ImageSet, device: torch.device, guard: Guard
+) -> tuple[Trained, dict[int, dict[str, Any]]]:
+    """The training of the run by seed + `place`, with its snapshots; one that has ended is read from its checkpoint."""
+    seed, folder = cfg.seed + place, ROOT / "checkpoints" / cfg.run / str(place)
+    if cfg.seeds > 1:
+        print(f"training {place + 1} of {cfg.seeds}, by seed {seed}")
+    model = untrained(cfg, data, seed)
+    checkpoints = folder / fingerprint(cfg.run, ROOT / "data/prepared" / f"{cfg.dataset}.npz", ROOT / cfg.needs)
+    if folder.is_dir() and not checkpoints.exists():
+        print("configuration, data or code changed since the last checkpoint: training starts afresh")
+    try:
         state = train(
-            model, data, cfg.settings, seed=cfg.seed, device=device, precision=cfg.compute.precision,
-            checkpoints=place, exit_code=guard.exit_code,
+            model, data, cfg.settings, seed=seed, device=device, precision=cfg.compute.precision,
+            checkpoints=checkpoints, exit_code=guard.exit_code,
         )  # fmt: skip
-        kept = checkpoint.serialise(snapshots(place, state.step))
-        checkpoint.write_atomically(ROOT / "data/snapshots" / f"{run}.pt", kept)
-        write(run, state, channels, data.classes, cfg.settings.batch_size)
-        shutil.rmtree(folder)
+    except TrainingError as error:
+        raise TrainingError(f"training seed {place} (seed {seed}): {error}") from None
+    return kept(state, cfg, data), snapshots(checkpoints, state.step)
+
+
+def main(run: str) -> None:
+    cfg = families.read_config(run, ROOT)
+    device = set_up(cfg.compute)
+    data = batches.load(ROOT / "data/prepared" / f"{cfg.dataset}.npz")
+    if cfg.published:  # whatever the budget says
+        model = untrained(cfg, data, cfg.seed)
+        load_published(model, ROOT / cfg.needs)
+        write(run, [kept(State(model, [], nn.ModuleDict()), cfg, data)], {})
+        return
+    start, guard = time.monotonic(), Guard()
+    with exclusive(ROOT / "checkpoints" / run):
+        first, taken = train_seed(cfg, 0, data, device, guard)
+        further = [train_seed(cfg, place, data, device, guard)[0] for place in range(1, cfg.seeds)]
+        write(run, [first, *further], taken)
+        shutil.rmtree(ROOT / "checkpoints" / run)
     log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "threads": cfg.compute.threads}
     checkpoint.write_atomically(ROOT / "logs/train" / f"{run}.json", json.dumps(log).encode() + b"\n")
 

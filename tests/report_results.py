@@ -72,6 +72,7 @@ def make(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> Path:
             "settings": family,
             "dataset": dataset,
             "needs": "nothing",
+            "seeds": 1,
             "set": {},
         }
     quick = YAML(typ="safe").load(QUICK)
@@ -135,7 +136,7 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
     }.items():
         write_json(root / f"configs/{stage}/{name}.yaml", values)
     _probes(root, name, family, channels, rng)
-    for path in (f"data/models/{name}.pt", f"data/samples/{name}.npz"):
+    for path in (f"data/models/{name}/0.pt", f"data/samples/{name}/0.npz"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(name.encode())
     shares = rng.dirichlet(np.full(len(classes), 30.0))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from thirtytwo.classifier_settings import ClassifierConfig
-from thirtytwo.config import read, read_values
+from thirtytwo.config import load_yaml, read, read_values
 from thirtytwo.data.settings import DatasetConfig, SourceConfig
 from thirtytwo.evaluate.settings import EvaluateConfig, FidStatsConfig, FloorConfig
 from thirtytwo.families import read_config
@@ -97,6 +97,7 @@ def test_misspelt_key_is_named_as_written_not_as_missing(params: Any, write_para
         ("classifiers/shapes/lr", "classifiers.shapes.lr"),
         ("sources/shapes/kind", "sources.shapes.kind"),
         ("runs/vae/set", "runs.vae.set"),
+        ("runs/vae/seeds", "runs.vae.seeds"),
         ("runs", "runs"),
     ],
 )
@@ -116,6 +117,7 @@ def test_missing_key(params: Any, write_params: Write, tmp_path: Path, key: str,
         ("vae/betas", 0.9, "vae.betas: expected a list, got 0.9"),
         ("vae/betas", [0.9, "0.999"], "vae.betas[1]: expected a number"),
         ("vae/betas", [0.9], "vae.betas: expected at least 2"),
+        ("runs/vae/seeds", "3", "runs.vae.seeds: expected a whole number, got the text '3'; write it without quotes"),
         ("gan/batch_norm", 1, "gan.batch_norm: expected true or false, got 1"),
         ("gan/decay_steps", 100, "gan.decay_steps: expected a mapping, got 100"),
         ("vae", 5, "vae: expected a mapping"),
@@ -136,6 +138,7 @@ def test_mistyped(params: Any, write_params: Write, tmp_path: Path, key: str, va
     ("key", "value", "said"),
     [
         ("seed", -1, "seed: expected a number >= 0, got -1"),
+        ("runs/vae/seeds", 0, "runs.vae.seeds: expected a number >= 1, got 0"),
         ("vae/lr", 0.0, "vae.lr: expected a number > 0"),
         ("vae/lr", float("nan"), "vae.lr: expected a finite number"),
         ("vae/lr", float("inf"), "vae.lr: expected a finite number"),
@@ -290,6 +293,7 @@ def test_sampling_override_changes_no_training(params: Any, write_params: Write,
 
 
 def test_override_hides_a_later_change_of_the_block(params: Any, write_params: Write, tmp_path: Path):
+    params["sweeps"] = {}
     params["runs"] = {"vae": params["runs"]["vae"], "other": params["runs"]["vae"] | {"set": {"beta": 0.5}}}
     before = resolved(params, write_params, tmp_path)
     after = resolved(put(params, "vae/beta", 3.0), write_params, tmp_path)
@@ -359,12 +363,13 @@ def test_every_resolved_file_reads_back(params: Any, write_params: Write, tmp_pa
 @pytest.mark.parametrize(
     ("run", "changes", "hint"),
     [
-        ("vae", {"needs": "ddpm"}, "expected nothing, data/models/<run>.pt or data/raw/<source>"),
-        ("ddpm", {"needs": "data/models/vea.pt"}, "there is no 'vea'; did you mean 'vae'?"),
+        ("vae", {"needs": "ddpm"}, "expected nothing, data/models/<run> or data/raw/<source>"),
+        ("ddpm", {"needs": "data/models/vea"}, "there is no 'vea'; did you mean 'vae'?"),
         ("ddpm", {"needs": "data/raw/digits5k"}, "there is no 'digits5k'"),
-        ("ddpm", {"needs": "data/models/gan.pt"}, "diffusion on gan"),
-        ("ddpm", {"needs": "data/models/ddpm.pt"}, "diffusion on diffusion"),
-        ("ddpm", {"needs": "data/models/vae.pt", "dataset": "digits5k"}, "trained on shapes"),
+        ("ddpm", {"needs": "data/models/vae.pt"}, "there is no 'vae.pt'; did you mean 'vae'?"),
+        ("ddpm", {"needs": "data/models/gan"}, "diffusion on gan"),
+        ("ddpm", {"needs": "data/models/ddpm"}, "diffusion on diffusion"),
+        ("ddpm", {"needs": "data/models/vae", "dataset": "digits5k"}, "trained on shapes"),
     ],
 )
 def test_a_run_that_needs_the_wrong_model_is_refused(run, changes, hint, params, write_params, tmp_path):
@@ -377,7 +382,22 @@ def test_a_run_that_needs_the_wrong_model_is_refused(run, changes, hint, params,
 def test_a_needed_model_reaches_the_training_alone(params, write_params, tmp_path):
     params["sweeps"] = {}
     before = resolved(params, write_params, tmp_path)
-    params["runs"]["ddpm"]["needs"] = "data/models/vae.pt"
+    params["runs"]["ddpm"]["needs"] = "data/models/vae"
     assert changed(before, resolved(params, write_params, tmp_path)) == {"train/ddpm.yaml", "report/report.yaml"}
     assert read_config("ddpm", tmp_path).first_stage == "vae"
     assert read_config("vae", tmp_path).first_stage is None
+
+
+def test_seeds_reach_all_stages_of_their_run_alone(params, write_params, tmp_path):
+    before = resolved(params, write_params, tmp_path)
+    params["runs"]["ddpm"]["seeds"] = 3
+    stages = {f"{stage}/ddpm.yaml" for stage in ("train", "sample", "evaluate")}
+    assert changed(before, resolved(params, write_params, tmp_path)) == stages | {"report/report.yaml"}
+    assert read_config("ddpm", tmp_path).seeds == 3
+
+
+def test_published_weights_have_one_training(root, write_params, tmp_path):
+    params = load_yaml(root / "scales/paper.yaml")
+    params["runs"]["ddpm_pretrained"]["seeds"] = 2
+    said = "runs.ddpm_pretrained.seeds: 2, but published weights are of one training; set seeds: 1"
+    assert said in message(write_params(params), tmp_path)

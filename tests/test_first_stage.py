@@ -92,14 +92,14 @@ def test_training_sees_codes_not_pixels():
     assert seen == [(8, 2, 4, 4)] * 2
 
 
-def job(labels=4, **changes):
+def job(labels=4, probes=True, **changes):
     values = {
         "weights": "raw", "sampler": "ddim", "steps": 3, "eta": 0.0, "spacing": "trailing", "clip": False,
         "guidance": 0.0, "frames": 3, "bound_images": 0, "bound_timesteps": 1,
     }  # fmt: skip
     compute = Compute(device="cpu", threads=1, precision="float32", compile=False, deterministic=True)
     cfg = SampleConfig(
-        run="lddpm", family="diffusion", dataset="stand_in", seed=0, compute=compute,
+        run="lddpm", family="diffusion", dataset="stand_in", seed=0, seeds=1, compute=compute,
         sampling=Sampling(images=12, grid_side=1, snapshot_images=1),
         sample=parse(sampling.Settings, values | changes, "lddpm.sample"),
     )  # fmt: skip
@@ -107,7 +107,7 @@ def job(labels=4, **changes):
     names = tuple("abcd"[:labels])
     split = np.repeat(np.array([0, 1], np.uint8), 20)
     data = ImageSet(pixels, np.arange(40) % labels, split, names, np.zeros((40, 0), np.float32), ())
-    return Job(cfg, data, torch.device("cpu"), lambda seed: model(), {})
+    return Job(cfg, data, torch.device("cpu"), lambda seed: model(), {}, probes)
 
 
 def test_samples_are_decoded_with_their_labels():
@@ -118,6 +118,7 @@ def test_samples_are_decoded_with_their_labels():
     torch.testing.assert_close(drawn.images[:, 0, 0, 0], drawn.labels / 10, atol=1e-6, rtol=0)
     assert drawn.probes["trajectory_frames"].shape == (3, 10, 32, 32, 1)
     assert drawn.probes["trajectory_timesteps"].tolist() == [100, 33, 0]  # of 100, 67, 33 and the image
+    assert sampling.sample(ours, job(probes=False)).probes == {}
 
 
 @pytest.mark.parametrize("changes", [{"clip": True}, {"bound_images": 5}])

@@ -36,6 +36,7 @@ def tiny(params: Any) -> Any:
     params["sources"] = {"shapes": params["sources"]["shapes"] | {"images": IMAGES}}
     params["datasets"] = {"shapes": params["datasets"]["shapes"] | {"expected_images": IMAGES}}
     params["runs"] = {name: params["runs"][name] | {"dataset": "shapes", "set": {}} for name in RUNS}
+    params["runs"]["vae"]["seeds"] = 2
     params["sweeps"] = {"ddpm": params["sweeps"]["ddpm"] | {"images": 20, "steps": [1, 2], "etas": [0.0]}}
     params["sampling"] |= {"images": 30, "grid_side": 3, "snapshot_images": 12}
     params["evaluation"] |= {"samples": 25, "bootstrap_resamples": 20, "fid": False}
@@ -155,7 +156,17 @@ def test_git_has_nothing_that_dvc_keeps(clone: Clone):
 def test_metrics_and_plots_show(clone: Clone):
     shown = json.loads(clone.run("dvc", "metrics", "show", "--json").stdout)[""]["data"]
     assert {"metrics/vae.json", "metrics/ddpm.json", "metrics/train/vae.json"} <= shown.keys()
-    assert shown["metrics/vae.json"]["data"]["n"] == 25
+    vae, ddpm = (shown[f"metrics/{run}.json"]["data"] for run in ("vae", "ddpm"))
+    assert [vae["n"], vae["seeds"], ddpm["seeds"]] == [25, 2, 1]
+    assert [vae["interval_over"], ddpm["interval_over"]] == ["training seeds", "samples"]
+    assert shown["metrics/train/vae.json"]["data"]["seeds"] == 2
+    rows = (clone.folder / "plots/seeds/vae.csv").read_text(encoding="utf-8").splitlines()
+    column = rows[0].split(",").index("fd_classifier")
+    values = [float(row.split(",")[column]) for row in rows[1:]]
+    assert vae["fd_classifier"] == pytest.approx(sum(values) / 2)
+    # t for 0.975 and one degree of freedom is 12.706, and the mean of two has the standard error |a - b| / 2
+    half = 12.706 * abs(values[0] - values[1]) / 2
+    assert vae["fd_classifier_high"] - vae["fd_classifier"] == pytest.approx(half, rel=1e-3)
     clone.run("dvc", "plots", "show", "-o", "shown")
     assert (clone.folder / "shown/index.html").is_file()
     shutil.rmtree(clone.folder / "shown")
@@ -244,7 +255,7 @@ def test_edited_module_reaches_its_stages_alone(clone: Clone, module: str, stage
 
 
 def test_experiment_runs_its_chain_alone_and_the_way_back_is_cached(clone: Clone):
-    weights = clone.folder / "data/models/vae.pt"
+    weights = clone.folder / "data/models/vae/1.pt"
     before = weights.read_bytes()
     done = clone.run("dvc", "exp", "run", "-S", "vae.beta=1.2")
     assert ran(done.stdout) == {"resolve", "train@vae", "sample@vae", "evaluate@vae", "report"}
@@ -264,7 +275,7 @@ def test_experiment_runs_its_chain_alone_and_the_way_back_is_cached(clone: Clone
 
 def long_run(params: Any) -> None:
     params["runs"]["long"] = {
-        "family": "gan", "net": "resnet_gan", "settings": "gan", "dataset": "shapes", "needs": "nothing",
+        "family": "gan", "net": "resnet_gan", "settings": "gan", "dataset": "shapes", "needs": "nothing", "seeds": 1,
         "set": {"steps": 300, "checkpoint_every": 5, "validate_every": 50, "ema_decay": 0.9, "generator_every": 3,
                 "loss": "wgan_gp", "snapshot_every": 40},
     }  # fmt: skip
@@ -273,7 +284,7 @@ def long_run(params: Any) -> None:
 def hashes(folder: Path) -> dict[str, str]:
     """sha256 of all that training writes for dvc."""
     files = [
-        "data/models/long.pt",
+        "data/models/long/0.pt",
         "data/snapshots/long.pt",
         "metrics/train/long.json",
         "plots/train/long.csv",
@@ -283,7 +294,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def newest_step(folder: Path) -> int:
-    return max((int(p.name.split("-")[0]) for p in folder.glob("checkpoints/long/*/*.pt")), default=0)
+    return max((int(p.name.split("-")[0]) for p in folder.glob("checkpoints/long/0/*/*.pt")), default=0)
 
 
 def wait_for(condition: Callable[[], bool], what: str, process: subprocess.Popen[bytes] | None = None) -> None:
@@ -313,7 +324,7 @@ def test_stopped_training_ends_as_if_never_stopped(clone: Clone):
         assert process.wait(60) == 128 + signal.SIGTERM
         assert newest_step(folder) > reached
         no_orphan_when_dvc_is_killed(clone)
-        assert not (folder / "data/models/long.pt").exists()
+        assert not (folder / "data/models/long/0.pt").exists()
         done = clone.run("dvc", "repro", "-s", "train@long")
         assert "resumed at step" in done.stdout
         assert hashes(folder) == undisturbed

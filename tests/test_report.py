@@ -317,7 +317,7 @@ def test_hostile_names_are_text(tmp_path):
     root = report_results.make(tmp_path, ("vae",))
     for folder in ("metrics", "metrics/train", "plots/train", "plots/validation", "plots/classes", "plots/samples",
                    "configs/train", "configs/sample", "configs/evaluate", "data/models", "data/samples"):  # fmt: skip
-        for path in (root / folder).glob("vae.*"):
+        for path in (root / folder).glob("vae*"):
             path.rename(path.with_name(HOSTILE + path.suffix))
     settings = json.loads((root / "configs/report/report.yaml").read_text())
     settings["runs"] = {HOSTILE: settings["runs"]["vae"]}

@@ -41,9 +41,10 @@ class Run(Strict):
     dataset: str
     needs: str = Field(
         min_length=1,
-        description="another file that training reads: data/models/<run>.pt, the model whose codes it works on; the file"
+        description="another file that training reads: data/models/<run>, the model whose codes it works on; the file"
         " `nothing` stands for none",
     )
+    seeds: int = Field(ge=1, description="trainings, by the seed and those after it; from 2 up scores are their means")
     set: dict[str, Any] = Field(description="settings in which this run differs from its block")
 
 

@@ -141,10 +141,12 @@ def _check_needs(key: str, run: Run, runs: dict[str, Run], sources: dict[str, So
     if run.needs.startswith(PUBLISHED):
         source = run.needs.removeprefix(PUBLISHED)
         _check_known(f"{key}.needs", source, [name for name, its in sources.items() if its.kind == "checkpoint"])
+        if run.seeds != 1:
+            raise ParamsError(f"{key}.seeds: {run.seeds}, but published weights are of one training; set seeds: 1")
         return
-    needed = run.needs.removeprefix(MODELS).removesuffix(".pt")
-    if run.needs != f"{MODELS}{needed}.pt":
-        raise ParamsError(f"{key}.needs: expected nothing, {MODELS}<run>.pt or {PUBLISHED}<source>, got {run.needs!r}")
+    needed = run.needs.removeprefix(MODELS)
+    if run.needs == needed:
+        raise ParamsError(f"{key}.needs: expected nothing, {MODELS}<run> or {PUBLISHED}<source>, got {run.needs!r}")
     _check_known(f"{key}.needs", needed, runs)
     if (run.family, runs[needed].family) != ("diffusion", "autoencoder"):
         raise ParamsError(
@@ -203,7 +205,7 @@ def _run_files(name: str, run: Run, params: Params, blocks: dict[str, Any]) -> d
             raise ParamsError(f"runs.{name}.set.{key}: unknown key; {nearest(last, allowed)}")
         owner[last] = value
     settings, sampling = _parse_block(run.family, block, f"runs.{name}.set", f"runs.{name}.set.sample")
-    common = _common(params) | {"run": name, "dataset": run.dataset}
+    common = _common(params) | {"run": name, "dataset": run.dataset, "seeds": run.seeds}
     shared = params.sampling.model_dump()
     return {
         f"train/{name}": common

@@ -102,8 +102,10 @@ def train(
 ) -> State:
     """Trains `family` on the train split of `data`, from the newest checkpoint in `checkpoints` if there is one.
 
+    The last checkpoint is that of the finished training, so that a further call trains nothing.
+
     Args:
-        seed: the run's seed.
+        seed: of this training; the run's, or with several trainings one after it.
         precision: "float32", or "bfloat16" for autocast.
         checkpoints: folder for this configuration alone.
         exit_code: asked after each step; not 0 means save and stop.
@@ -138,7 +140,7 @@ def train(
             if settings.snapshot_every and (state.step % settings.snapshot_every == 0 or last):
                 _snapshot(state, checkpoints)
             code = exit_code()
-            if code or (state.step % settings.checkpoint_every == 0 and not last):
+            if code or last or state.step % settings.checkpoint_every == 0:
                 _check_finite(state)
                 checkpoint.save(checkpoints, state.step, state.pack())
             if code:

@@ -10,14 +10,14 @@ from thirtytwo.strict import ParamsError
 __all__ = ["load"]
 
 
-def load(run: str, weights: str, root: Path, device: torch.device) -> families.Family:
-    """The model in data/models/<run>.pt with its "ema" or "raw" weights, in eval mode.
+def load(run: str, weights: str, root: Path, device: torch.device, training_seed: int = 0) -> families.Family:
+    """The model in data/models/<run>/<training_seed>.pt with its "ema" or "raw" weights, in eval mode.
 
     Raises:
         CheckpointError: missing, truncated or not plain weights.
         ParamsError: averaged weights of a run that averages none.
     """
-    saved = checkpoint.load_weights(root / "data/models" / f"{run}.pt", device)
+    saved = checkpoint.load_weights(root / "data/models" / run / f"{training_seed}.pt", device)
     model = families.untrained(run, root, saved["channels"], len(saved["classes"]))
     model.modules.load_state_dict(saved["modules"])
     if weights == "ema":

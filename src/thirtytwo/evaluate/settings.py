@@ -51,6 +51,7 @@ class EvaluateConfig(Strict):
     run: str
     dataset: str
     seed: int
+    seeds: int
     compute: Compute
     reference_split: Literal["train", "test"]
     samples: int

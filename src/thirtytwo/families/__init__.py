@@ -24,7 +24,7 @@ from thirtytwo.strict import Strict
 
 __all__ = ["Batch", "Family", "Phase", "TrainConfig", "TrainSettings", "build", "read_config", "untrained"]
 
-MODELS = "data/models/"  # where the path of another run's trained model begins
+MODELS = "data/models/"  # where the path of another run's trained models begins
 PUBLISHED = "data/raw/"  # and that of published weights, of a source of kind checkpoint
 
 
@@ -115,13 +115,14 @@ class TrainConfig(Strict):
     dataset: str
     needs: str
     seed: int
+    seeds: int
     compute: Compute
     settings: TrainSettings
 
     @property
     def first_stage(self) -> str | None:
         """The run whose trained model this one builds on, if any."""
-        return Path(self.needs).stem if self.needs.startswith(MODELS) else None
+        return Path(self.needs).name if self.needs.startswith(MODELS) else None
 
     @property
     def published(self) -> bool:

@@ -165,7 +165,10 @@ class GAN:
 
     def judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """D(x) [B] of images [B, C, 32, 32]: a probability for the cross-entropy losses, the raw score for the others."""
-        outputs = self.discriminate(images, labels)
+        return self._judgement(self.discriminate(images, labels))
+
+    def _judgement(self, outputs: Tensor) -> Tensor:
+        """D from the discriminator's outputs before any sigmoid."""
         return outputs if self.settings.loss in ("lsgan", "wgan_gp") else outputs.sigmoid()
 
     def _generate(self, batch: Batch, rng: torch.Generator) -> Tensor:
@@ -191,7 +194,8 @@ class GAN:
         x_real, x_fake = self._seen(batch.images, batch, rng), self._seen(x_fake, batch, rng)
         real, fake = self.discriminate(x_real, batch.labels), self.discriminate(x_fake, batch.labels)
         loss = discriminator_loss(s.loss, real, fake, s.real_target, s.fake_target)
-        terms = {"discriminator_loss": loss, "d_real": self._shown(real), "d_fake_before": self._shown(fake)}
+        d_real, d_fake = self._judgement(real).mean(), self._judgement(fake).mean()
+        terms = {"discriminator_loss": loss, "d_real": d_real, "d_fake_before": d_fake}
         if s.loss == "wgan_gp":
             u = torch.rand(len(real), generator=rng, device=real.device)
             penalty = gradient_penalty(lambda x: self.discriminate(x, batch.labels), x_real, x_fake, u)
@@ -201,11 +205,7 @@ class GAN:
     def _generator_loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         fake = self.discriminate(self._seen(self._generate(batch, rng), batch, rng), batch.labels)
         loss = generator_loss(self.settings.loss, fake)
-        return loss, {"generator_loss": loss, "d_fake_after": self._shown(fake)}
-
-    def _shown(self, outputs: Tensor) -> Tensor:
-        """Mean D for the curves, as `judge` gives it."""
-        return (outputs if self.settings.loss in ("lsgan", "wgan_gp") else outputs.sigmoid()).mean()
+        return loss, {"generator_loss": loss, "d_fake_after": self._judgement(fake).mean()}
 
     def validate(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """D on held-out images beside D on samples: a discriminator that memorises scores the former low."""

@@ -35,7 +35,7 @@ class RunResult:
         probes: .npz of what else was made with the model.
         sampling: sampling settings of the family, such as {"weights": "ema"}.
         settings: resolved YAML of each stage.
-        hashes: sha256 of the model and sample files.
+        hashes: sha256 of the files of models and samples, from the second training seed on with its number.
         missing: paths that do not exist, relative to the root.
     """
 
@@ -173,7 +173,11 @@ def load(root: Path) -> Results:
 
 def _run(name: str, run: config.Run, root: Path) -> RunResult:
     folder = _Folder(root)
-    hashes = {"model": folder.sha256(f"data/models/{name}.pt"), "samples": folder.sha256(f"data/samples/{name}.npz")}
+    hashes = {}
+    for place in range(run.seeds):
+        of = f" {place}" if place else ""
+        hashes[f"model{of}"] = folder.sha256(f"data/models/{name}/{place}.pt")
+        hashes[f"samples{of}"] = folder.sha256(f"data/samples/{name}/{place}.npz")
     return RunResult(
         name=name,
         family=run.family,

@@ -51,6 +51,7 @@ class SampleConfig(Strict):
     family: str
     dataset: str
     seed: int
+    seeds: int
     compute: Compute
     sampling: Sampling
     sample: SampleSettings
@@ -66,6 +67,7 @@ class Job:
         device: where the model is.
         fresh: an untrained model of the same run, initialised from a seed.
         snapshots: weights of the modules that sampling uses, by the step they were taken at.
+        probes: whether more than the images is asked for; of several training seeds only the first is looked into.
     """
 
     cfg: SampleConfig
@@ -73,6 +75,7 @@ class Job:
     device: torch.device
     fresh: Callable[[int], Family]
     snapshots: dict[int, dict[str, Any]]
+    probes: bool
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class Drawn:
     Attributes:
         images: [N, C, 32, 32] float32 on the CPU, nominally in [-1, 1].
         labels: [N] int64 labels asked for, or None.
-        probes: named arrays besides, saved as they are: images as uint8 [..., 32, 32, C], else numbers.
+        probes: named arrays besides, saved as they are: images as uint8 [..., 32, 32, C], else numbers; none where the
+            job asks for none.
     """
 
     images: Tensor

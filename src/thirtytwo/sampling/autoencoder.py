@@ -93,7 +93,7 @@ def sample(model: Autoencoder, job: Job) -> Drawn:
     s = job.cfg.sample
     assert isinstance(s, Settings)
     labels = asked_labels(model, job.cfg.sampling.images, len(job.data.classes))
-    train, held_out = _some(job, "train", _FITTED), _some(job, "test", _HELD_OUT)
+    train = _some(job, "train", _FITTED)
 
     def draw(count: int, prior: Prior = s.prior) -> Tensor:
         own = None if labels is None else labels[:count]
@@ -101,6 +101,9 @@ def sample(model: Autoencoder, job: Job) -> Drawn:
         return samplers.draw(decode, shape, seed=job.cfg.seed, indices=range(count), labels=own, device=job.device)
 
     images = draw(job.cfg.sampling.images)
+    if not job.probes:
+        return Drawn(images, labels, {})
+    held_out = _some(job, "test", _HELD_OUT)
     plain: Prior = "standard" if model.settings.variational else "gaussian"
     other: Prior = plain if s.prior == "mixture" else "mixture"
     probes = {f"{other}_images": to_uint8(draw(job.cfg.sampling.images, other)).numpy()}

@@ -62,6 +62,8 @@ def sample(model: Diffusion, job: Job) -> Drawn:
         return _images(model, _generate(model, job, count, labels, model.guided(s.guidance)), labels)
 
     images = draw(job.cfg.sampling.images)
+    if not job.probes:
+        return Drawn(images, labels, {})
     probes = _frames(model, job, labels) | _bound(model, job) | snapshots(model, job, draw)
     return Drawn(images, labels, probes)
 

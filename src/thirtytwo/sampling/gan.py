@@ -49,6 +49,8 @@ def sample(model: GAN, job: Job) -> Drawn:
         )
 
     images = draw(count)
+    if not job.probes:
+        return Drawn(images, labels, {})
     probes = {
         "latents": noise(seed, range(count), model.latent_shape).numpy(),
         "batch_norm": np.array(_batch_norm(model)),
