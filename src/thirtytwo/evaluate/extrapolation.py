@@ -50,6 +50,6 @@ def at_infinity(
         parts = rng.permutation(count)[: count // size * size].reshape(-1, size)
         means.append(np.mean([distance(part) for part in parts]))
     line = stats.linregress(1 / sizes, means)
-    error = np.hypot(line.intercept_stderr, frechet.standard_error(features, mu, sigma))
+    error = float(np.hypot(line.intercept_stderr, frechet.standard_error(features, mu, sigma)))
     value = float(line.intercept)
     return (value, value - 1.96 * error, value + 1.96 * error), ""
