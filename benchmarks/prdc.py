@@ -22,12 +22,14 @@ def features(count: int, dimensions: int, seed: int) -> np.ndarray:
 
 
 def ours(real: np.ndarray, samples: np.ndarray) -> dict[str, float]:
+    """The import is in here so that the other process does without it."""
     from thirtytwo.evaluate.prdc import K, balls, prdc
 
     return prdc(balls(real, samples, K))
 
 
 def theirs(real: np.ndarray, samples: np.ndarray) -> dict[str, float]:
+    """As the package is called."""
     from prdc import compute_prdc
 
     return {name: float(value) for name, value in compute_prdc(real, samples, nearest_k=5).items()}

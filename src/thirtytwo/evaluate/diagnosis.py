@@ -9,7 +9,7 @@ Diagnosis = Literal["healthy", "collapsed", "memorising", "noise", "undecided"]
 
 # Parts of the floor, which is what real images get at the same N.
 REALISTIC = 0.5  # of precision: half of what passes for real among real images also does among the samples
-UNREAL = 0.1  # of precision: even blurred samples with the right shapes stay above it, random pixels get 0
+UNREAL = 0.1  # of precision: random pixels get 0; grain over good shapes may be as far from real for a network
 DIVERSE = 0.5  # of coverage: half of the neighbourhoods that other real images hit are hit
 NARROW = 0.25  # of coverage: a generator of one class of K gets about 1/K, one of a quarter of the data this much
 FEW_CLASSES = 0.5  # of the classes: balls may overlap between classes, so that coverage alone can hide a missing half
