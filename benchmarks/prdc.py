@@ -1,0 +1,58 @@
+"""Our precision, recall, density and coverage against those of the package prdc: seconds, peak memory, difference.
+
+python benchmarks/prdc.py [N] [dimensions]
+
+The package holds three N x N arrays of distances in memory at once; choose N so that they fit.
+"""
+
+import multiprocessing
+import resource
+import sys
+import time
+
+import numpy as np
+
+Result = tuple[dict[str, float], float, float]
+
+
+def features(count: int, dimensions: int, seed: int) -> np.ndarray:
+    """Normal, with a decaying spectrum."""
+    rng = np.random.default_rng(seed)
+    return (rng.standard_normal((count, dimensions)) / np.sqrt(np.arange(1, dimensions + 1))).astype(np.float32)
+
+
+def ours(real: np.ndarray, samples: np.ndarray) -> dict[str, float]:
+    """The import is in here so that the other process does without it."""
+    from thirtytwo.evaluate.prdc import K, balls, prdc
+
+    return prdc(balls(real, samples, K))
+
+
+def theirs(real: np.ndarray, samples: np.ndarray) -> dict[str, float]:
+    """As the package is called."""
+    from prdc import compute_prdc
+
+    return {name: float(value) for name, value in compute_prdc(real, samples, nearest_k=5).items()}
+
+
+def measured(work: str, count: int, dimensions: int) -> Result:
+    """The scores, seconds, and GiB at the peak of the process, which must be fresh."""
+    real, samples = features(count, dimensions, 0), features(count, dimensions, 1)
+    start = time.perf_counter()
+    scores = {"ours": ours, "prdc": theirs}[work](real, samples)
+    return scores, time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+if __name__ == "__main__":
+    count, dimensions = (int(value) for value in (sys.argv[1:] + ["10000", "128"][len(sys.argv) - 1 :])[:2])
+    context = multiprocessing.get_context("spawn")  # a fresh process each, whose peak is its own
+    results: dict[str, Result] = {}
+    for work in ("ours", "prdc"):
+        with context.Pool(1) as pool:
+            results[work] = pool.apply(measured, (work, count, dimensions))
+    print(f"N = {count} samples and as many real images, d = {dimensions}")
+    print(f"{'':>6} {'seconds':>8} {'peak GiB':>9}")
+    for work, (_, seconds, peak) in results.items():
+        print(f"{work:>6} {seconds:>8.1f} {peak:>9.2f}")
+    largest = max(abs(results["ours"][0][name] - value) for name, value in results["prdc"][0].items())
+    print(f"largest difference of a score: {largest:.1e}")
