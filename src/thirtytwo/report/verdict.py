@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from thirtytwo.evaluate.comparison import compare
 from thirtytwo.report.results import RunResult, SetResult
 
 __all__ = ["PROTOCOL", "Verdict", "floor_of", "judge"]
@@ -50,9 +51,12 @@ def judge(dataset: SetResult) -> Verdict:
         return Verdict("single", (ranked[0],))
     if any(run.metric("fd_classifier_low") is None or run.metric("fd_classifier_high") is None for run in ranked):
         return Verdict("unknown", (ranked[0],))
-    reach = ranked[0].metric("fd_classifier_high")
-    tied = [run for run in ranked if run.metric("fd_classifier_low") <= reach]
-    return Verdict("tie" if len(tied) > 1 else "best", tuple(tied))
+    first = ranked[0]
+    held = [(run, compare(first.metrics or {}, run.metrics or {}, "fd_classifier")) for run in ranked[1:]]
+    if refused := tuple(dict.fromkeys(found.reason for _, found in held if found.verdict == "incomparable")):
+        return Verdict("incomparable", (), refused)
+    tied = [run for run, found in held if found.verdict == "tie"]
+    return Verdict("tie" if tied else "best", (first, *tied))
 
 
 def floor_of(run: RunResult, floor: dict[str, Any] | None) -> tuple[dict[str, Any] | None, str]:
