@@ -359,7 +359,7 @@ def test_other_protocols_are_not_compared(small, key, value, words):
 
 @pytest.mark.parametrize(
     ("half", "kind", "names"),
-    [(0.1, "best", ["dcgan_z100"]), (0.2, "tie", ["dcgan_z100", "dcgan"]), (None, "unknown", ["dcgan_z100"])],
+    [(0.2, "best", ["dcgan_z100"]), (0.22, "tie", ["dcgan_z100", "dcgan"]), (None, "unknown", ["dcgan_z100"])],
 )
 def test_verdict_depends_on_the_intervals(pair, half, kind, names):
     for name, score in (("dcgan", 6.0), ("dcgan_z100", 5.7)):

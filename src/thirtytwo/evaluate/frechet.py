@@ -3,8 +3,9 @@
 FD = |mu1 - mu2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)   (Dowson and Landau 1982; Heusel et al. 2017, eq. 6)
 
 With any factor S1 = A^T A, the eigenvalues of S1 S2 that are not zero are those of the symmetric A S2 A^T, so
-the last trace is the sum of the roots of its eigenvalues. A is the root of S1, or, where there are fewer
-samples than dimensions, the centred features themselves, which makes the eigenproblem N x N.
+the last trace is the sum of the roots of its eigenvalues. A is the Cholesky factor of S1 (its root where S1 is
+singular), or, where there are fewer samples than dimensions, the centred features themselves, which makes the
+eigenproblem N x N.
 """
 
 import numpy as np
@@ -12,7 +13,9 @@ from scipy import linalg
 
 from thirtytwo.evaluate.checks import EvaluationError, check_features
 
-__all__ = ["distance", "distance_to", "standard_error", "statistics"]
+__all__ = ["Subsets", "distance", "distance_to", "standard_error", "statistics"]
+
+_ROWS = 4096  # features centred at a time, so that no float64 copy of all of them is needed
 
 
 def statistics(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -23,8 +26,11 @@ def statistics(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     check_features(features, "features")
     mu = features.mean(axis=0, dtype=np.float64)
-    centred = features - mu
-    return mu, centred.T @ centred / (len(features) - 1)
+    sigma = np.zeros((len(mu), len(mu)))
+    for start in range(0, len(features), _ROWS):
+        centred = features[start : start + _ROWS] - mu
+        sigma += centred.T @ centred
+    return mu, sigma / (len(features) - 1)
 
 
 def distance(mu1: np.ndarray, sigma1: np.ndarray, mu2: np.ndarray, sigma2: np.ndarray) -> float:
@@ -34,7 +40,7 @@ def distance(mu1: np.ndarray, sigma1: np.ndarray, mu2: np.ndarray, sigma2: np.nd
         EvaluationError: dimensions differ, or a covariance is not one.
     """
     _check(mu1, sigma1, mu2, sigma2)
-    factor = _root(sigma1)
+    factor = _factor(sigma1)
     return _from_factor(factor, mu1, np.trace(sigma1), mu2, sigma2)
 
 
@@ -82,6 +88,51 @@ def standard_error(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> f
     return float(influence.std(ddof=1) / np.sqrt(count))
 
 
+class Subsets:
+    """Fréchet distances between the Gaussians fitted to subsets or resamples of features and a fixed reference.
+
+    Hundreds of these cost far less than as many calls of `distance_to`, and are the same numbers: with S2 = B^T B
+    for the reference, the features are mapped by B once, and each subset then takes one product of its distinct
+    features, weighted by how often they come, and the eigenvalues of B S1 B^T.
+
+    Args:
+        features: [N, D].
+        mu, sigma: of the reference.
+
+    Raises:
+        EvaluationError: as `distance_to`.
+    """
+
+    def __init__(self, features: np.ndarray, mu: np.ndarray, sigma: np.ndarray):
+        check_features(features, "features")
+        own = features.mean(axis=0, dtype=np.float64)
+        _check(own, sigma, mu, sigma)
+        self._shift, self._trace = own - mu, float(np.trace(sigma))
+        self._centred = features - own
+        self._squares = np.square(self._centred).sum(axis=1)
+        self._mapped = self._centred @ _factor(sigma).T
+
+    def __call__(self, indices: np.ndarray) -> float:
+        """The distance of the features with these `indices` [M >= 2], each counted as often as it comes."""
+        times = np.bincount(indices, minlength=len(self._centred))
+        seen, count = np.flatnonzero(times), len(indices)
+        weights = times / count
+        mean, mapped_mean = weights @ self._centred, weights @ self._mapped
+        mapped = self._mapped[seen] * np.sqrt(times[seen])[:, None]
+        moment = mapped.T @ mapped - count * np.outer(mapped_mean, mapped_mean)
+        values = linalg.eigvalsh(moment / (count - 1), check_finite=False, overwrite_a=True)
+        trace = (weights @ self._squares - np.square(mean).sum()) * count / (count - 1)
+        return float(np.square(self._shift + mean).sum() + trace + self._trace - 2 * _root_sum(values))
+
+
+def _factor(sigma: np.ndarray) -> np.ndarray:
+    """A [r, D] with A^T A = sigma of rank r."""
+    try:
+        return linalg.cholesky(np.asarray(sigma, np.float64), check_finite=False)
+    except linalg.LinAlgError:
+        return _root(sigma)
+
+
 def _root(sigma: np.ndarray) -> np.ndarray:
     """A [r, D] with orthogonal rows and A^T A = sigma of rank r."""
     values, vectors = linalg.eigh(np.asarray(sigma, np.float64), driver="evd", check_finite=False)
@@ -93,9 +144,13 @@ def _root(sigma: np.ndarray) -> np.ndarray:
 
 def _from_factor(factor: np.ndarray, mu1: np.ndarray, trace1: float, mu2: np.ndarray, sigma2: np.ndarray) -> float:
     product = factor @ np.asarray(sigma2, np.float64) @ factor.T
-    values = linalg.eigvalsh(product, check_finite=False, overwrite_a=True) if len(product) else np.zeros(1)
-    root_trace = np.sqrt(values[values > _rounding(values)]).sum()
-    return float(np.square(mu1 - mu2).sum() + trace1 + np.trace(sigma2) - 2 * root_trace)
+    values = linalg.eigvalsh(product, check_finite=False, overwrite_a=True) if len(product) else product[:0]
+    return float(np.square(mu1 - mu2).sum() + trace1 + np.trace(sigma2) - 2 * _root_sum(values))
+
+
+def _root_sum(values: np.ndarray) -> float:
+    """Sum of the roots of ascending eigenvalues of a covariance."""
+    return float(np.sqrt(values[values > _rounding(values)]).sum()) if len(values) else 0.0
 
 
 def _rounding(values: np.ndarray) -> float:

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import numpy as np
+from scipy import stats
 from tqdm import tqdm
 
-__all__ = ["bootstrap"]
+__all__ = ["bootstrap", "mean", "share"]
 
 
 def bootstrap(
@@ -23,7 +24,19 @@ def bootstrap(
         seed: of numpy's generator.
     """
     rng = np.random.default_rng(seed)
-    turns = tqdm(range(resamples), desc="bootstrap", unit="resample", delay=2)
+    turns = tqdm(range(resamples), desc="bootstrap", unit="resample", delay=2, mininterval=1.0)
     scores = np.array([score(rng.integers(count, size=count)) for _ in turns])
     low, high = np.percentile(scores, [2.5, 97.5]) - np.median(scores) + value
     return float(low), float(high)
+
+
+def mean(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean of independent values [N >= 2], with the ends of its 95 % interval by the central limit theorem."""
+    centre, half = values.mean(dtype=np.float64), 1.96 * values.std(ddof=1, dtype=np.float64) / np.sqrt(len(values))
+    return float(centre), float(centre - half), float(centre + half)
+
+
+def share(hits: int, count: int) -> tuple[float, float, float]:
+    """Share of `hits` among `count` >= 1 independent cases, with the ends of Wilson's 95 % interval (1927)."""
+    ends = stats.binomtest(int(hits), count).proportion_ci(0.95, method="wilson")
+    return int(hits) / count, float(ends.low), float(ends.high)

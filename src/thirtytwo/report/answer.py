@@ -120,7 +120,7 @@ def sentence(dataset: SetResult, verdict: Verdict) -> Text:
         why = "has the lowest score, but not every run has an interval, so no winner is named"
         return Text(f"{told} {why}. {end}", f"{name}: undecided.")
     if verdict.kind == "tie":
-        why = f"Their 95 % intervals of `fd_classifier` overlap: {told}."
+        why = f"What they differ by in `fd_classifier` may be chance: {told}."
         return Text(f"{why} {end}", f"{name}: a tie between {' and '.join(run.name for run in verdict.runs)}.")
     second = next(run for run in ranked(dataset.runs, verdict) if run is not first)
     rest = f"next is `{second.name}` {_value(second.metrics or {}, 'fd_classifier')}"

@@ -103,7 +103,9 @@ def seeds(dataset: SetResult, folder: Path) -> list[Block]:
     runs = [run for run in dataset.runs if run.seeds is not None and len(run.seeds) > 1]
     pictures = []
     for key in SEEDED:
-        groups: dict[str, Sequence[float]] = {run.name: list(run.seeds[key]) for run in runs if run.seeds is not None and key in run.seeds}
+        groups: dict[str, Sequence[float]] = {
+            run.name: list(run.seeds[key]) for run in runs if run.seeds is not None and key in run.seeds
+        }
         if groups:
             name = figures.slug("seeds", dataset.name, key)
             charts.dots(folder / name, key, groups, key)

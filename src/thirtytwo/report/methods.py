@@ -82,9 +82,9 @@ def _uncertainty(results: Results) -> list[Block]:
     return [
         Text(
             f"Intervals hold 95 % of {results.config.evaluation.bootstrap_resamples} bootstrap resamples of the images "
-            "drawn, those of shares are Wilson's. Where the lowest score's interval overlaps others, they tie. The "
-            "floor is the "
-            "score of real images of the same N; below it a generator cannot be told from real images. " + seeds
+            "drawn; those of shares are Wilson's. One run beats another where the interval of their difference, put "
+            "together from the two runs' own (Zou & Donner 2008), does not hold 0; otherwise they tie. The floor is the "
+            f"score of real images of the same N; below it a generator cannot be told from real images. {seeds}"
         )
     ]
 

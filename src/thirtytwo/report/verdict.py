@@ -1,21 +1,12 @@
-"""Which run is best: only among scores of one protocol, and only where intervals do not overlap."""
+"""Which run is best: only among scores of one protocol, and only where the difference is beyond chance."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from thirtytwo.evaluate.comparison import compare
+from thirtytwo.evaluate.comparison import PROTOCOL, compare, differences, short
 from thirtytwo.report.results import RunResult, SetResult
 
-__all__ = ["PROTOCOL", "Verdict", "floor_of", "judge"]
-
-# What two scores must share to be compared, with the words that name a difference.
-PROTOCOL = {
-    "n": "the number of samples N",
-    "reference_n": "the number of reference images",
-    "reference_split": "the reference split",
-    "resampler": "the resampler",
-    "features_sha256": "the features (classifier weights)",
-}
+__all__ = ["Verdict", "floor_of", "judge"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +14,7 @@ class Verdict:
     """The answer for one data set.
 
     Attributes:
-        kind: "best": one run alone; "tie": several whose intervals overlap the lowest one's; "single": one score
+        kind: "best": one run alone; "tie": several that differ from the lowest one by no more than chance; "single": one score
             only; "unknown": no interval, so no order; "incomparable": the protocols differ; "none": no scores.
         runs: the winner, or those tied, lowest score first.
         reasons: for "incomparable", one phrase for each difference.
@@ -44,7 +35,7 @@ def judge(dataset: SetResult) -> Verdict:
     scored = [run for run in dataset.runs if run.metric("fd_classifier") is not None]
     if not scored:
         return Verdict("none", ())
-    if reasons := _differences(scored):
+    if reasons := differences({f"`{run.name}`": run.metrics or {} for run in scored}):
         return Verdict("incomparable", (), reasons)
     ranked = sorted(scored, key=lambda run: run.metric("fd_classifier"))
     if len(ranked) == 1:
@@ -71,22 +62,3 @@ def floor_of(run: RunResult, floor: dict[str, Any] | None) -> tuple[dict[str, An
             sides = f"{short(floor.get(key))} for the floor, {short(run.metric(key))} for the score"
             return None, f"the floor cannot be compared with it, since {PROTOCOL[key]} is {sides}"
     return floor, ""
-
-
-def short(value: object) -> str:
-    """A protocol value for a sentence; hashes by their first 12 digits."""
-    text = str(value)
-    return text[:12] if len(text) == 64 else text
-
-
-def _differences(runs: list[RunResult]) -> tuple[str, ...]:
-    """One phrase for each part of the protocol in which the runs' scores differ."""
-    reasons = []
-    for key, words in PROTOCOL.items():
-        values: dict[str, list[str]] = {}
-        for run in runs:
-            values.setdefault(short(run.metric(key)), []).append(run.name)
-        if len(values) > 1:
-            sides = "; ".join(f"{value} for `{'`, `'.join(names)}`" for value, names in values.items())
-            reasons.append(f"{words} differs ({sides})")
-    return tuple(reasons)
