@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import matplotlib
 import numpy as np
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from thirtytwo.report.figures import COLOURS, STYLE, STYLES, new, save, text
 
@@ -50,37 +50,52 @@ def series(
         save(figure, path)
 
 
-def points(path: Path, title: str, named: list[Series], labels: tuple[str, str], floor: float | None) -> None:
-    """One point a run with its interval, each with its name beside it, in logarithmic scales."""
+def points(path: Path, title: str, named: list[Series], labels: tuple[str, str]) -> None:
+    """One point a run with its interval, in logarithmic scales; of a name "family\\nrun" the run stands beside it."""
     with matplotlib.rc_context(STYLE):
-        figure = new(5.0, 3.2)
+        figure = new(5.0, 3.4)
         axes = figure.subplots()
-        families = list(dict.fromkeys(family for family, *_ in (one.name.split("\n") for one in named)))
+        families = list(dict.fromkeys(one.name.split("\n")[0] for one in named))
         for one in named:
-            family, run = one.name.split("\n")
-            place = families.index(family)
+            place = families.index(one.name.split("\n")[0])
             if one.low is not None and one.high is not None:
                 reach = (np.subtract(one.y, one.low), np.subtract(one.high, one.y))
                 axes.errorbar(one.x, one.y, yerr=reach, fmt="none", ecolor="#999999", linewidth=1)
-            axes.plot(one.x, one.y, MARKERS[place], color=COLOURS[place], markersize=6, label=family)
-            axes.annotate(text(run), (one.x[0], one.y[0]), (5, 3), textcoords="offset points", fontsize=7)
-        if floor is not None:
-            axes.axhline(floor, color="#000000", linestyle=":", linewidth=1.2, label="real against real (floor)")
+            axes.plot(one.x, one.y, MARKERS[place], color=COLOURS[place], markersize=6, label=families[place])
         _scales(axes, (True, True))
         left, right = axes.get_xlim()
-        axes.set_xlim(left / 1.3, right * 2.5)  # room for the names
+        axes.set_xlim(left, right * (right / left) ** 0.3)  # room for the names
         axes.set_title(text(title))
         axes.set_xlabel(labels[0])
         axes.set_ylabel(labels[1])
         handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=7)
+        figure.draw_without_rendering()  # places the axes, so that names can be kept apart
+        _names(axes, named)
         save(figure, path)
 
 
+def _names(axes: matplotlib.axes.Axes, named: list[Series]) -> None:
+    """Writes each run's name to the right of its point, higher where another one's would be in its way."""
+    line, wide = 8.0, 60.0  # points, of text of size 7
+    per_point = 72 / axes.get_figure(root=True).dpi
+    taken: list[tuple[float, float]] = []
+    for one in sorted(named, key=lambda one: one.y[0]):
+        x, y = (float(part) * per_point for part in axes.transData.transform((one.x[0], one.y[0])))
+        free = max([y - 2.5, *(top + line for left, top in taken if abs(left - x) < wide)])
+        taken.append((x, free))
+        axes.annotate(
+            text(one.name.split("\n")[1]), (one.x[0], one.y[0]), (7, free - y), textcoords="offset points", fontsize=7
+        )
+
+
 def _scales(axes: matplotlib.axes.Axes, log: tuple[bool, bool]) -> None:
+    """Logarithmic scales with plain numbers: at 1, 2, 5, 10 ..., over less than a decade in even steps."""
     for axis, scale, wanted in ((axes.xaxis, axes.set_xscale, log[0]), (axes.yaxis, axes.set_yscale, log[1])):
         if wanted:
             scale("log")
+            low, high = axis.get_data_interval()
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(5))
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter(NullFormatter())
 

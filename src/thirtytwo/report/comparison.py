@@ -37,7 +37,7 @@ MEANINGS = {
     "fd_classifier_infinity": "FD at N = ∞: the same extrapolated to infinitely many samples.",
     "kid_classifier": "KID: `kid_classifier`, the kernel distance of the same features.",
     "fid": "FID: Inception features by clean-fid, not on the scale of FD.",
-    "precision": "Precision and density: how many samples look real; recall and coverage: how much of the real images is"
+    "precision": "Precision and density: how many samples look real; recall and coverage: how much of real images is"
     " drawn; of the four, higher is better.",
     "accuracy": "Accuracy: samples that the classifier sees in the class asked for.",
     "best_of_5_accuracy": "Best of 5: the highest accuracy of five evaluations, as CMPUT 328 grades.",

@@ -6,7 +6,7 @@ from thirtytwo.report import charts, figures, numbers
 from thirtytwo.report.blocks import Block, Gallery, Picture, Row, Table
 from thirtytwo.report.charts import Series
 from thirtytwo.report.results import RunResult, SetResult
-from thirtytwo.report.verdict import floor_of, judge
+from thirtytwo.report.verdict import judge
 
 __all__ = ["blocks"]
 
@@ -58,10 +58,8 @@ def _plot(dataset: SetResult, runs: list[RunResult], costs: list[float], label: 
         low, high = run.metric("fd_classifier_low"), run.metric("fd_classifier_high")
         ends = [None if end is None else [end] for end in (low, high)]
         named.append(Series(f"{run.family}\n{run.name}", [cost], [run.metric("fd_classifier")], *ends))
-    floor, _ = floor_of(runs[0], dataset.floor)
-    bound = float(floor["fd_classifier_floor"]) if floor else None
     name = figures.slug("cost", dataset.name, label)
-    charts.points(folder / name, dataset.name, named, (label, "fd_classifier"), bound)
+    charts.points(folder / name, dataset.name, named, (label, "fd_classifier"))
     told = ", ".join(
         f"{run.name} {run.metric('fd_classifier'):.3g} at {cost:.3g}" for run, cost in zip(runs, costs, strict=True)
     )

@@ -77,14 +77,14 @@ def _uncertainty(results: Results) -> list[Block]:
         "Of runs with several training seeds every score is the mean over them and its interval the 95 % t-interval; "
         "intervals of the others do not cover what another training seed would change."
         if several
-        else "One training stands behind each score: the intervals do not cover what another training seed would change."
+        else "One training stands behind each score: no interval covers what another training seed would change."
     )
     return [
         Text(
             f"Intervals hold 95 % of {results.config.evaluation.bootstrap_resamples} bootstrap resamples of the images "
             "drawn; those of shares are Wilson's. One run beats another where the interval of their difference, put "
-            "together from the two runs' own (Zou & Donner 2008), does not hold 0; otherwise they tie. The floor is the "
-            f"score of real images of the same N; below it a generator cannot be told from real images. {seeds}"
+            "together from the two runs' own (Zou & Donner 2008), does not hold 0; otherwise they tie. The floor is "
+            f"the score of real images of the same N; below it a generator cannot be told from real images. {seeds}"
         )
     ]
 

@@ -109,6 +109,8 @@ def _plots(run: RunResult, sweep: SweepResult, dataset: SetResult, folder: Path)
             "comparison's, so the values are not to be set beside those, and small differences mean nothing: no point "
             "has an interval."
         )
+        if timed:
+            caption = "The same points over the time that drawing them took."
         found.append(Gallery(caption, "plot", [picture], timed=timed))
     return found
 

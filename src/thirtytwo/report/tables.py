@@ -77,7 +77,7 @@ def by_label(run: RunResult) -> Table | None:
         f"`{run.name}`, by the label asked for: how many samples the classifier sees in that class, and their "
         "`fd_classifier` to the real images of the class alone (another N than in the comparison, and no floor)."
     )
-    return Table(caption, ["label", "N", "accuracy", "FD"], rows, [False, True, True, True])
+    return Table(caption, ["label", "N", "accuracy", "FD"], rows, [False, True, True, True], folded=True)
 
 
 def removed(about: dict[str, Any]) -> Table:

@@ -14,8 +14,8 @@ class Verdict:
     """The answer for one data set.
 
     Attributes:
-        kind: "best": one run alone; "tie": several that differ from the lowest one by no more than chance; "single": one score
-            only; "unknown": no interval, so no order; "incomparable": the protocols differ; "none": no scores.
+        kind: "best": one run alone; "tie": several that differ by no more than chance; "single": one score only;
+            "unknown": no interval, so no order; "incomparable": the protocols differ; "none": no scores.
         runs: the winner, or those tied, lowest score first.
         reasons: for "incomparable", one phrase for each difference.
     """
