@@ -14,23 +14,34 @@ from thirtytwo.data.batches import load
 from thirtytwo.device import set_up
 from thirtytwo.evaluate import fid, frechet
 from thirtytwo.evaluate.checks import EvaluationError, read_arrays
+from thirtytwo.evaluate.classifier_metrics import confusion
+from thirtytwo.evaluate.diagnosis import diagnose
 from thirtytwo.evaluate.disentanglement import disentanglement
 from thirtytwo.evaluate.equilibrium import equilibrium
 from thirtytwo.evaluate.features import extract, extract_floats, file_sha256, load_classifier
 from thirtytwo.evaluate.latent_space import FactorReader, directions, path_length
 from thirtytwo.evaluate.likelihood import bits_per_dim
 from thirtytwo.evaluate.posterior import bound_scores, code_scores
-from thirtytwo.evaluate.scores import Scored, Scores, classifier_scores, join_floor, per_class
+from thirtytwo.evaluate.scores import (
+    Real,
+    Scored,
+    Scores,
+    classifier_scores,
+    frechet_scores,
+    join_floor,
+    label_scores,
+    per_class,
+)  # fmt: skip
 from thirtytwo.evaluate.settings import EvaluateConfig
 from thirtytwo.nets.classifier import Classifier
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ("features", "probabilities", "labels")
-ABOUT = ("classes", "class_places", "split", "features_sha256", "resampler")
+ABOUT = ("classes", "class_places", "split", "features_sha256", "resampler", "kernel_mean", "copy_distance")
 
 
 def main(name: str) -> None:
-    """Writes metrics/<run>.json, plots/classes/<run>.csv and plots/scores/<run>.csv."""
+    """Writes metrics/<run>.json and plots/{classes,confusion,neighbours,scores}/<run>.csv."""
     settings = config.read(EvaluateConfig, "evaluate", name, ROOT)
     device = set_up(settings.compute)
     path = ROOT / "data" / "samples" / f"{name}.npz"
@@ -45,41 +56,39 @@ def main(name: str) -> None:
     weights = ROOT / "data" / "features" / f"{settings.dataset}.pt"
     classifier, _ = load_classifier(weights, device)
     real, about = reference(settings, file_sha256(weights))
-    scores, histogram = by_classifier(images, labels, classifier, real, about, settings, path)
-    if settings.fid:
-        scores |= by_inception(images, settings, device, path)
+    scores, tables = score_samples(images, labels, classifier, real, about, settings, device, path)
     scores |= by_probes(images, probes, classifier, settings) | by_codes(probes, settings)
     scores |= by_other_prior(probes, labels, classifier, real, about, settings)
-    in_training = trajectory(probes, classifier, real, settings, device)
+    tables["scores"] = trajectory(probes, classifier, real, settings, device)
     write_atomically(ROOT / "metrics" / f"{name}.json", f"{json.dumps(scores, indent=1)}\n".encode())
-    for folder, table in (("classes", histogram), ("scores", in_training)):
+    for folder, table in tables.items():
         write_atomically(ROOT / "plots" / folder / f"{name}.csv", table.to_csv(index=False).encode())
     print(
         f"{name}: fd_classifier {scores['fd_classifier']:.4g} at N={scores['n']} "
         f"(floor {scores['fd_classifier_floor']:.4g} at N={scores['fd_classifier_floor_n']}), "
-        f"{scores['modes_covered']} of {scores['classes']} classes"
+        f"{scores['modes_covered']} of {scores['classes']} classes, {scores['diagnosis']}"
     )
 
 
-def reference(settings: EvaluateConfig, found: str) -> tuple[Scored, dict[str, np.ndarray]]:
+def reference(settings: EvaluateConfig, found: str) -> tuple[Real, dict[str, np.ndarray]]:
     """The real images as the classifier sees them, and what is known of their features."""
     cached = ROOT / "data" / "features" / f"{settings.dataset}.npz"
     arrays = read_arrays(cached, (*REAL, *ABOUT))
     about = dict(zip(ABOUT, arrays[len(REAL) :], strict=True))
     if found != str(about["features_sha256"]):
         raise EvaluationError(f"{cached}: features of another classifier ({about['features_sha256']}) than {found}")
-    keep = about["split"] == {"train": 0, "test": 1}[settings.reference_split]
-    return Scored(*(array[keep] for array in arrays[: len(REAL)])), about
+    known = float(about["kernel_mean"]), float(about["copy_distance"])
+    return Real(Scored(*arrays[: len(REAL)]), about["split"], settings.reference_split, *known), about
 
 
-def by_classifier(
-    images: np.ndarray, labels: np.ndarray, classifier: Classifier, real: Scored, about: dict[str, np.ndarray],
-    settings: EvaluateConfig, path: Path,
-) -> tuple[Scores, pd.DataFrame]:  # fmt: skip
-    """Scores from the data set's classifier, beside their floor, and what it sees of each class."""
+def score_samples(
+    images: np.ndarray, labels: np.ndarray, classifier: Classifier, real: Real, about: dict[str, np.ndarray],
+    settings: EvaluateConfig, device: torch.device, path: Path,
+) -> tuple[Scores, dict[str, pd.DataFrame]]:  # fmt: skip
+    """All that is measured on one set of samples, beside its floor, and its tables by their folders in plots/."""
     asked = np.where(labels < 0, -1, about["class_places"][labels])
     samples = Scored(*extract(images, classifier, str(path)), asked)
-    scores = classifier_scores(
+    scores, closest = classifier_scores(
         samples, real, mode_share=settings.mode_share, resamples=settings.bootstrap_resamples, seed=settings.seed
     )
     scores |= {
@@ -88,9 +97,17 @@ def by_classifier(
         "features_sha256": str(about["features_sha256"]),
     }
     floor = json.loads((ROOT / "metrics" / "floor" / f"{settings.dataset}.json").read_text(encoding="utf-8"))
-    return join_floor(scores, floor, "fd_classifier"), per_class(
-        samples, real, [str(name) for name in about["classes"]]
-    )
+    scores = join_floor(scores, floor)
+    scores |= dict(zip(("diagnosis", "diagnosis_reason"), diagnose(scores), strict=True))
+    if settings.fid:
+        scores |= by_inception(images, settings, device, path)
+    names, predicted = [str(name) for name in about["classes"]], samples.probabilities.argmax(axis=1)
+    tables = {
+        "classes": per_class(samples, real.reference, names),
+        "confusion": confusion(predicted, asked, names),
+        "neighbours": closest,
+    }
+    return scores, tables
 
 
 def by_probes(
@@ -134,7 +151,7 @@ def by_codes(probes: dict[str, np.ndarray], settings: EvaluateConfig) -> Scores:
 
 
 def by_other_prior(
-    probes: dict[str, np.ndarray], labels: np.ndarray, classifier: Classifier, real: Scored,
+    probes: dict[str, np.ndarray], labels: np.ndarray, classifier: Classifier, real: Real,
     about: dict[str, np.ndarray], settings: EvaluateConfig,
 ) -> Scores:  # fmt: skip
     """fd_classifier_<prior> and accuracy_<prior> of an autoencoder's samples from another prior than the run's own."""
@@ -143,37 +160,45 @@ def by_other_prior(
         if (images := probes.get(f"{prior}_images")) is not None:
             asked = np.where(labels < 0, -1, about["class_places"][labels])
             samples = Scored(*extract(images[: settings.samples], classifier, f"{prior}_images"), asked)
-            found = classifier_scores(
-                samples, real, mode_share=settings.mode_share, resamples=settings.bootstrap_resamples,
-                seed=settings.seed,
-            )  # fmt: skip
+            own = (samples.features, real.reference.features, settings.bootstrap_resamples, settings.seed)
+            found = frechet_scores(*own) | label_scores(samples, settings.seed)
             keep = ("fd_classifier", "accuracy")
             scores |= {key.replace(k, f"{k}_{prior}"): found[key] for k in keep for key in found if key.startswith(k)}
     return scores
 
 
 def trajectory(
-    probes: dict[str, np.ndarray], classifier: Classifier, real: Scored, settings: EvaluateConfig, device: torch.device
+    probes: dict[str, np.ndarray], classifier: Classifier, real: Real, settings: EvaluateConfig, device: torch.device
 ) -> pd.DataFrame:
     """fd_classifier, and FID where it is measured, of the images drawn from each snapshot of the training."""
-    mu, sigma = frechet.statistics(real.features)
+    mu, sigma = frechet.statistics(real.reference.features)
+    if settings.fid:
+        folder = ROOT / "data" / "fid_stats" / settings.dataset
+        fid_statistics = read_arrays(folder / "statistics.npz", ("mu", "sigma"))
     rows = []
     for step, images in zip(probes.get("snapshot_steps", ()), probes.get("snapshot_images", ()), strict=True):
         row = {"step": int(step), "n": len(images)}
         row["fd_classifier"] = frechet.distance_to(extract(images, classifier, f"step {step}")[0], mu, sigma)
         if settings.fid:
-            row["fid"] = by_inception(images, settings, device, Path(f"step {step}"))["fid"]
+            row["fid"] = frechet.distance_to(inception_features(images, device, f"step {step}"), *fid_statistics)
         rows.append(row)
     return pd.DataFrame(rows, columns=["step", "n", "fd_classifier", *(["fid"] if settings.fid else [])])
 
 
 def by_inception(images: np.ndarray, settings: EvaluateConfig, device: torch.device, path: Path) -> Scores:
-    """FID by clean-fid's network against the statistics that fid_stats made, beside its floor."""
+    """FID and KID by clean-fid's network against what fid_stats measured, beside their floors."""
     folder = ROOT / "data" / "fid_stats" / settings.dataset
     status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+    features = inception_features(images, device, str(path))
+    data = load(ROOT / "data" / "prepared" / f"{settings.dataset}.npz")
+    real = inception_features(data.only(settings.reference_split).images, device, f"real images of {settings.dataset}")
+    return fid.scores(features, folder / "statistics.npz", status) | fid.kid_scores(features, real, status)
+
+
+def inception_features(images: np.ndarray, device: torch.device, where: str) -> np.ndarray:
+    """[N, 2048], from the cache where these very images have been seen before."""
     weights = fid.find_weights(ROOT / "data" / "downloads")
-    features = fid.cached_features(images, weights, device, ROOT / "data" / "inception", str(path))
-    return fid.scores(features, folder / "statistics.npz", status)
+    return fid.cached_features(images, weights, device, ROOT / "data" / "inception", where)
 
 
 if __name__ == "__main__":

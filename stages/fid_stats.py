@@ -12,7 +12,7 @@ from thirtytwo import config
 from thirtytwo.checkpoint import CheckpointError, write_atomically
 from thirtytwo.data.batches import load
 from thirtytwo.device import set_up
-from thirtytwo.evaluate import fid, frechet
+from thirtytwo.evaluate import fid, frechet, kid
 from thirtytwo.evaluate.checks import EvaluationError
 from thirtytwo.evaluate.features import file_sha256
 from thirtytwo.evaluate.floor import real_pair
@@ -37,15 +37,16 @@ def statistics(settings: FidStatsConfig, folder: Path) -> dict[str, float | int 
     data = load(ROOT / "data" / "prepared" / f"{settings.dataset}.npz")
     reference = np.flatnonzero(data.split == {"train": 0, "test": 1}[settings.reference_split])
     pair = real_pair(data.split, settings.reference_split, settings.samples, settings.seed)
-    needed = np.union1d(reference, pair.samples)
-    features = fid.cached_features(
-        data.images[needed], weights, device, ROOT / "data" / "inception", f"real images of {settings.dataset}"
-    )
-    mu, sigma = frechet.statistics(features[np.searchsorted(needed, reference)])
-    floor = frechet.distance_to(
-        features[np.searchsorted(needed, pair.samples)],
-        *frechet.statistics(features[np.searchsorted(needed, pair.reference)]),
-    )
+    where, cache = f"real images of {settings.dataset}", ROOT / "data" / "inception"
+    features = fid.cached_features(data.images[reference], weights, device, cache, where)
+    others = features[np.searchsorted(reference, pair.reference)]
+    if np.isin(pair.samples, reference).all():
+        samples = features[np.searchsorted(reference, pair.samples)]
+    else:
+        samples = fid.cached_features(data.images[pair.samples], weights, device, cache, where)
+    mu, sigma = frechet.statistics(features)
+    floor = frechet.distance_to(samples, *frechet.statistics(others))
+    kernels = kid.kid(kid.means_among(samples), kid.means_to(samples, others), kid.mean_among(others))
     buffer, path = io.BytesIO(), folder / "statistics.npz"
     np.savez(buffer, mu=mu, sigma=sigma)
     write_atomically(path, buffer.getvalue())
@@ -61,6 +62,8 @@ def statistics(settings: FidStatsConfig, folder: Path) -> dict[str, float | int 
         "fid_floor_n": len(pair.samples),
         "fid_floor_reference_n": len(pair.reference),
         "fid_floor_split": pair.name,
+        **dict(zip(("kid_floor", "kid_floor_low", "kid_floor_high"), kernels, strict=True)),
+        "kernel_mean": kid.mean_among(features),
     }
 
 

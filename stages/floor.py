@@ -1,4 +1,4 @@
-"""floor: classifier features of all real images, and the score of real images against real images."""
+"""floor: classifier features of all real images, the scores of real against real images, and what N does to them."""
 
 import io
 import json
@@ -14,14 +14,17 @@ from thirtytwo.device import set_up
 from thirtytwo.evaluate.checks import EvaluationError
 from thirtytwo.evaluate.classifier_metrics import class_indices
 from thirtytwo.evaluate.features import extract, file_sha256, load_classifier
-from thirtytwo.evaluate.scores import classifier_floor
+from thirtytwo.evaluate.kid import mean_among
+from thirtytwo.evaluate.ladder import ladder
+from thirtytwo.evaluate.memorisation import copy_distance
+from thirtytwo.evaluate.scores import Scored, classifier_floor
 from thirtytwo.evaluate.settings import FloorConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(name: str) -> None:
-    """Writes data/features/<set>.npz, data/features/<set>.pt (the network that made them), metrics/floor/<set>.json."""
+    """Writes data/features/<set>.npz and .pt (the network that made them), metrics/floor/<set>.json, plots/floor/<set>.csv."""
     settings = config.read(FloorConfig, "floor", name, ROOT)
     device = set_up(settings.compute)
     prepared = ROOT / "data" / "prepared" / f"{name}.npz"
@@ -31,14 +34,17 @@ def main(name: str) -> None:
     classifier, names = load_classifier(weights, device)
     places = class_indices(list(data.classes), names)
     features, probabilities = extract(data.images, classifier, name)
+    images = Scored(features, probabilities, places[data.labels])
+    train, held_out = (features[data.split == code] for code in (0, 1))
     buffer = io.BytesIO()
     np.savez(
-        buffer, features=features, probabilities=probabilities, labels=places[data.labels], split=data.split,
+        buffer, features=features, probabilities=probabilities, labels=images.labels, split=data.split,
         classes=np.array(names), class_places=places, factors=data.factors, factor_names=np.array(data.factor_names),
-        features_sha256=sha256, resampler=resampler,
+        features_sha256=sha256, resampler=resampler, copy_distance=copy_distance(train, held_out),
+        kernel_mean=mean_among(features[data.split == {"train": 0, "test": 1}[settings.reference_split]]),
     )  # fmt: skip
     floor = classifier_floor(
-        features,
+        images,
         data.split,
         reference_split=settings.reference_split,
         samples=settings.samples,
@@ -46,8 +52,17 @@ def main(name: str) -> None:
         seed=settings.seed,
     )
     floor |= {"reference_split": settings.reference_split, "resampler": resampler, "features_sha256": sha256}
+    by_n = ladder(
+        features,
+        data.split,
+        reference_split=settings.reference_split,
+        samples=settings.samples,
+        resamples=settings.bootstrap_resamples,
+        seed=settings.seed,
+    )
     write_atomically(ROOT / "data" / "features" / f"{name}.npz", buffer.getvalue())
     write_atomically(ROOT / "data" / "features" / f"{name}.pt", weights.read_bytes())
+    write_atomically(ROOT / "plots" / "floor" / f"{name}.csv", by_n.to_csv(index=False).encode())
     write_atomically(ROOT / "metrics" / "floor" / f"{name}.json", f"{json.dumps(floor, indent=1)}\n".encode())
     print(f"{name}: floor of fd_classifier {floor['fd_classifier_floor']:.4g} at N={floor['n']}, {floor['split']}")
     if floor["n"] != settings.samples:

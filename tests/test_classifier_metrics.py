@@ -6,11 +6,28 @@ import numpy as np
 import pytest
 
 from thirtytwo.evaluate.checks import EvaluationError
-from thirtytwo.evaluate.classifier_metrics import accuracy, class_counts, class_indices, class_scores
-from thirtytwo.evaluate.floor import real_pair
-from thirtytwo.evaluate.frechet import distance_to, standard_error
-from thirtytwo.evaluate.intervals import bootstrap
-from thirtytwo.evaluate.scores import Scored, classifier_floor, classifier_scores, join_floor, per_class
+from thirtytwo.evaluate.classifier_metrics import (
+    accuracy,
+    best_of,
+    class_counts,
+    class_indices,
+    class_scores,
+    confusion,
+)  # fmt: skip
+from thirtytwo.evaluate.floor import largest_pair, real_pair
+from thirtytwo.evaluate.frechet import Subsets, distance_to, standard_error
+from thirtytwo.evaluate.intervals import bootstrap, mean
+from thirtytwo.evaluate.kid import mean_among
+from thirtytwo.evaluate.ladder import ladder
+from thirtytwo.evaluate.scores import (
+    Real,
+    Scored,
+    classifier_floor,
+    classifier_scores,
+    join_floor,
+    label_scores,
+    per_class,
+)  # fmt: skip
 
 EVEN = np.array([100, 100, 100, 100])
 
@@ -77,6 +94,37 @@ def test_accuracy_has_wilsons_interval(hits, count):
     assert accuracy(predicted, labels) == pytest.approx((p, *ends), abs=1e-12)
 
 
+def test_best_of_five_is_the_largest_of_five_binomials():
+    rng = np.random.default_rng(0)
+    labels = np.zeros(5000, np.int64)
+    predicted = np.where(rng.random(5000) < 0.8, 0, 1)
+    best, low, high, size = best_of(predicted, labels, 5, 1)
+    assert size == 1000
+    assert accuracy(predicted, labels)[0] <= best  # a maximum is no less than the mean
+    marks = rng.binomial(1000, (predicted == 0).mean(), (20_000, 5)).max(axis=1) / 1000
+    assert (low, high) == pytest.approx(np.percentile(marks, [2.5, 97.5]), abs=0.0015)
+    assert low <= best <= high
+    assert best_of(np.zeros(7, np.int64), np.zeros(7, np.int64), 5, 1) == (1, 1, 1, 1)
+    with pytest.raises(EvaluationError, match="best of 5 needs 5 samples"):
+        best_of(predicted[:4], labels[:4], 5, 1)
+
+
+def test_best_of_five_takes_each_sample_once():
+    labels = np.arange(50) % 5
+    only = {best_of(np.where(np.arange(50) == i, labels, labels + 1), labels, 5, 1)[0] for i in range(50)}
+    assert only == {0.1}  # one hit lies in just one set of ten
+
+
+def test_confusion_counts_what_was_seen_of_what_was_asked():
+    asked, seen = np.array([0, 0, 0, 2, 2]), np.array([0, 1, 1, 2, 0])
+    table = confusion(seen, asked, ["cat", "dog", "frog"])
+    assert table.columns.tolist() == ["asked", "cat", "dog", "frog"]
+    assert table.to_numpy().tolist() == [["cat", 1, 2, 0], ["dog", 0, 0, 0], ["frog", 1, 0, 1]]
+    none = confusion(seen, np.full(5, -1), ["cat", "dog", "frog"])
+    assert none.columns.tolist() == ["asked", "cat", "dog", "frog"]
+    assert len(none) == 0
+
+
 def test_bootstrap_of_a_mean_is_its_normal_interval():
     values = np.random.default_rng(0).standard_normal(400)
     low, high = bootstrap(lambda i: values[i].mean(), values.mean(), 400, 2000, 1)
@@ -85,6 +133,12 @@ def test_bootstrap_of_a_mean_is_its_normal_interval():
     assert bootstrap(lambda i: values[i].mean(), values.mean(), 400, 50, 1) == bootstrap(
         lambda i: values[i].mean(), values.mean(), 400, 50, 1
     )
+
+
+def test_the_interval_of_a_mean_holds_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(2)
+    found = [mean(rng.exponential(size=200)) for _ in range(500)]
+    assert 0.91 < np.mean([low < 1 < high for _, low, high in found]) < 0.975
 
 
 @pytest.mark.parametrize(
@@ -99,8 +153,7 @@ def test_both_intervals_have_the_spread_of_repeated_draws(count, dimensions, lea
     errors = [standard_error(draw, mu, sigma) for draw in draws[:20]]
     assert least * spread < np.mean(errors) < most * spread
     if count > dimensions:
-        first = draws[0]
-        low, high = bootstrap(lambda i: distance_to(first[i], mu, sigma), distance_to(first, mu, sigma), count, 300, 1)
+        low, high = bootstrap(Subsets(draws[0], mu, sigma), distance_to(draws[0], mu, sigma), count, 300, 1)
         assert high - low == pytest.approx(2 * 1.96 * spread, rel=0.25)
 
 
@@ -128,46 +181,86 @@ def test_a_floor_needs_real_images():
         real_pair(np.zeros(50, np.uint8), "test", 10, 1)
 
 
-def gaussian(count: int, shift: float, labels: np.ndarray) -> Scored:
-    rng = np.random.default_rng(count)
+def test_the_largest_pair_is_of_the_kind_of_the_floor():
+    held_out = largest_pair(SPLIT, "train", 80, 1)
+    assert (held_out.name, len(held_out.samples), len(held_out.reference)) == ("test-vs-train", 100, 400)
+    halves = largest_pair(SPLIT, "train", 150, 1)
+    assert (halves.name, len(halves.samples), len(halves.reference)) == ("train-vs-train", 200, 200)
+
+
+# Held-out images against the others, where all draws are of the same 110 images; halves.
+@pytest.mark.parametrize(("samples", "rel"), [(100, 0.8), (120, 0.25)])
+def test_the_floor_falls_with_n_as_the_bias_of_a_frechet_distance_does(samples, rel):
+    rng = np.random.default_rng(3)
+    split = np.repeat(np.array([0, 1], np.uint8), [800, 110])
+    table = ladder(rng.standard_normal((910, 4)), split, reference_split="train", samples=samples, resamples=50, seed=1)
+    largest = 110 if samples == 100 else 400
+    assert table["n"].tolist() == sorted({largest // 2**i for i in range(4) if largest // 2**i >= 50} | {samples})
+    assert (table["fd_classifier_low"] < table["fd_classifier"]).all()
+    assert (table["fd_classifier"] < table["fd_classifier_high"]).all()
+    assert table["kid_classifier"].abs().max() < 0.05  # unbiased, so near 0 at every N
+    first, last = table.iloc[0], table.iloc[-1]
+    # For equal Gaussians in D dimensions the means give D (1/N + 1/M), the covariances D (D + 1) / 4 (1/N + 1/M).
+    expected = [(4 + 4 * 5 / 4) * (1 / n + 1 / (800 if samples == 100 else 400)) for n in (first["n"], last["n"])]
+    assert [first["fd_classifier"], last["fd_classifier"]] == pytest.approx(expected, rel=rel)
+
+
+def gaussian(count: int, shift: float, labels: np.ndarray, seed: int = 0) -> Scored:
+    rng = np.random.default_rng((count, seed))
     probabilities = np.full((count, 4), 0.1, np.float32)
     probabilities[np.arange(count), np.arange(count) % 4] = 0.7
     return Scored(rng.standard_normal((count, 6)).astype(np.float32) + shift, probabilities, labels)
 
 
+def real_images() -> Real:
+    images = gaussian(400, 0, np.arange(400) % 4)
+    return Real(images, SPLIT[:400], "train", mean_among(images.features), float("nan"))
+
+
+PROTOCOL = {"reference_split": "train", "features_sha256": "0" * 64}
+
+
 def test_scores_see_a_shift_the_floor_does_not():
-    protocol = {"reference_split": "train", "features_sha256": "0" * 64}
-    reference = gaussian(400, 0, np.arange(400) % 4)
-    samples = gaussian(100, 1, np.arange(100) % 4)
-    scores = classifier_scores(samples, reference, mode_share=0.1, resamples=50, seed=1) | protocol
-    floor = classifier_floor(
-        reference.features, SPLIT[:400], reference_split="train", samples=100, resamples=50, seed=1
+    real = real_images()
+    scores, closest = classifier_scores(
+        gaussian(100, 1, np.arange(100) % 4), real, mode_share=0.1, resamples=50, seed=1
     )
-    joined = join_floor(scores, floor | protocol, "fd_classifier")
+    floor = classifier_floor(real.images, real.split, reference_split="train", samples=100, resamples=50, seed=1)
+    joined = join_floor(scores | PROTOCOL, floor | PROTOCOL)
     assert joined["fd_classifier"] == pytest.approx(6, rel=0.2)  # |shift|^2 in six dimensions
-    assert joined["fd_classifier_low"] < joined["fd_classifier"] < joined["fd_classifier_high"]
+    for name in ("fd_classifier", "kid_classifier", "precision", "recall", "density", "coverage", "accuracy"):
+        assert joined[f"{name}_low"] <= joined[name] <= joined[f"{name}_high"]
+        assert joined[f"{name}_floor_low"] <= joined[f"{name}_floor"] <= joined[f"{name}_floor_high"]
     assert joined["fd_classifier_floor"] < 0.5
-    assert joined["fd_classifier_floor_n"] == joined["n"] == 100
+    assert joined["kid_classifier_low"] > 0 > joined["kid_classifier_floor_low"]
+    assert joined["coverage"] < 0.5 * joined["coverage_floor"]
+    assert joined["fd_classifier_infinity"] is None
+    assert "120 samples" in joined["fd_classifier_infinity_reason"]  # 10 * 2 * 6
+    assert joined["fd_classifier_floor_n"] == joined["n"] == joined["prdc_n"] == joined["prdc_floor_n"] == 100
     assert joined["fd_classifier_floor_same_n"]
-    assert joined["accuracy"] == 1
+    assert joined["accuracy"] == joined["best_of_5_accuracy"] == 1
     assert joined["mean_confidence"] == pytest.approx(0.7)
+    assert joined["train_nearer"] is None  # no image is held out
+    assert len(closest) == 0
 
 
 def test_a_floor_of_other_features_or_split_is_refused():
-    scores = {"n": 5, "features_sha256": "a", "reference_split": "train"}
-    floor = {"n": 4, "reference_n": 9, "split": "test-vs-train", "features_sha256": "a", "reference_split": "train"}
-    assert join_floor(scores, floor, "fid")["fid_floor_same_n"] is False
+    scores = {"n": 5, "fd_classifier": 1.0, "features_sha256": "a", "reference_split": "train"}
+    floor = {"n": 4, "reference_n": 9, "split": "test-vs-train", "features_sha256": "a", "reference_split": "train",
+             "fd_classifier_floor": 0.5, "accuracy_floor": 0.9}  # fmt: skip
+    joined = join_floor(scores, floor)
+    assert joined["fd_classifier_floor_same_n"] is False
+    assert joined["fd_classifier_floor"] == 0.5
+    assert "accuracy_floor" not in joined  # there is no accuracy beside it
     for key in ("features_sha256", "reference_split"):
         with pytest.raises(EvaluationError, match=key):
-            join_floor(scores, floor | {key: "other"}, "fid")
+            join_floor(scores, floor | {key: "other"})
 
 
 def test_accuracy_only_where_labels_were_asked_for():
-    reference = gaussian(400, 0, np.arange(400) % 4)
-    free = classifier_scores(gaussian(100, 0, np.full(100, -1)), reference, mode_share=0.1, resamples=20, seed=1)
-    assert "accuracy" not in free
+    assert label_scores(gaussian(100, 0, np.full(100, -1)), 1) == {}
     with pytest.raises(EvaluationError, match="50 of 100 samples"):
-        classifier_scores(gaussian(100, 0, np.repeat([0, -1], 50)), reference, mode_share=0.1, resamples=20, seed=1)
+        label_scores(gaussian(100, 0, np.repeat([0, -1], 50)), 1)
 
 
 def test_scores_of_each_class_are_those_of_its_samples_alone():

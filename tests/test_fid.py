@@ -8,9 +8,10 @@ import pytest
 import torch
 from cleanfid.fid import compute_fid
 from PIL import Image
+from sklearn.metrics.pairwise import polynomial_kernel
 from torch import nn
 
-from thirtytwo.evaluate import fid
+from thirtytwo.evaluate import fid, kid
 from thirtytwo.evaluate.checks import EvaluationError
 from thirtytwo.evaluate.features import file_sha256
 from thirtytwo.evaluate.frechet import statistics
@@ -134,3 +135,13 @@ def test_wrong_weights_are_refused_and_never_kept(tmp_path, weights, monkeypatch
     found = hashlib.sha256(b"<html>").hexdigest()
     with pytest.raises(EvaluationError, match=f"{found}, expected {fid.WEIGHTS_SHA256}"):
         fid.find_weights(tmp_path)
+
+
+def test_kid_of_inception_features_stands_beside_its_floor():
+    rng = np.random.default_rng(0)
+    made, real = rng.standard_normal((30, 8)), rng.standard_normal((40, 8)) + 1
+    status = {"kernel_mean": kid.mean_among(real), "kid_floor": 0.1, "fid": "on"}
+    scores = fid.kid_scores(made, real, status)
+    assert sorted(scores) == ["kid", "kid_floor", "kid_high", "kid_low"]
+    among = [polynomial_kernel(x)[~np.eye(len(x), dtype=bool)].mean() for x in (made, real)]  # degree 3, as KID's
+    assert scores["kid"] == pytest.approx(sum(among) - 2 * polynomial_kernel(made, real).mean(), rel=1e-10)

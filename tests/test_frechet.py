@@ -8,7 +8,7 @@ from pytorch_fid.fid_score import calculate_frechet_distance
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from thirtytwo.evaluate.checks import EvaluationError
-from thirtytwo.evaluate.frechet import distance, distance_to, statistics
+from thirtytwo.evaluate.frechet import Subsets, distance, distance_to, statistics
 
 
 def correlated(count: int, dimensions: int, seed: int) -> np.ndarray:
@@ -52,6 +52,21 @@ def test_three_published_implementations_agree(count):
     if count > 128:  # sqrtm of a singular product is itself only an approximation
         assert ours == pytest.approx(frechet_distance(mu1, sigma1, mu2, sigma2), rel=1e-7)
         assert ours == pytest.approx(calculate_frechet_distance(mu1, sigma1, mu2, sigma2), rel=1e-7)
+
+
+@pytest.mark.parametrize("count", [300, 40])  # more and fewer than dimensions
+def test_subsets_and_resamples_have_the_distances_of_their_own_gaussians(count):
+    rng = np.random.default_rng(8)
+    features, (mu, sigma) = correlated(500, 64, 9), statistics(correlated(400, 64, 10) + 0.2)
+    distances = Subsets(features, mu, sigma)
+    for indices in (rng.permutation(500)[:count], rng.integers(500, size=count), np.arange(count)):
+        assert distances(indices) == pytest.approx(distance_to(features[indices], mu, sigma), rel=1e-9)
+
+
+def test_a_singular_covariance_is_no_obstacle():
+    flat, other = np.diag([1.0, 4.0, 0.0]), np.diag([4.0, 1.0, 9.0])
+    assert distance(np.zeros(3), flat, np.zeros(3), other) == pytest.approx(1 + 1 + 9, abs=1e-12)
+    assert distance(np.zeros(3), np.zeros((3, 3)), np.zeros(3), other) == pytest.approx(14, abs=1e-12)
 
 
 def test_symmetric_in_its_arguments():

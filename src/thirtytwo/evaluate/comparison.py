@@ -61,8 +61,8 @@ class Comparison:
 def compare(a: Mapping[str, object], b: Mapping[str, object], score: str) -> Comparison:
     """Compares two runs' metrics by `score`, which is among LOWER (better) or HIGHER.
 
-    The interval of the difference is put together from the two runs' own (Zou and Donner 2008, MOVER, eq. 5 and 6), which
-    may be asymmetric: L = a - b - ((a - l_a)^2 + (u_b - b)^2)^(1/2), U alike. The runs are independent given
+    The interval of the difference is put together from the two runs' own (Zou and Donner 2008, MOVER), which may be
+    asymmetric: L = a - b - ((a - l_a)^2 + (u_b - b)^2)^(1/2), U alike. The runs are independent given
     the reference. A run is better where 0 lies outside. Two intervals that just touch do differ by this test, whereas
     requiring that they do not overlap would be a test at about 0.6 %, not 5 %.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-__all__ = ["nearest", "neighbour_distance", "squared"]
+__all__ = ["nearest", "neighbours", "squared"]
 
 _BYTES = 2**26  # of one block of distances
 
@@ -34,10 +34,13 @@ def nearest(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return distances, indices
 
 
-def neighbour_distance(x: np.ndarray, k: int) -> np.ndarray:
-    """Squared distance [N] from each of x [N, D] to its k-th nearest other one, k < N."""
-    found = np.empty(len(x))
+def neighbours(x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k < N nearest others of each of x [N, D], nearest first: squared distances [N, k] and indices [N, k]."""
+    distances, indices = np.empty((len(x), k)), np.empty((len(x), k), np.int64)
     for rows, block in squared(x, x):
-        block.partition(k, axis=1)  # the 0-th is the feature itself
-        found[rows] = block[:, k]
-    return found
+        block[np.arange(len(block)), np.arange(rows.start, rows.stop)] = -1  # itself comes first, also among copies
+        near = np.argpartition(block, k, axis=1)[:, : k + 1]
+        order = np.take_along_axis(block, near, axis=1).argsort(axis=1, kind="stable")[:, 1:]
+        indices[rows] = np.take_along_axis(near, order, axis=1)
+        distances[rows] = np.take_along_axis(block, indices[rows], axis=1)
+    return distances, indices

@@ -23,13 +23,13 @@ from torch import nn
 from tqdm import tqdm
 
 from thirtytwo.checkpoint import write_atomically
-from thirtytwo.evaluate import frechet
+from thirtytwo.evaluate import frechet, kid
 from thirtytwo.evaluate.checks import EvaluationError, check_features, check_images, read_arrays
 from thirtytwo.evaluate.features import file_sha256
 
 __all__ = [
     "WEIGHTS_NAME", "WEIGHTS_SHA256", "cached_features", "find_weights", "inception", "inception_features",
-    "install_statistics", "scores", "statistics_name",
+    "install_statistics", "kid_scores", "scores", "statistics_name",
 ]  # fmt: skip
 
 WEIGHTS_NAME = "inception-2015-12-05.pt"
@@ -167,3 +167,14 @@ def scores(features: np.ndarray, statistics: Path, status: dict[str, Any]) -> di
         **floor,
         "fid_floor_same_n": status["fid_floor_n"] == len(features),
     }
+
+
+def kid_scores(features: np.ndarray, reference: np.ndarray, status: dict[str, Any]) -> dict[str, float]:
+    """KID of Inception features [N, 2048] against those of the reference [M, 2048], beside the floor in `status`.
+
+    Raises:
+        EvaluationError: as `kid.means_to`.
+    """
+    values = kid.kid(kid.means_among(features), kid.means_to(features, reference), status["kernel_mean"])
+    floor = {key: status[key] for key in status if key.startswith("kid_")}
+    return dict(zip(("kid", "kid_low", "kid_high"), values, strict=True)) | floor

@@ -6,7 +6,7 @@ import numpy as np
 
 from thirtytwo.evaluate.checks import EvaluationError
 
-__all__ = ["RealPair", "real_pair"]
+__all__ = ["RealPair", "largest_pair", "real_pair"]
 
 
 @dataclass(frozen=True)
@@ -50,3 +50,14 @@ def real_pair(split: np.ndarray, reference_split: str, samples: int, seed: int, 
     shuffled, count = rng.permutation(reference), min(samples, len(reference) // 2)
     name = f"{reference_split}-vs-{reference_split}"
     return RealPair(np.sort(shuffled[:count]), np.sort(shuffled[count:]), name)
+
+
+def largest_pair(split: np.ndarray, reference_split: str, samples: int, seed: int, draw: int = 0) -> RealPair:
+    """The largest pair of the kind that `real_pair` gives for `samples`: the whole other split, or half the reference.
+
+    Raises:
+        EvaluationError: as `real_pair`.
+    """
+    code = {"train": 0, "test": 1}[reference_split]
+    others = int((split == 1 - code).sum())
+    return real_pair(split, reference_split, others if others >= samples else len(split), seed, draw)

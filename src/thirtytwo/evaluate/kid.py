@@ -10,6 +10,7 @@ taken once. All products and sums are float64, a block of rows at a time.
 import numpy as np
 
 from thirtytwo.evaluate.checks import EvaluationError, check_features
+from thirtytwo.evaluate.intervals import jackknife
 
 __all__ = ["kid", "mean_among", "means_among", "means_to"]
 
@@ -39,8 +40,7 @@ def kid(among: np.ndarray, to: np.ndarray, reference: float) -> tuple[float, flo
     value = among.mean() + reference - 2 * to.mean()
     pairs, cross = among.sum() * (count - 1), to.sum()
     without = (pairs - 2 * (count - 1) * among) / ((count - 1) * (count - 2)) - 2 * (cross - to) / (count - 1)
-    half = 1.96 * np.sqrt((count - 1) * without.var())
-    return float(value), float(value - half), float(value + half)
+    return jackknife(value, without)
 
 
 def means_among(features: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ __all__ = ["NEAR", "copy_distance", "memorisation"]
 NEAR = 0.01  # of the held-out images are as near to a training image as what counts as a copy
 _LEAST = round(1 / NEAR)
 _SHOWN = 10  # closest pairs
+_COLUMNS = ["sample", "neighbour", "distance", "held_out_distance"]
 
 
 def copy_distance(train: np.ndarray, held_out: np.ndarray) -> float:
@@ -54,21 +55,20 @@ def memorisation(
     rng = np.random.default_rng(seed)
     train, held_out = (rng.permutation(np.flatnonzero(split == code)) for code in (0, 1))
     names = [f"{score}{end}" for score in ("train_nearer", "copies") for end in ("", "_low", "_high")]
-    columns = ["sample", "neighbour", "distance", "held_out_distance"]
     if len(held_out) < _LEAST or not len(train):
         reason = f"{len(train)} training and {len(held_out)} held-out images; {_LEAST} held-out ones are needed"
-        return dict.fromkeys(names) | {"memorisation_reason": reason}, pd.DataFrame(columns=columns)
+        return dict.fromkeys(names) | {"memorisation_reason": reason}, pd.DataFrame(columns=_COLUMNS)
     equal = min(len(train), len(held_out))
     to_all, to_some, neighbour = np.empty(len(samples)), np.empty(len(samples)), np.empty(len(samples), np.int64)
     for rows, distances in squared(samples, features[train]):
         neighbour[rows] = train[distances.argmin(axis=1)]
         to_all[rows], to_some[rows] = (np.sqrt(part.min(axis=1)) for part in (distances, distances[:, :equal]))
     to_held_out, _ = nearest(samples, features[held_out[:equal]])
-    values = (
-        *intervals.share((to_some < to_held_out).sum(), len(samples)),
-        *intervals.share((to_all < threshold).sum(), len(samples)),
-    )
+    nearer = intervals.share((to_some < to_held_out).sum(), len(samples))
+    copies = intervals.share((to_all < threshold).sum(), len(samples))
     closest = np.argsort(to_all, kind="stable")[:_SHOWN]
-    rows = (closest, neighbour[closest], to_all[closest], to_held_out[closest])
-    scores = dict(zip(names, values, strict=True)) | {"train_nearer_n": equal, "copies_n": len(train)}
-    return scores, pd.DataFrame(dict(zip(columns, rows, strict=True)))
+    table = (closest, neighbour[closest], to_all[closest], to_held_out[closest])
+    scores: dict[str, float | int | str | None] = dict(zip(names, nearer + copies, strict=True))
+    return scores | {"train_nearer_n": equal, "copies_n": len(train)}, pd.DataFrame(
+        dict(zip(_COLUMNS, table, strict=True))
+    )

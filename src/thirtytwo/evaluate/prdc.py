@@ -4,11 +4,19 @@ Around each feature lies a ball that reaches to its k-th nearest neighbour in it
 the real features x_i and of the samples' y_j,
 
 precision = mean_j [some i: |x_i - y_j| < r_i]     recall = mean_i [some j: |x_i - y_j| < s_j]  (Kynkäänniemi, eq. 1, 2)
-density = mean_j #{i: |x_i - y_j| < r_i} / k                                                  (Naeem, eq. 4)
-coverage = mean_i [some j: |x_i - y_j| < r_i]                                                 (Naeem, eq. 5)
+density = mean_j #{i: |x_i - y_j| < r_i} / k                                                  (Naeem, section 3.2)
+coverage = mean_i [some j: |x_i - y_j| < r_i]                                                 (Naeem, section 3.2)
 
 All four depend on both N; scores take as many real images as samples. Distances are taken a block of rows at a time,
-and what remains of a block is the list of those pairs whose sample lies in the real feature's ball, about k a sample.
+and what remains of a block are the few pairs of a sample and a real feature of which one lies in the other's ball.
+
+Intervals (95 %) are over drawing the samples again, the real images being fixed. A sample's part in precision and
+density (in how many real balls it lies) depends on no other sample, so these are means of independent numbers. In
+coverage the samples share balls, and in recall the balls are their own. A bootstrap that draws samples again fails
+for both: each draw lacks a third of the samples, and copies of one sample shrink its ball to nothing. The jackknife
+leaves out one sample at a time instead, and its variance errs on the safe side for any such score (Efron and
+Stein 1981). Nothing has to be measured again for it: the real balls stay as they are, and without sample j the balls
+of those samples that have j among their k nearest reach to the neighbour of rank k + 1.
 """
 
 from dataclasses import dataclass
@@ -18,25 +26,29 @@ from scipy import sparse
 
 from thirtytwo.evaluate import intervals
 from thirtytwo.evaluate.checks import EvaluationError, check_features
-from thirtytwo.evaluate.distances import neighbour_distance, squared
+from thirtytwo.evaluate.distances import neighbours, squared
 
-__all__ = ["K", "Balls", "balls", "prdc"]
+__all__ = ["Balls", "K", "balls", "prdc"]
 
-K = 5  # Naeem et al. 2020, section 5: their choice for coverage of 0.95 and more by a perfect generator
+K = 5  # Naeem et al. 2020: the least at which a perfect generator's coverage passes 0.95, at equal N
 
 
 @dataclass(frozen=True)
 class Balls:
-    """Which samples lie in which balls.
+    """Which samples lie in which real features' balls, and the reverse; all are [real, samples] sparse counts.
 
     Attributes:
-        inside: [real, samples] sparse bool: the sample lies in the real feature's ball.
-        recalled: [real] bool: the real feature lies in some sample's ball.
+        inside: the sample lies in the real feature's ball.
+        around: the real feature lies in the sample's ball.
+        beyond: the real feature lies in the sample's ball only once that reaches to the neighbour of rank k + 1.
+        nearest: [samples, samples]: the second is among the k nearest of the first.
         k: whose neighbour a ball reaches to.
     """
 
     inside: sparse.csr_array
-    recalled: np.ndarray
+    around: sparse.csr_array
+    beyond: sparse.csr_array
+    nearest: sparse.csr_array
     k: int
 
 
@@ -44,52 +56,50 @@ def balls(real: np.ndarray, samples: np.ndarray, k: int) -> Balls:
     """The balls of features [M, D] and [N, D].
 
     Raises:
-        EvaluationError: no features, of different dimensions, or not more than k of either.
+        EvaluationError: no features, of different dimensions, or not more than k + 1 of either.
     """
     for features, name in ((real, "real features"), (samples, "samples")):
         check_features(features, name)
-        if len(features) <= k:
-            raise EvaluationError(f"{name}: {len(features)}; neighbours of rank {k} need more than {k}, sample more")
+        if len(features) < k + 2:
+            raise EvaluationError(f"{name}: {len(features)}; neighbours of rank {k} need {k + 2}, sample more")
     if real.shape[1] != samples.shape[1]:
         raise EvaluationError(
             f"features of {real.shape[1]} and {samples.shape[1]} dimensions; use one extractor for both"
         )
-    radii, sample_radii = neighbour_distance(real, k), neighbour_distance(samples, k)
-    recalled, found = np.zeros(len(real), bool), []
+    radii = neighbours(real, k)[0][:, -1]
+    own, nearest = neighbours(samples, k + 1)
+    found: list[list[np.ndarray]] = [[], [], []]
     for rows, distances in squared(samples, real):
-        recalled |= (distances < sample_radii[rows, None]).any(axis=0)
-        sample, image = np.nonzero(distances < radii)
-        found.append(np.stack([image, sample + rows.start]).astype(np.int32))
-    pairs = np.concatenate(found, axis=1)
-    inside = sparse.csr_array((np.ones(pairs.shape[1], np.int32), pairs), shape=(len(real), len(samples)))
-    return Balls(inside, recalled, k)
+        inner = distances < own[rows, k - 1, None]
+        outer = distances < own[rows, k, None]
+        for pairs, which in zip(found, (distances < radii, inner, outer & ~inner), strict=True):
+            sample, image = np.nonzero(which)
+            pairs.append(np.stack([image, sample + rows.start]).astype(np.int32))
+    inside, around, beyond = (_counts(np.concatenate(pairs, axis=1), (len(real), len(samples))) for pairs in found)
+    first = np.repeat(np.arange(len(samples)), k)
+    own_nearest = _counts(np.stack([first, nearest[:, :k].ravel()]), (len(samples), len(samples)))
+    return Balls(inside, around, beyond, own_nearest, k)
 
 
-def prdc(found: Balls, resamples: int, seed: int) -> dict[str, float | int]:
-    """The four scores with 95 % intervals.
-
-    A sample's part in precision and density (in how many real balls it lies) depends on no other sample. So these
-    parts are independent given the real features: precision, a share, has Wilson's interval, density, a mean, that
-    of the central limit theorem. Coverage is the share of real balls that are hit, and the balls are real: the
-    samples are drawn again (bootstrap) with the list of pairs as it is, and no neighbour changes. Recall's balls are
-    the samples' own, and drawing those again would put copies at distance 0 into each other's place and shrink the
-    balls; so recall's interval is Wilson's over the real images, which are independent given the samples.
-
-    Returns:
-        precision, recall, density, coverage, each with _low and _high; prdc_k, prdc_n, prdc_reference_n.
-    """
-    inside, (images, samples) = found.inside, found.inside.shape
-    hits = inside.sum(axis=0)
-    coverage = float((inside.sum(axis=1) > 0).mean())
-    ends = intervals.bootstrap(
-        lambda i: float((inside @ np.bincount(i, minlength=samples) > 0).mean()), coverage, samples, resamples, seed
-    )
+def prdc(found: Balls) -> dict[str, float | int]:
+    """precision, recall, density, coverage, each with _low and _high; prdc_k, prdc_n, prdc_reference_n."""
+    images, samples = found.inside.shape
+    hits, covering, holding = found.inside.sum(axis=0), found.inside.sum(axis=1), found.around.sum(axis=1)
+    only = found.inside[covering == 1].sum(axis=0)  # real balls that no other sample hits
+    moved = (found.beyond @ found.nearest).tocsr()  # through how many other balls a real feature is gained without j
+    gained = (moved[holding == 0] > 0).sum(axis=0)
+    alone = found.around[holding == 1]
+    lost = alone.sum(axis=0) - (alone.multiply(moved[holding == 1]) > 0).sum(axis=0)
     scores = {
         "precision": intervals.share((hits > 0).sum(), samples),
-        "recall": intervals.share(found.recalled.sum(), images),
+        "recall": intervals.jackknife((holding > 0).mean(), (gained - lost) / images),
         "density": intervals.mean(hits / found.k),
-        "coverage": (coverage, *ends),
+        "coverage": intervals.jackknife((covering > 0).mean(), -only / images),
     }
     names = {f"{name}{end}": value for name, values in scores.items()
              for end, value in zip(("", "_low", "_high"), values, strict=True)}  # fmt: skip
     return names | {"prdc_k": found.k, "prdc_n": samples, "prdc_reference_n": images}
+
+
+def _counts(pairs: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:
+    return sparse.csr_array((np.ones(pairs.shape[1], np.int32), pairs), shape=shape)

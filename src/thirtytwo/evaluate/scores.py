@@ -1,17 +1,24 @@
 """The rows of numbers that the floor and evaluation stages write, each with the protocol it was taken under."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from thirtytwo.evaluate import frechet
+from thirtytwo.evaluate import frechet, kid
 from thirtytwo.evaluate.checks import EvaluationError
-from thirtytwo.evaluate.classifier_metrics import accuracy, class_counts, class_scores
+from thirtytwo.evaluate.classifier_metrics import accuracy, best_of, class_counts, class_scores
+from thirtytwo.evaluate.extrapolation import at_infinity
 from thirtytwo.evaluate.floor import real_pair
 from thirtytwo.evaluate.intervals import bootstrap
+from thirtytwo.evaluate.memorisation import NEAR, memorisation
+from thirtytwo.evaluate.prdc import K, balls, prdc
 
-__all__ = ["Scored", "classifier_floor", "classifier_scores", "join_floor", "per_class"]
+__all__ = [
+    "Real", "Scored", "classifier_floor", "classifier_scores", "frechet_scores", "join_floor", "label_scores", "per_class",
+]  # fmt: skip
 
 _DRAWS = 10  # a single one of heavy-tailed features varies by half its value
 
@@ -32,63 +39,129 @@ class Scored:
     probabilities: np.ndarray
     labels: np.ndarray
 
+    def only(self, keep: np.ndarray) -> "Scored":
+        """Those images that `keep` picks: indices, or [N] bool."""
+        return Scored(self.features[keep], self.probabilities[keep], self.labels[keep])
+
+
+@dataclass(frozen=True)
+class Real:
+    """All real images of a data set, and what is measured on them once for all runs.
+
+    Attributes:
+        images: as the classifier sees them.
+        split: [M] uint8, 0 train, 1 test.
+        reference_split: "train" or "test", whose images samples are scored against.
+        kernel_mean: `kid.mean_among` of the reference.
+        copy_distance: `memorisation.copy_distance` from the training images to those held out.
+    """
+
+    images: Scored
+    split: np.ndarray
+    reference_split: str
+    kernel_mean: float
+    copy_distance: float
+
+    @property
+    def reference(self) -> Scored:
+        """The images of the reference split."""
+        return self.images.only(self.split == {"train": 0, "test": 1}[self.reference_split])
+
 
 def classifier_floor(
-    features: np.ndarray, split: np.ndarray, *, reference_split: str, samples: int, resamples: int, seed: int
+    images: Scored, split: np.ndarray, *, reference_split: str, samples: int, resamples: int, seed: int
 ) -> Scores:
-    """fd_classifier between disjoint real images, the mean of several draws, with the interval of a single one.
+    """The scores of real images against disjoint real images, each named <score>_floor with its interval.
+
+    fd_classifier is the mean of several draws, with the interval of a single one; the others are of the first draw.
+    Those of memorisation are known: an image that is no copy is as near to training as to held-out images, and
+    `copies` counts from a quantile of 1 %.
 
     Args:
-        features: [M, D] of all real images.
+        images: all real ones.
         split: [M] uint8, 0 train, 1 test.
 
     Raises:
         EvaluationError: too few images.
     """
     pairs = [real_pair(split, reference_split, samples, seed, draw) for draw in range(_DRAWS)]
+    features, (first, *_) = images.features, pairs
     values = [frechet.distance_to(features[p.samples], *frechet.statistics(features[p.reference])) for p in pairs]
-    own, (mu, sigma) = features[pairs[0].samples], frechet.statistics(features[pairs[0].reference])
-    value = float(np.mean(values))
-    low, high = bootstrap(lambda i: frechet.distance_to(own[i], mu, sigma), value, len(own), resamples, seed)
-    return {
-        "fd_classifier_floor": value,
-        "fd_classifier_floor_low": low,
-        "fd_classifier_floor_high": high,
-        "n": len(own),
-        "reference_n": len(pairs[0].reference),
-        "split": pairs[0].name,
-    }
+    own, reference = images.only(first.samples), features[first.reference]
+    found = _feature_scores(own.features, reference, kid.mean_among(reference), resamples, seed)
+    found |= label_scores(own, seed) | {"train_nearer": 0.5, "copies": NEAR}
+    moved = float(np.mean(values)) - found["fd_classifier"]
+    found |= {key: found[key] + moved for key in ("fd_classifier", "fd_classifier_low", "fd_classifier_high")}
+    about: Scores = {"n": len(own.features), "reference_n": len(reference), "split": first.name}
+    return {_floor_name(key): value for key, value in found.items()} | about
 
 
-def classifier_scores(samples: Scored, reference: Scored, *, mode_share: float, resamples: int, seed: int) -> Scores:
-    """fd_classifier with its interval, class histogram scores, confidence, and accuracy where labels were asked for.
+def classifier_scores(
+    samples: Scored, real: Real, *, mode_share: float, resamples: int, seed: int
+) -> tuple[Scores, pd.DataFrame]:
+    """Every score in the classifier's features and classes, and the table of the closest pairs (see `memorisation`).
 
     Raises:
         EvaluationError: samples cannot be scored, or only part of them carry labels.
     """
-    classes = samples.probabilities.shape[1]
-    predicted = samples.probabilities.argmax(axis=1)
-    counts, real = class_counts(predicted, classes), class_counts(reference.labels, classes)
-    mu, sigma = frechet.statistics(reference.features)
-    own = samples.features
-    value = frechet.distance_to(own, mu, sigma)
-    low, high = bootstrap(lambda i: frechet.distance_to(own[i], mu, sigma), value, len(own), resamples, seed)
-    scores: Scores = {
-        "fd_classifier": value,
-        "fd_classifier_low": low,
-        "fd_classifier_high": high,
-        "n": len(own),
-        "reference_n": len(reference.features),
-        **class_scores(counts, real, mode_share),
-        "mean_confidence": float(samples.probabilities.max(axis=1).mean(dtype=np.float64)),
-    }
-    asked = samples.labels >= 0
+    reference, classes = real.reference, samples.probabilities.shape[1]
+    counts = class_counts(samples.probabilities.argmax(axis=1), classes)
+    scores = _feature_scores(samples.features, reference.features, real.kernel_mean, resamples, seed)
+    copied, closest = memorisation(samples.features, real.images.features, real.split, real.copy_distance, seed)
+    scores |= copied | {"n": len(samples.features), "reference_n": len(reference.features)}
+    scores |= class_scores(counts, class_counts(reference.labels, classes), mode_share)
+    scores["mean_confidence"] = float(samples.probabilities.max(axis=1).mean(dtype=np.float64))
+    return scores | label_scores(samples, seed), closest
+
+
+def frechet_scores(own: np.ndarray, reference: np.ndarray, resamples: int, seed: int) -> Scores:
+    """fd_classifier of features [N, D] against those of the reference, with its interval."""
+    distance = frechet.Subsets(own, *frechet.statistics(reference))
+    value = distance(np.arange(len(own)))
+    return _named("fd_classifier", (value, *bootstrap(distance, value, len(own), resamples, seed)))
+
+
+def label_scores(samples: Scored, seed: int) -> Scores:
+    """accuracy and best_of_5_accuracy where labels were asked for, else nothing.
+
+    Raises:
+        EvaluationError: only part of the samples carry labels, or fewer than 5 samples do.
+    """
+    asked, predicted = samples.labels >= 0, samples.probabilities.argmax(axis=1)
     if asked.any() and not asked.all():
         raise EvaluationError(f"labels: {(~asked).sum()} of {len(asked)} samples have none; label all of them or none")
-    if asked.all():
-        keys = ("accuracy", "accuracy_low", "accuracy_high")
-        scores |= dict(zip(keys, accuracy(predicted, samples.labels), strict=True))
-    return scores
+    if not asked.all():
+        return {}
+    *best, size = best_of(predicted, samples.labels, 5, seed)
+    scores = _named("accuracy", accuracy(predicted, samples.labels)) | _named("best_of_5_accuracy", tuple(best))
+    return scores | {"best_of_5_n": size}
+
+
+def _feature_scores(
+    own: np.ndarray, reference: np.ndarray, kernel_mean: float, resamples: int, seed: int
+) -> dict[str, Any]:
+    """Scores of features [N, D] against those of the reference [M, D]."""
+    scores = frechet_scores(own, reference, resamples, seed)
+    infinity, reason = at_infinity(own, *frechet.statistics(reference), seed)
+    scores |= _named("fd_classifier_infinity", infinity or (None, None, None))
+    if reason:
+        scores["fd_classifier_infinity_reason"] = reason
+    cubic = kid.kid(kid.means_among(own), kid.means_to(own, reference), kernel_mean)
+    equal = min(len(own), len(reference))
+    drawn = reference[np.sort(np.random.default_rng(seed).permutation(len(reference))[:equal])]
+    return scores | _named("kid_classifier", cubic) | prdc(balls(drawn, own[:equal], K))
+
+
+def _named(name: str, values: Sequence[float | None]) -> Scores:
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+
+
+def _floor_name(key: str) -> str:
+    """accuracy_low becomes accuracy_floor_low, prdc_n prdc_floor_n."""
+    for end in ("_low", "_high", "_reason", "_reference_n", "_n", "_k"):
+        if key.endswith(end):
+            return f"{key.removesuffix(end)}_floor{end}"
+    return f"{key}_floor"
 
 
 def per_class(samples: Scored, reference: Scored, names: list[str]) -> pd.DataFrame:
@@ -116,8 +189,8 @@ def per_class(samples: Scored, reference: Scored, names: list[str]) -> pd.DataFr
     return table.assign(asked=asked, accuracy=[row[0] for row in rows], fd_classifier=[row[1] for row in rows])
 
 
-def join_floor(scores: Scores, floor: Scores, name: str) -> Scores:
-    """`scores` with the floor of `name` beside it, its own N, and whether that N is the scores' N.
+def join_floor(scores: Scores, floor: Scores) -> Scores:
+    """`scores` with the floor of each of them beside it, its own N, and whether that N is the scores' N.
 
     Raises:
         EvaluationError: scores and floor are of different features or reference splits.
@@ -125,12 +198,12 @@ def join_floor(scores: Scores, floor: Scores, name: str) -> Scores:
     for key in ("features_sha256", "reference_split"):
         if scores[key] != floor[key]:
             raise EvaluationError(
-                f"{name}: {key} is {scores[key]} for the score and {floor[key]} for its floor; run both stages again"
+                f"floor: {key} is {scores[key]} for the scores and {floor[key]} for the floor; run both stages again"
             )
     return scores | {
-        **{key: floor[key] for key in floor if key.startswith(f"{name}_floor")},
-        f"{name}_floor_n": floor["n"],
-        f"{name}_floor_reference_n": floor["reference_n"],
-        f"{name}_floor_split": floor["split"],
-        f"{name}_floor_same_n": floor["n"] == scores["n"],
+        **{key: value for key, value in floor.items() if "_floor" in key and key.replace("_floor", "") in scores},
+        "fd_classifier_floor_n": floor["n"],
+        "fd_classifier_floor_reference_n": floor["reference_n"],
+        "fd_classifier_floor_split": floor["split"],
+        "fd_classifier_floor_same_n": floor["n"] == scores["n"],
     }

@@ -1,0 +1,87 @@
+"""Generators of known state, scored by the pipeline's own functions on real digits, are told apart."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+
+from thirtytwo.evaluate.diagnosis import diagnose
+from thirtytwo.evaluate.kid import mean_among
+from thirtytwo.evaluate.memorisation import copy_distance
+from thirtytwo.evaluate.scores import Real, Scored, classifier_floor, classifier_scores, join_floor
+
+N = 450
+SPLIT = np.repeat(np.array([0, 1], np.uint8), [900, 447])
+PROTOCOL = {"reference_split": "train", "features_sha256": "0"}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """1 797 real digits of 8x8 pixels in random order: 900 train, 447 held out, 450 new ones; and a classifier."""
+    pixels, labels = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(pixels))
+    pixels, labels = pixels[order], labels[order]
+    classifier = LogisticRegression(max_iter=300).fit(pixels[:900] / 16, labels[:900])
+
+    def see(images: np.ndarray) -> Scored:
+        return Scored(images, classifier.predict_proba(images / 16), np.full(len(images), -1))
+
+    train, held_out = pixels[:900], pixels[900:1347]
+    images = Scored(pixels[:1347], classifier.predict_proba(pixels[:1347] / 16), labels[:1347])
+    real = Real(images, SPLIT, "train", mean_among(train), copy_distance(train, held_out))
+    floor = classifier_floor(images, SPLIT, reference_split="train", samples=N, resamples=50, seed=1)
+
+    def diagnosed(samples: np.ndarray) -> tuple[str, str]:
+        scores, _ = classifier_scores(see(samples), real, mode_share=0.1, resamples=50, seed=1)
+        return diagnose(join_floor(scores | PROTOCOL, floor | PROTOCOL))
+
+    return pixels, labels, diagnosed
+
+
+def test_new_real_images_are_healthy(digits):
+    pixels, _, diagnosed = digits
+    word, reason = diagnosed(pixels[1347:])
+    assert word == "healthy", reason
+    assert "10 of 10 classes" in reason
+
+
+def test_one_image_repeated_is_collapse(digits):
+    pixels, _, diagnosed = digits
+    for index in (0, 950):  # of the training set, and not
+        word, reason = diagnosed(pixels[index] + np.random.default_rng(1).normal(0, 0.1, (N, 64)))
+        assert word == "collapsed", reason
+        assert "1 of 10 classes" in reason
+
+
+def test_one_class_alone_is_collapse(digits):
+    pixels, labels, diagnosed = digits
+    one = pixels[900:][labels[900:] == 3]
+    samples = one[np.random.default_rng(1).integers(len(one), size=N)] + np.random.default_rng(2).normal(
+        0, 0.3, (N, 64)
+    )
+    word, reason = diagnosed(samples)
+    assert word == "collapsed", reason
+
+
+@pytest.mark.parametrize("part", [1.0, 0.5])
+def test_training_images_are_memorisation(digits, part):
+    pixels, _, diagnosed = digits
+    new, copied = round((1 - part) * N), round(part * N)
+    samples = np.concatenate([pixels[1347 : 1347 + new], pixels[np.random.default_rng(1).permutation(900)[:copied]]])
+    word, reason = diagnosed(samples + np.random.default_rng(2).normal(0, 0.05, samples.shape))
+    assert word == "memorising", reason
+
+
+def test_random_pixels_are_noise(digits):
+    word, reason = digits[2](np.random.default_rng(1).integers(0, 17, (N, 64)).astype(float))
+    assert word == "noise", reason
+
+
+def test_poor_samples_are_neither(digits):
+    pixels, _, diagnosed = digits
+    blurred = pixels[1347:] + np.random.default_rng(1).normal(0, 2.5, (N, 64))
+    assert diagnosed(blurred)[0] in ("undecided", "noise")
+
+
+def test_what_is_missing_is_named():
+    assert diagnose({"precision": 0.5}) == ("undecided", "There is no precision_floor to judge by.")
