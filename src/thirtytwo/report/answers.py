@@ -141,7 +141,7 @@ def modules(dataset: SetResult) -> str | None:
             for run in group:
                 if with_it is not None and run is not with_it:
                     covered = (
-                        f", {run.metric('modes_covered')} of {run.metric('classes')} classes"
+                        f", {numbers.plain(run.metric('modes_covered'))} of {run.metric('classes')} classes"
                         if run.metric("classes")
                         else ""
                     )
@@ -187,7 +187,7 @@ def collapse(dataset: SetResult) -> str | None:
     if not runs:
         return None
     parts = [
-        f"`{run.name}` draws {run.metric('modes_covered')} of {run.metric('classes')} classes, entropy "
+        f"`{run.name}` draws {numbers.plain(run.metric('modes_covered'))} of {run.metric('classes')} classes, entropy "
         f"{run.metric('class_entropy_bits'):.2f} of {np.log2(run.metric('classes')):.2f} bits"
         + (f" (diagnosis: {run.metric('diagnosis')})" if run.metric("diagnosis") else "")
         for run in runs

@@ -38,7 +38,7 @@ def histograms(dataset: SetResult, results: Results, folder: Path) -> list[Block
 
 def _covered(run: RunResult) -> str:
     covered = run.metric("modes_covered")
-    words = f"; {covered} of {run.metric('classes')} classes covered" if covered is not None else ""
+    words = f"; {numbers.plain(covered)} of {run.metric('classes')} classes covered" if covered is not None else ""
     return words + "".join(
         f", {label} {numbers.plain(run.metric(key))} bits"
         for key, label in (("class_entropy_bits", "entropy"), ("kl_to_uniform", "KL to uniform"))

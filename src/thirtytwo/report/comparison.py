@@ -120,7 +120,8 @@ def _column(score: Score, runs: list[RunResult], floor: dict[str, Any]) -> list[
 def _covered(score: dict[str, Any]) -> str:
     if score.get("modes_covered") is None:
         return numbers.MISSING
-    return f"{score['modes_covered']} of {score['classes']}" if "classes" in score else str(score["modes_covered"])
+    covered = numbers.plain(score["modes_covered"])  # a mean, where there are several seeds
+    return f"{covered} of {score['classes']}" if "classes" in score else covered
 
 
 def _diagnoses(runs: list[RunResult]) -> list[Block]:
