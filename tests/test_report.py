@@ -91,7 +91,7 @@ def full(tmp_path_factory) -> tuple[Path, Page]:
 @pytest.fixture(scope="module")
 def older(tmp_path_factory) -> tuple[Path, Page]:
     """Results of an evaluation that knew fewer scores."""
-    root = report_results.make(tmp_path_factory.mktemp("older"))
+    root = report_results.make(tmp_path_factory.mktemp("older"), ("ddpm", "dcgan"))
     return root, render(root)
 
 
@@ -549,7 +549,7 @@ def test_answers_follow_the_measured_values(pair):
         edit(pair / f"metrics/{name}.json", fd_classifier=score, fd_classifier_low=score - 0.1,
              fd_classifier_high=score + 0.1)  # fmt: skip
     told = answers.latent_size(set_of(pair, "digits5k"))
-    assert "(latent 16, hidden 16) 6.00 [5.90, 6.10]" in told
+    assert "(latent 16, hidden 16) 6.000 [5.900, 6.100]" in told
     assert "The lowest is that of `dcgan`." in told
     assert answers.beta(set_of(pair, "digits5k")) is None
     assert answers.jumps(set_of(pair, "digits5k")) is None  # one loss alone
