@@ -1,4 +1,7 @@
-"""Plausible results of two data sets and six runs, written in the layout that the stages leave behind."""
+"""Plausible results of two data sets and six runs, written in the layout that the stages leave behind.
+
+`make` writes what results of any age have, `add_newer` what those of the present evaluation have besides.
+"""
 
 import hashlib
 import json
@@ -7,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
+
+from thirtytwo.grids import rows_png
 
 QUICK = Path(__file__).parents[1] / "scales/quick.yaml"
 SHAPES = ["circle", "square", "triangle", "star", "cross"]
@@ -29,9 +34,29 @@ RUNS = {  # name: family, net, data set, FD, half-width, sampling settings
     "vae": ("autoencoder", "conv_vae", "shapes", 88.02, 2.9, {"weights": "raw", "prior": "standard"}),
     "vae_beta08": ("autoencoder", "conv_vae", "shapes", 83.11, 2.8, {"weights": "raw", "prior": "standard"}),
     "ddpm": ("diffusion", "unet", "shapes", 12.64, 0.93,
-             {"weights": "ema", "sampler": "ddim", "steps": 50, "eta": 0.0, "spacing": "uniform", "clip": True}),
+             {"weights": "ema", "sampler": "ddim", "steps": 50, "eta": 0.0, "spacing": "uniform", "clip": True,
+              "guidance": 0.0}),
     "dcgan": ("gan", "dcgan", "digits5k", 6.712, 0.41, {"weights": "raw"}),
     "dcgan_z100": ("gan", "dcgan", "digits5k", 6.438, 0.39, {"weights": "raw"}),
+}  # fmt: skip
+
+
+MODELS = {  # training settings that the report looks at
+    "wgan_gp": {"loss": "wgan_gp", "latent_dim": 32, "width": 24},
+    "vae": {"beta": 1.0, "beta_schedule": "constant", "latent_dim": 16, "width": 16, "variational": True},
+    "vae_beta08": {"beta": 0.8, "beta_schedule": "constant", "latent_dim": 16, "width": 16, "variational": True},
+    "ddpm": {"schedule": "linear", "timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02},
+    "dcgan": {"loss": "non_saturating", "latent_dim": 16, "width": 16, "batch_norm": True, "activation": "leaky_relu"},
+    "dcgan_z100":
+        {"loss": "non_saturating", "latent_dim": 100, "width": 16, "batch_norm": True, "activation": "leaky_relu"},
+}  # fmt: skip
+SWEEP = {"net": "unet", "dataset": "shapes", "images": 50, "samplers": {"ddim": "uniform", "ddpm": "uniform"},
+         "steps": [4, 8, 16], "etas": [0.0, 0.5, 1.0]}  # fmt: skip
+# What runs of the present evaluation have besides: score, half-width of its interval.
+NEWER = {
+    "fd_classifier_infinity": (11.9, 0.9), "kid_classifier": (0.0412, 0.002), "precision": (0.812, 0.02),
+    "recall": (0.643, 0.02), "density": (0.75, 0.03), "coverage": (0.7, 0.02), "train_nearer": (0.512, 0.02),
+    "copies": (0.013, 0.004),
 }  # fmt: skip
 
 
@@ -49,6 +74,12 @@ CODE_SCORES = {
     "codes_n": 1200, "mig": 0.123, "dci_disentanglement": 0.234, "dci_completeness": 0.345,
     "dci_informativeness": 0.456, "sap": 0.067, "fd_classifier_mixture": 31.4, "fd_classifier_mixture_low": 30.1,
     "fd_classifier_mixture_high": 32.7,
+}  # fmt: skip
+
+
+BOUND_SCORES = {
+    "bits_per_dim": 5.432, "bits_per_dim_low": 5.4, "bits_per_dim_high": 5.464, "bits_per_dim_n": 200,
+    "rate_bits_per_dim": 3.3, "distortion_bits_per_dim": 2.132,
 }  # fmt: skip
 
 
@@ -77,9 +108,58 @@ def make(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> Path:
         }
     quick = YAML(typ="safe").load(QUICK)
     datasets = {name: quick["datasets"]["shapes"] | {"channels": channels} for name, (_, channels, _) in sets.items()}
-    unchanged = {key: quick[key] for key in ("seed", "compute", "classifiers", "evaluation", "sampling")}
-    write_report_config(root, unchanged | {"runs": runs, "datasets": datasets})
+    datasets["digits5k"] |= {"source": "digits5k", "classifier": "digits5k"}
+    unchanged = {key: quick[key] for key in ("seed", "compute", "sources", "classifiers", "evaluation", "sampling")}
+    write_report_config(root, unchanged | {"runs": runs, "datasets": datasets, "sweeps": {}})
     return root
+
+
+def add_newer(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> None:
+    """Adds what older results lack: more scores, neighbours, seeds, confusions, floors by N, a sweep, times."""
+    rng = np.random.default_rng(5)
+    settings = json.loads((root / "configs/report/report.yaml").read_text(encoding="utf-8"))
+    if "ddpm" in names:
+        write_report_config(root, settings | {"sweeps": {"ddpm": SWEEP}})
+        _sweep(root, rng)
+    for name in names:
+        path = root / f"metrics/{name}.json"
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        for key, (value, half) in NEWER.items():
+            metrics |= {key: value, f"{key}_low": value - half, f"{key}_high": value + half}
+        seeds = 3 if name == "vae" else 1
+        metrics |= {"prdc_k": 5, "diagnosis": "healthy", "diagnosis_reason": f"coverage 0.70 of {name}", "seeds": seeds,
+                    "interval_over": "training seeds" if seeds > 1 else "samples"}  # fmt: skip
+        write_json(path, metrics)
+        _write_csv(root / f"plots/seeds/{name}.csv", "seed,fd_classifier", [(k, 10.5 + k) for k in range(seeds)])
+        pairs = [(k, 7 * k, 1 + k / 10, 1.5 + k / 10) for k in range(10)]
+        _write_csv(root / f"plots/neighbours/{name}.csv", "sample,neighbour,distance,held_out_distance", pairs)
+        channels = 3 if RUNS[name][2] == "shapes" else 1
+        np.savez(root / f"data/samples/{name}.npz", images=_pictures(rng, np.arange(20) % 5, channels))
+        write_json(root / f"logs/train/{name}.json", {"seconds": 155.6, "device": "cpu", "threads": 2})
+        write_json(root / f"logs/sample/{name}.json", {"seconds": 21.5, "device": "cpu", "images": 2000})
+    for name in ("shapes", "digits5k"):
+        rows = [(n, 60 / n, 40 / n, 90 / n, 1e-4) for n in (125, 500, 2000)]
+        _write_csv(root / f"plots/floor/{name}.csv",
+                   "n,fd_classifier,fd_classifier_low,fd_classifier_high,kid_classifier", rows)  # fmt: skip
+        path = root / f"metrics/floor/{name}.json"
+        floors = {f"{key}_floor": 0.5 for key in NEWER}
+        write_json(path, json.loads(path.read_text(encoding="utf-8")) | floors)
+    if "dcgan" in names:
+        rows = [(digit, *(190 if k == digit else 5 if k == 1 else 0 for k in range(10))) for digit in range(10)]
+        _write_csv(root / "plots/confusion/dcgan.csv", ",".join(["asked", *DIGITS]), rows)
+
+
+def _sweep(root: Path, rng: np.random.Generator) -> None:
+    ends = {"ddim": SWEEP["etas"], "ddpm": [0.0]}
+    points = [(sampler, steps, eta) for sampler, etas in ends.items() for eta in etas for steps in SWEEP["steps"]]
+    rows = [
+        (sampler, steps, eta, "uniform", steps, 50, (10 + 40 / steps) * (1 + eta)) for sampler, steps, eta in points
+    ]
+    _write_csv(root / "plots/sweep/ddpm.csv", "sampler,steps,eta,spacing,evaluations,n,fd_classifier", rows)
+    pictures = np.stack([_pictures(rng, np.arange(10) % 5, 3) for _ in points])
+    (root / "plots/sweep/ddpm.png").write_bytes(rows_png(pictures))
+    timed = [{"sampler": sampler, "steps": steps, "eta": eta, "seconds": 0.5 * steps} for sampler, steps, eta in points]
+    write_json(root / "logs/sweep/ddpm.json", {"device": "cpu", "threads": 2, "points": timed})
 
 
 def write_report_config(root: Path, values: dict) -> None:
@@ -130,7 +210,7 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
          fd: float, half: float, sampling: dict) -> None:  # fmt: skip
     rng = np.random.default_rng(int(fd * 100))
     for stage, values in {
-        "train": {"run": name, "family": family, "net": net, "settings": {"lr": 2e-4, "steps": 1200}},
+        "train": {"run": name, "family": family, "net": net, "settings": {"lr": 2e-4, "epochs": 8, **MODELS[name]}},
         "sample": {"run": name, "family": family, "seed": 1, "sample": sampling},
         "evaluate": {"run": name, "dataset": dataset, "samples": 2000},
     }.items():
@@ -138,7 +218,8 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
     _probes(root, name, family, channels, rng)
     for path in (f"data/models/{name}/0.pt", f"data/samples/{name}/0.npz"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(name.encode())
+    (root / f"data/models/{name}.pt").write_bytes(name.encode())
+    np.savez(root / f"data/samples/{name}.npz", images=np.zeros((1, 32, 32, channels), np.uint8))
     shares = rng.dirichlet(np.full(len(classes), 30.0))
     counts = rng.multinomial(2000, shares)
     _write_csv(root / f"plots/classes/{name}.csv", "class,count,share",
@@ -149,7 +230,7 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
         "features_sha256": _sha(dataset.encode()), "classes": len(classes),
         "class_entropy_bits": float(-(shares * np.log2(shares)).sum()),
         "modes_covered": int((counts > 0).sum()), "kl_to_uniform": 0.0213,
-        **{"gan": GAN_SCORES, "autoencoder": CODE_SCORES}.get(family, {}),
+        **{"gan": GAN_SCORES, "autoencoder": CODE_SCORES, "diffusion": BOUND_SCORES}.get(family, {}),
     })  # fmt: skip
     write_json(root / f"metrics/train/{name}.json", {
         **({"parameters_generator": 1_197_443, "parameters_discriminator": 1_052_033} if family == "gan"
@@ -193,6 +274,10 @@ def _probes(root: Path, name: str, family: str, channels: int, rng: np.random.Ge
                   "interpolation_lines": pictures[:40].reshape(2, 20, 32, 32, channels)}  # fmt: skip
         arrays |= {f"{who}_{what}": rng.random(50) for who in ("d", "fresh") for what in ("held_out", "samples")}
         rows = [(step, 64, 1000 / step) for step in steps]
+    if family == "diffusion":
+        frames = np.stack([_pictures(rng, np.arange(10) % 5, channels)] * 4)
+        arrays = {"trajectory_frames": frames, "trajectory_estimates": frames,
+                  "trajectory_timesteps": np.array([1000, 500, 20, 0])}  # fmt: skip
     if family == "autoencoder":
         pictures = _pictures(rng, np.arange(20) % 5, channels)
         arrays = {"reconstruction_originals": pictures, "reconstructions": pictures[::-1],

@@ -7,15 +7,19 @@ import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 import report_results
 from thirtytwo import config
-from thirtytwo.report import figures, numbers, page, sections
+from thirtytwo.report import against_targets, answer, answers, figures, numbers, page, pictures, sweep
 from thirtytwo.report.results import ReportError, load
+from thirtytwo.report.targets import TARGETS
 from thirtytwo.report.verdict import floor_of, judge
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +60,11 @@ class Page(HTMLParser):
         if "td" in self.open or "th" in self.open:
             self.tables[-1][-1][-1] += data
 
+    def scored(self, table: list[list[str]], row: list[str], column: str) -> tuple[float, list[float]]:
+        """A cell's value and the ends of its interval."""
+        value, _, ends = row[table[0].index(column)].partition("[")
+        return float(value.replace(",", "")), [float(end) for end in ends.strip("]").split(",")] if ends else []
+
     def table(self, *columns: str) -> list[dict[str, str]]:
         """Rows of the first table that has `columns`."""
         found = next(table for table in self.tables if set(columns) <= set(table[0]))
@@ -73,7 +82,16 @@ def edit(path: Path, **values) -> None:
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory) -> tuple[Path, Page]:
+    """Results as they are now."""
     root = report_results.make(tmp_path_factory.mktemp("full"))
+    report_results.add_newer(root)
+    return root, render(root)
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory) -> tuple[Path, Page]:
+    """Results of an evaluation that knew fewer scores."""
+    root = report_results.make(tmp_path_factory.mktemp("older"), ("ddpm", "dcgan"))
     return root, render(root)
 
 
@@ -95,9 +113,7 @@ def test_page_loads_nothing(full):
     tags = {tag for tag, _ in full[1].elements}
     assert not tags & {"script", "link", "iframe", "object", "embed", "video", "audio"}
     for tag, attributes in full[1].elements:
-        assert attributes.get("src", "data:image/png;base64,").startswith(
-            ("data:image/png;base64,", "data:image/webp;base64,")
-        ), tag
+        assert attributes.get("src", "data:image/webp;base64,").startswith("data:image/webp;base64,"), tag
         assert attributes.get("href", "#").startswith("#"), tag
         assert "srcset" not in attributes
     html = (full[0] / "report/index.html").read_text(encoding="utf-8")
@@ -114,46 +130,116 @@ def test_page_is_accessible(full):
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert {attributes["href"][1:] for tag, attributes in elements if tag == "a"} <= set(ids)
-    assert [tag for tag, _ in elements].count("h1") == 1
+    headings = [int(tag[1]) for tag, _ in elements if re.fullmatch("h[1-6]", tag)]
+    assert headings.count(1) == 1
+    assert all(deeper <= above + 1 for above, deeper in pairwise(headings))
+
+
+@pytest.mark.parametrize(("scheme", "inks"), [(0, ("ink", "soft", "accent")), (1, ("ink", "soft", "accent"))])
+def test_text_stands_out_from_its_ground(scheme, inks):
+    css = (ROOT / "src/thirtytwo/report/templates/style.css").read_text(encoding="utf-8")
+    found = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", re.findall(r":root \{(.*?)\}", css, re.DOTALL)[scheme]))
+
+    def luminance(colour: str) -> float:  # WCAG 2.2, relative luminance
+        parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    def contrast(a: str, b: str) -> float:
+        low, high = sorted((luminance(found[a]), luminance(found[b])))
+        return (high + 0.05) / (low + 0.05)
+
+    assert all(contrast(ink, ground) >= 4.5 for ink in inks for ground in ("paper", "panel"))
+    assert contrast("best-ink", "best") >= 4.5
+    assert contrast("soft", "best") >= 4.5
+
+
+def comparison_row(shown: Page, name: str, column: str) -> tuple[list[list[str]], list[str]]:
+    """The table of comparison that has `column`, and its row of the run `name`."""
+    found = [
+        (table, row)
+        for table in shown.tables
+        if column in table[0] and table[0][0] == "run"
+        for row in table[1:]
+        if row[0].split()[0] == name
+    ]
+    assert len(found) == 1
+    return found[0]
 
 
 @pytest.mark.parametrize("name", list(report_results.RUNS))
 def test_comparison_shows_the_metrics(full, name):
     root, shown = full
     metrics = json.loads((root / f"metrics/{name}.json").read_text())
-    rows = [
-        dict(zip(table[0], row, strict=True))
-        for table in shown.tables
-        if "FD" in table[0]
-        for row in table[1:]
-        if row[0].split() == [name] or row[0].startswith(f"{name} ")
-    ]
-    assert len(rows) == 1
-    half_digit = 0.5 * 10.0 ** -len(rows[0]["FD"].partition(".")[2])
-    assert float(rows[0]["FD"]) == pytest.approx(metrics["fd_classifier"], abs=half_digit * 1.001)
-    low, high = map(float, rows[0]["FD, 95 %"].strip("[]").split(","))
-    assert low == pytest.approx(metrics["fd_classifier_low"], abs=half_digit * 1.001)
-    assert high == pytest.approx(metrics["fd_classifier_high"], abs=half_digit * 1.001)
-    assert rows[0]["N"] == "2,000"
-    assert float(rows[0]["entropy, bits"]) == pytest.approx(metrics["class_entropy_bits"], abs=0.005001)
+    for column, key, scale in (
+        ("FD", "fd_classifier", 1), ("KID × 1000", "kid_classifier", 1000), ("coverage", "coverage", 1),
+        ("nearer to training, %", "train_nearer", 100), ("FD at N = ∞", "fd_classifier_infinity", 1),
+    ):  # fmt: skip
+        table, row = comparison_row(shown, name, column)
+        value, ends = shown.scored(table, row, column)
+        half_digit = 0.501 * 10.0 ** -len(row[table[0].index(column)].partition("[")[0].partition(".")[2])
+        assert value == pytest.approx(scale * metrics[key], abs=half_digit)
+        assert ends == pytest.approx([scale * metrics[f"{key}_{end}"] for end in ("low", "high")], abs=half_digit)
+    table, row = comparison_row(shown, name, "N")
+    assert row[table[0].index("N")] == "2,000"
+    seeds = dict(zip(table[0], row, strict=True)).get("training seeds")  # of sets where some run has several
+    assert seeds == {"vae": "3", "dcgan": None, "dcgan_z100": None}.get(name, "1")
+    models = {row["run"]: row for table in shown.tables if "parameters" in table[0] for row in as_rows(table)}
     training = json.loads((root / f"metrics/train/{name}.json").read_text())
     parameters = sum(value for key, value in training.items() if key.startswith("parameters_"))
-    assert int(rows[0]["parameters"].replace(",", "")) == parameters
-    assert rows[0]["images seen"] == "38,400"
-    assert rows[0]["family"] == report_results.RUNS[name][0]
+    assert int(models[name]["parameters"].replace(",", "")) == parameters
+    assert models[name]["images seen"] == "38,400"
+    assert models[name]["evaluations"] == ("50" if name == "ddpm" else "1")
+    assert models[name]["family"] == report_results.RUNS[name][0]
+
+
+def as_rows(table: list[list[str]]) -> list[dict[str, str]]:
+    return [dict(zip(table[0], row, strict=True)) for row in table[1:]]
+
+
+def test_older_results_leave_out_what_they_lack(older, full):
+    shown = older[1]
+    titles = {title for table in shown.tables for title in table[0]}
+    assert not titles & {"KID × 1000", "coverage", "diagnosis", "training seeds", "a 1,000 images"}
+    assert {"KID × 1000", "coverage", "diagnosis", "training seeds", "a 1,000 images"} <= {
+        title for table in full[1].tables for title in table[0]
+    }
+    for words in (
+        "Several training seeds",
+        "Samplers, steps and noise",
+        "Nearest training images",
+        "Classes asked for",
+    ):
+        assert words not in shown.text
+        assert words in full[1].text
+
+
+def test_who_beats_whom_is_antisymmetric(full):
+    table = next(table for table in full[1].tables if table[0][:2] == ["run", "ddpm"])
+    cells = {(row[0], name): cell for row in table[1:] for name, cell in zip(table[0][1:], row[1:], strict=True)}
+    opposite = {"better": "worse", "worse": "better", "tie": "tie", "": ""}
+    assert all(cells[b, a] == opposite[cell] for (a, b), cell in cells.items())
+    assert cells["ddpm", "vae"] == "better"
+
+
+def test_glance_has_a_row_for_each_data_set(full):
+    rows = {row["data set"]: row for row in full[1].table("data set", "lowest score")}
+    assert rows["shapes"]["lowest score"] == "ddpm"
+    assert rows["shapes"]["verdict"] == "clear of all others"
+    assert rows["shapes"]["next"] == f"wgan_gp{41.37 / 12.64:.2f} times as far"
+    assert rows["shapes"]["above the floor"] == f"{12.64 / 0.8213:.3g} times"
+    assert rows["digits5k"]["verdict"] == "a tie of 2"
 
 
 def test_gans_are_told_of_beyond_their_scores(full):
     page = full[1]
-    sources = " ".join(attributes["src"][:40] for tag, attributes in page.elements if tag == "img")
-    assert sources.count("image/webp") == 3  # an animation for each GAN
-    rows = {row["run"]: row for row in page.table("run", "fresh D is right", "own D from fresh D")}
-    assert rows.keys() >= {"dcgan"}
-    assert rows["dcgan"]["fresh D is right"] == "95.3 %"
+    rows = {row["run"]: row for row in page.table("run", "fresh D is right, %", "own D from fresh D")}
+    assert rows.keys() == {"dcgan", "dcgan_z100"}
+    assert rows["dcgan"]["fresh D is right, %"] == "95.30[94.40, 96.10]"
     text = page.text
     assert "Against `dcgan`" not in text
     assert "Against dcgan a fresh discriminator is right on 95.3 %, so it is not at the equilibrium." in text
-    assert "hue: direction" in text
+    assert {row["run"]: row["hue, %"] for row in page.table("run", "hue, %")}["dcgan"] == "42axis 7"
 
 
 def test_autoencoders_are_told_of_beyond_their_scores(full):
@@ -165,8 +251,8 @@ def test_autoencoders_are_told_of_beyond_their_scores(full):
     assert {row["run"]: row["MIG"] for row in page.table("run", "MIG")}["vae"] == "0.123"
     priors = page.table("run", "z from")
     assert [(row["z from"], row["fd_classifier"]) for row in priors[:2]] == [
-        ("N(0, I)", "88.0"),
-        ("fitted mixture", "31.4"),
+        ("N(0, I)", "88.0[85.1, 90.9]"),
+        ("fitted mixture", "31.4[30.1, 32.7]"),
     ]
     assert "dimensions 7, 2" in page.text
     assert "by IWAE on 100 images with K = 50 draws" in page.text
@@ -178,9 +264,9 @@ def test_a_generator_that_cannot_be_told_from_data_is_at_the_equilibrium(small):
 
 
 def test_floor_is_a_row(full):
-    rows = [table for table in full[1].tables if "FD" in table[0]]
-    assert [float(table[-1][1]) for table in rows] == pytest.approx([0.4127, 0.8213], abs=0.006)
-    assert all(table[-1][0].startswith("real images") for table in rows)
+    tables = [table for table in full[1].tables if table[0][0] == "run" and "N" in table[0]]
+    assert [full[1].scored(table, table[-1], "FD")[0] for table in tables] == pytest.approx([0.4127, 0.8213], abs=0.006)
+    assert all(table[-1][0].startswith("real images") for table in tables)
 
 
 def test_samplers_seeds_and_n_are_in_captions(full):
@@ -191,7 +277,7 @@ def test_samplers_seeds_and_n_are_in_captions(full):
 def test_answer_names_winner_and_tie(full):
     assert "shapes: ddpm is best." in full[1].text
     assert "digits5k: a tie between dcgan_z100 and dcgan." in full[1].text
-    digits, shapes = (table for table in full[1].tables if "FD" in table[0])
+    digits, shapes = (table for table in full[1].tables if table[0][0] == "run" and "N" in table[0])
     assert [row[0].split() for row in shapes[1:]] == [
         ["ddpm", "best"], ["wgan_gp"], ["vae_beta08"], ["vae"], ["real", "images", "floor"],
     ]  # fmt: skip
@@ -201,9 +287,11 @@ def test_answer_names_winner_and_tie(full):
 def test_hashes_are_those_of_the_files(full):
     root, shown = full
     rows = {(row["of"], row["file"]): row["sha256"] for row in shown.table("of", "sha256")}
-    # sha256 of "vae", the content of both files, by sha256sum
-    expected = subprocess.run(["sha256sum"], input=b"vae", capture_output=True, check=True).stdout.decode().split()[0]
-    assert rows["vae", "model"] == rows["vae", "samples"] == expected
+    for kind, file in (("model", "data/models/vae.pt"), ("samples", "data/samples/vae.npz")):
+        expected = (
+            subprocess.run(["sha256sum", root / file], capture_output=True, check=True).stdout.decode().split()[0]
+        )
+        assert rows["vae", kind] == expected
     about = json.loads((root / "data/prepared/shapes.json").read_text())
     assert rows["shapes", "data set"] == about["sha256"]
 
@@ -221,7 +309,10 @@ def test_removed_files_are_listed(full):
 def test_markdown_points_at_its_pictures(full):
     text = (full[0] / "report/report.md").read_text(encoding="utf-8")
     targets = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
-    assert len(targets) == sum(tag == "img" for tag, _ in full[1].elements)
+    timed = {path for path in targets if "seconds" in path}
+    assert not timed
+    assert len(targets) == sum(tag == "img" and "seconds an image" not in its["alt"] for tag, its in full[1].elements)
+    assert {path.name for path in (full[0] / "report/figures").iterdir()} == {Path(target).name for target in targets}
     assert all((full[0] / "report" / target).is_file() for target in targets)
     assert "**ddpm** (best)" in text
     widths = [len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("|")]
@@ -262,14 +353,14 @@ def test_other_protocols_are_not_compared(small, key, value, words):
     verdict = judge(dataset)
     assert verdict.kind == "incomparable"
     assert not verdict.runs
-    told = sections.sentence(dataset, verdict)
+    told = answer.sentence(dataset, verdict)
     assert "cannot be compared" in told.lead
     assert words in told.text
 
 
 @pytest.mark.parametrize(
     ("half", "kind", "names"),
-    [(0.1, "best", ["dcgan_z100"]), (0.2, "tie", ["dcgan_z100", "dcgan"]), (None, "unknown", ["dcgan_z100"])],
+    [(0.2, "best", ["dcgan_z100"]), (0.22, "tie", ["dcgan_z100", "dcgan"]), (None, "unknown", ["dcgan_z100"])],
 )
 def test_verdict_depends_on_the_intervals(pair, half, kind, names):
     for name, score in (("dcgan", 6.0), ("dcgan_z100", 5.7)):
@@ -287,14 +378,14 @@ def test_floor_of_another_protocol_is_refused(pair, key):
     assert floor is None
     assert "cannot be compared" in reason
     assert "other for the floor" in reason
-    assert reason[1:] in sections.sentence(dataset, judge(dataset)).text
+    assert reason[1:] in answer.sentence(dataset, judge(dataset)).text
 
 
 def test_scores_at_the_floor_are_said_to_be_so(pair):
     for name in ("dcgan", "dcgan_z100"):
         edit(pair / f"metrics/{name}.json", fd_classifier=0.7, fd_classifier_low=0.5, fd_classifier_high=0.9)
     dataset = set_of(pair, "digits5k")
-    assert "cannot be told from real images" in sections.sentence(dataset, judge(dataset)).text
+    assert "cannot be told from real images" in answer.sentence(dataset, judge(dataset)).text
 
 
 def test_same_bytes_whatever_the_hash_seed(tmp_path):
@@ -307,10 +398,26 @@ def test_same_bytes_whatever_the_hash_seed(tmp_path):
         environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT / "src")}
         subprocess.run([sys.executable, "-c", code, str(root)], check=True, env=environment)
     first, second = (
-        {path.name: path.read_bytes() for path in (tmp_path / seed / "report").iterdir()} for seed in ("1", "2")
+        {path.name: path.read_bytes() for path in (tmp_path / seed / "report").rglob("*") if path.is_file()}
+        for seed in ("1", "2")
     )
     assert first == second
     assert str(tmp_path).encode() not in first["index.html"] + first["report.md"]
+
+
+def test_durations_are_on_the_page_and_not_in_what_is_tracked(tmp_path):
+    kept = []
+    for seconds in (20.0, 44.0):
+        root = report_results.make(tmp_path / str(seconds), ("ddpm", "wgan_gp"))
+        report_results.add_newer(root, ("ddpm", "wgan_gp"))
+        for name in ("ddpm", "wgan_gp"):
+            edit(root / f"logs/sample/{name}.json", seconds=seconds)
+        shown = render(root)
+        row = next(row for row in shown.table("run", "a 1,000 images") if row["run"] == "ddpm")
+        assert row["a 1,000 images"] == f"{seconds / 2:g} s"
+        tracked = [root / "report/report.md", *(root / "report/figures").iterdir()]
+        kept.append({path.name: path.read_bytes() for path in tracked})
+    assert kept[0] == kept[1]
 
 
 def test_hostile_names_are_text(tmp_path):
@@ -378,6 +485,136 @@ def test_real_images_take_turns_through_the_classes():
     labels = np.array([0, 0, 0, 1, 1, 2, 2, 2])
     assert figures.spread_over_classes(labels, 6).tolist() == [0, 3, 5, 1, 4, 6]
     assert figures.spread_over_classes(labels, 99).tolist() == [0, 3, 5, 1, 4, 6, 2, 7]
+
+
+def test_tiles_keep_every_pixel(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32, 3), np.uint8)
+    pictures.rows(tmp_path / "rows.webp", images, framed=(1,))
+    with Image.open(tmp_path / "rows.webp") as image:
+        shown = np.asarray(image.convert("RGB"))
+    assert shown.shape == (2 * 33 + 1, 3 * 33 + 1, 3)
+    for row in range(2):
+        for column in range(3):
+            own = shown[33 * row + 1 : 33 * row + 33, 33 * column + 1 : 33 * column + 33]
+            assert (own == images[row, column]).all()
+    assert (shown[10, 33] == (213, 94, 0)).all()
+    assert (shown[10, 0] == 255).all()
+
+
+def test_stage_grid_is_shown_at_its_own_size(small):
+    run = load(small).runs[0]
+    with Image.open(run.grid) as image:
+        whole = np.asarray(image.convert("RGB"))
+    pictures.grid_file(small / "grid.webp", run.grid, 3)
+    with Image.open(small / "grid.webp") as image:
+        assert (np.asarray(image.convert("RGB")) == whole[: 2 * (3 * 33 + 1) : 2, ::2]).all()
+
+
+def test_confusion_needs_no_name_for_its_first_column(full):
+    assert "The most frequent error: 0 seen as 1, 2.6 %." in full[1].text
+
+
+def test_neighbours_are_the_named_images(full):
+    root = full[0]
+    with Image.open(root / "report/figures/neighbours-wgan_gp.webp") as image:
+        pixels = np.asarray(image.convert("RGB"))
+    with np.load(root / "data/samples/wgan_gp.npz") as file:
+        assert (pixels[1:33, 34:66] == file["images"][1]).all()
+    with np.load(root / "data/prepared/shapes.npz") as file:
+        assert (pixels[34:66, 34:66] == file["images"][7]).all()
+
+
+def test_sweep_says_what_steps_and_noise_trade():
+    rows = [("ddim", s, eta, s, 100, 50 / s + 2 * eta) for eta in (0.0, 1.0) for s in (5, 10, 50)]
+    rows.append(("heun", 5, 0.0, 9, 100, 4.5))
+    table = pd.DataFrame(rows, columns=["sampler", "steps", "eta", "evaluations", "n", "fd_classifier"])
+    told = sweep.trade_offs(table)
+    assert "from 10 at S = 5 to 1 at S = 50" in told["Steps:"]
+    assert "the last 40 of them lower the score by 80 %" in told["Steps:"]
+    assert "At S = 5, eta 0 scores 10 and eta 1 12; the lowest is 10 at eta 0." in told["Noise:"]
+    assert "at most 50 evaluations an image the lowest score is 1, by ddim in 50 steps, eta 0." in told["Sampler:"]
+    assert set(sweep.trade_offs(table[table["sampler"] == "heun"])) == set()
+
+
+def test_sweep_without_its_log_has_no_seconds(full):
+    root = full[0]
+    run = next(run for run in load(root).runs if run.name == "ddpm")
+    assert run.sweep.table["seconds"].tolist()[:3] == [2.0, 4.0, 8.0]
+    edit(root / "logs/sweep/ddpm.json", points=[])
+    assert "seconds" not in next(run for run in load(root).runs if run.name == "ddpm").sweep.table
+
+
+def test_answers_follow_the_measured_values(pair):
+    for name, score in (("dcgan", 6.0), ("dcgan_z100", 8.0)):
+        edit(pair / f"metrics/{name}.json", fd_classifier=score, fd_classifier_low=score - 0.1,
+             fd_classifier_high=score + 0.1)  # fmt: skip
+    told = answers.latent_size(set_of(pair, "digits5k"))
+    assert "(latent 16, hidden 16) 6.000 [5.900, 6.100]" in told
+    assert "The lowest is that of `dcgan`." in told
+    assert answers.beta(set_of(pair, "digits5k")) is None
+    assert answers.jumps(set_of(pair, "digits5k")) is None  # one loss alone
+
+
+def test_beta_is_read_off_runs_that_differ_in_it_alone(tmp_path):
+    root = report_results.make(tmp_path, ("vae", "vae_beta08"))
+    edit(root / "metrics/vae_beta08.json", distortion=60.0, rate_nats=30.0)
+    told = answers.beta(set_of(root, "shapes"))
+    assert told.index("beta 0.8 (`vae_beta08`)") < told.index("beta 1 (`vae`)")
+    assert "the distortion falls with beta" in told
+    edit(root / "metrics/vae_beta08.json", distortion=99.0)
+    assert "does not fall with beta throughout" in answers.beta(set_of(root, "shapes"))
+    path = root / "configs/train/vae.yaml"
+    edit(path, settings=json.loads(path.read_text())["settings"] | {"latent_dim": 99})
+    assert answers.beta(set_of(root, "shapes")) is None
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"), [("minimax", "as the course expects"), ("lsgan", "not what the course expects")]
+)
+def test_jumping_scores_are_told_from_steady_ones(tmp_path, loss, words):
+    root = report_results.make(tmp_path, ("dcgan", "dcgan_z100"))
+    other = {"minimax": "lsgan", "lsgan": "minimax"}[loss]
+    for name, its, scores in (("dcgan", loss, (9, 9, 4, 8, 4, 8)), ("dcgan_z100", other, (9, 9, 6, 6, 6, 6))):
+        path = root / f"configs/train/{name}.yaml"
+        edit(path, settings=json.loads(path.read_text())["settings"] | {"loss": its})
+        lines = [f"{k},64,{score}" for k, score in enumerate(scores)]
+        (root / f"plots/scores/{name}.csv").write_text("\n".join(["step,n,fd_classifier", *lines]))
+    told = answers.jumps(set_of(root, "digits5k"))
+    assert f"({loss}) by 60.0 %" in told  # |8 - 4| twice over a mean of 20 / 3
+    assert words in told
+
+
+def test_questions_without_runs_say_what_they_take(older):
+    rows = {row["question"]: row["takes"] for row in older[1].table("question", "takes")}
+    assert rows["What do the number of steps S and eta trade?"] == "an entry under sweeps:"
+    assert "Has the GAN reached its Nash equilibrium?" not in rows
+
+
+def test_targets_are_held_against_their_own_data_alone(full, tmp_path):
+    assert "None of them is shown" in full[1].text
+    root = report_results.make(tmp_path, ("vae",))
+    path = root / "configs/report/report.yaml"
+    settings = json.loads(path.read_text())
+    settings["sources"]["shapes"] = {"kind": "cifar10"}
+    report_results.write_report_config(root, settings)
+    edit(root / "metrics/train/vae.json", validation_reconstruction=142.8)
+    row = render(root).table("target", "judgement")[0]
+    assert (row["measured"], row["target"]) == ("143", "below 145")
+    assert row["judgement"] == "not judged: epochs is 8, not 20; latent_dim is 16, not 1024"
+    train = root / "configs/train/vae.yaml"
+    edit(train, settings=json.loads(train.read_text())["settings"] | {"epochs": 20, "latent_dim": 1024})
+    target = next(target for target in TARGETS if target.run == "vae")
+    assert against_targets.judged(target, load(root).runs[0]) == "met"
+    edit(root / "metrics/train/vae.json", validation_reconstruction=145.2)
+    assert against_targets.judged(target, load(root).runs[0]) == "missed"
+
+
+def test_every_target_names_a_run_of_the_paper_scale():
+    paper = config.load_yaml(ROOT / "scales/paper.yaml")
+    for target in TARGETS:
+        dataset = paper["datasets"][paper["runs"][target.run]["dataset"]]
+        assert paper["sources"][dataset["source"]]["kind"] == target.kind
+        assert tuple(dataset["classes"]) == target.classes
 
 
 def test_digits_follow_the_interval():

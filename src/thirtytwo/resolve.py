@@ -26,11 +26,9 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 
 class Params(ReportConfig):
-    """params.yaml without its family blocks: what the report tells of, and where raw files come from."""
+    """params.yaml without its family blocks, which is what the report tells of."""
 
     seed: int = Field(ge=0)
-    sources: dict[str, Source]
-    sweeps: dict[str, Sweep]
 
 
 def resolve(params_path: Path, root: Path) -> list[Path]:

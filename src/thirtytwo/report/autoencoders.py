@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from thirtytwo.grids import rows_png
-from thirtytwo.report import figures, numbers
+from thirtytwo.report import figures, numbers, pictures
 from thirtytwo.report.blocks import Block, Gallery, Picture, Row, Table
 from thirtytwo.report.results import RunResult, SetResult
 
 __all__ = ["codes", "reconstructions"]
 
 _COLUMNS = 10  # images in a row of reconstructions
+_TRAVERSED = 5  # dimensions shown
 
 # Columns of the tables of codes: metric, title, decimals.
 CODES = (
@@ -28,7 +28,7 @@ PRIORS = {"standard": "N(0, I)", "gaussian": "fitted Gaussian", "mixture": "fitt
 
 def reconstructions(dataset: SetResult, folder: Path) -> list[Block]:
     """Held-out images above what is decoded from their codes."""
-    pictures = []
+    shown = []
     for run in dataset.runs:
         originals, decoded = run.probe("reconstruction_originals"), run.probe("reconstructions")
         if originals is None or decoded is None:
@@ -39,13 +39,13 @@ def reconstructions(dataset: SetResult, folder: Path) -> list[Block]:
             for part in (originals[i:][:_COLUMNS], decoded[i:][:_COLUMNS])
         ]
         name = figures.slug("reconstructions", run.name)
-        (folder / name).write_bytes(rows_png(np.stack(pairs)))
+        pictures.rows(folder / name, np.stack(pairs))
         error = run.metric("distortion")
         told = f": squared error {numbers.plain(error)} an image" if error is not None else ""
         alt = f"Held-out images and, below each row, their reconstructions by {run.name}."
-        pictures.append(Picture(name, alt, f"{run.name}{told}."))
+        shown.append(Picture(name, alt, f"{run.name}{told}."))
     caption = "Rows in turn: held-out images, and below them their reconstructions. The error is at a drawn code."
-    return [Gallery(caption, "grid", pictures)] if pictures else []
+    return [Gallery(caption, "pixels", shown)] if shown else []
 
 
 def codes(dataset: SetResult, folder: Path) -> list[Block]:
@@ -54,19 +54,20 @@ def codes(dataset: SetResult, folder: Path) -> list[Block]:
     if not runs:
         return []
     blocks: list[Block] = []
-    pictures = []
+    shown = []
     for run in runs:
         if (ways := run.probe("traversals")) is not None and (moved := run.probe("traversal_dimensions")) is not None:
             name = figures.slug("traversals", run.name)
-            (folder / name).write_bytes(rows_png(ways))
+            pictures.rows(folder / name, ways[:_TRAVERSED])
             alt = f"Images by {run.name} as one dimension of a code at a time moves."
-            pictures.append(Picture(name, alt, f"{run.name}: dimensions {', '.join(str(j) for j in moved)}."))
-    if pictures:
+            told = ", ".join(str(j) for j in moved[:_TRAVERSED])
+            shown.append(Picture(name, alt, f"{run.name}: dimensions {told}."))
+    if shown:
         caption = (
-            "Traversals: one held-out image's code, a row for each of the dimensions that vary most, moved from -3 to 3 "
-            "(of a plain autoencoder, in standard deviations)."
+            "Traversals: one held-out image's code, a row for each of the dimensions that vary most, moved from -3 to "
+            "3 (of a plain autoencoder, in standard deviations)."
         )
-        blocks.append(Gallery(caption, "grid", pictures))
+        blocks.append(Gallery(caption, "pixels", shown))
     blocks.append(_table(runs, CODES, _codes_caption(runs)))
     if any(run.metric("mig") is not None for run in runs):
         caption = (
@@ -83,9 +84,9 @@ def _codes_caption(runs: list[RunResult]) -> str:
     told = "; ".join(f"on {n} images with K = {k} draws" for n, k in sorted(bounds))
     return (
         f"Codes of {images} held-out images. Distortion: mean squared error, summed over an image's values in [-1, 1]. "
-        "Rate: mean KL(q(z|x) || p(z)); of it q(z) to prior: KL of the aggregate posterior (Hoffman & Johnson 2016), an "
-        "upper estimate. Active units: dimensions whose mean varies by more than 0.01 (Burda et al. 2016). MMD: squared, "
-        "of the aggregate posterior to N(0, I)."
+        "Rate: mean KL(q(z|x) || p(z)); of it q(z) to prior: KL of the aggregate posterior (Hoffman & Johnson 2016), "
+        "an upper estimate. Active units: dimensions whose mean varies by more than 0.01 (Burda et al. 2016). MMD: "
+        "squared, of the aggregate posterior to N(0, I)."
         + (
             f" Bits a value of dequantised 8-bit images, an upper bound by IWAE {told}, beside that by the ELBO."
             if told
@@ -108,16 +109,14 @@ def _priors(runs: list[RunResult]) -> list[Block]:
         own = run.sampling.get("prior")
         for prior, title in PRIORS.items():
             key = "fd_classifier" if prior == own else f"fd_classifier_{prior}"
-            if (value := run.metric(key)) is None:
+            if run.metric(key) is None:
                 continue
-            low, high = run.metric(f"{key}_low"), run.metric(f"{key}_high")
-            decimals = numbers.decimals_for([value], [(high - low) / 2])
             share = run.metric("accuracy" if prior == own else f"accuracy_{prior}")
-            cells = [title, *numbers.column([value], decimals), numbers.interval(low, high, decimals)]
-            rows.append(Row(run.name, [*cells, numbers.percent(share)], "compared above" if prior == own else ""))
+            cells = [title, *numbers.scored([run.score(key)]), numbers.percent(share)]
+            rows.append(Row(run.name, cells, "compared above" if prior == own else ""))
     caption = (
         "Samples from different priors of the code: the model's N(0, I), or a density fitted to the codes of training "
         "images (Ghosh et al. 2020). Same N as in the comparison."
     )
-    columns = ["run", "z from", "fd_classifier", "95 %", "right label"]
-    return [Table(caption, columns, rows, [False, False, True, True, True])] if rows else []
+    columns = ["run", "z from", "fd_classifier", "right label"]
+    return [Table(caption, columns, rows, [False, False, True, True])] if rows else []

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 __all__ = ["Block", "Code", "Equation", "Gallery", "Notice", "Picture", "Row", "Section", "Table", "Text"]
 
+# `timed` blocks show durations, which differ from one run to the next. They are on the page, which DVC does not track,
+# and not in report.md, which it does.
+
 
 @dataclass(frozen=True)
 class Text:
@@ -23,7 +26,10 @@ class Notice:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: its header cell, the other cells, and a word that marks it out ("best")."""
+    """A row of a table: its header cell, the other cells, and a word that marks it out ("best").
+
+    What follows the first line of a cell, such as an interval, is set below it in small type.
+    """
 
     header: str
     cells: list[str]
@@ -39,11 +45,12 @@ class Table:
     rows: list[Row]
     numeric: list[bool]
     folded: bool = False
+    timed: bool = False
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG or an animated WebP in the report's folder. `alt` says what it shows to those who cannot see it."""
+    """A WebP in the report's folder. `alt` says what it shows to those who cannot see it."""
 
     file: str
     alt: str
@@ -52,14 +59,17 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of equal width side by side.
+    """Pictures side by side.
 
-    `kind` is "grid" (of images), "wide" (the same, one below the other) or "plot" (on white, also on a dark page).
+    `kind` is "pixels" (32x32 images, enlarged by whole pixels) or "plot" (on white, also on a dark page); `folded`
+    hides them until asked for.
     """
 
     caption: str
     kind: str
     pictures: list[Picture]
+    folded: bool = False
+    timed: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
-"""The report's pictures: PNG files whose bytes depend on the results alone."""
+"""The report's plots: files whose bytes depend on the results alone."""
 
+import io
 import re
 from collections.abc import Sequence
 from itertools import cycle
@@ -11,7 +12,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-__all__ = ["histogram", "lines", "outputs", "scores", "slug", "spread_over_classes", "training"]
+from thirtytwo.report.pictures import plot_file
+
+__all__ = [
+    "COLOURS", "STYLE", "STYLES", "histogram", "lines", "new", "outputs", "save", "scores", "slug",
+    "spread_over_classes", "text", "training",
+]  # fmt: skip
 
 # Okabe and Ito's colours, told apart with any colour vision; line styles tell them apart without colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -26,21 +32,24 @@ STYLE: Any = {
 
 
 def slug(*parts: str) -> str:
-    """A file name made of `parts`; other characters than letters, digits and underscores become a dash."""
-    return "-".join(re.sub(r"[^A-Za-z0-9_]+", "-", part).strip("-") for part in parts) + ".png"
+    """The name of a picture made of `parts`; other characters than letters, digits and underscores become a dash."""
+    return "-".join(re.sub(r"[^A-Za-z0-9_]+", "-", part).strip("-") for part in parts) + ".webp"
 
 
-def _new(width: float, height: float) -> Figure:
+def new(width: float, height: float) -> Figure:
+    """An empty figure; sizes in inches of 160 pixels."""
     with matplotlib.rc_context(STYLE):
         return Figure(figsize=(width, height), layout="constrained")
 
 
-def _save(figure: Figure, path: Path) -> None:
-    # Software would name matplotlib's version: other bytes for the same picture.
-    figure.savefig(path, metadata={"Software": None})
+def save(figure: Figure, path: Path) -> None:
+    """Writes the figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    plot_file(path, buffer.getvalue())
 
 
-def _text(name: str) -> str:
+def text(name: str) -> str:
     """`name` with the sign that starts mathematics in matplotlib taken literally."""
     return name.replace("$", r"\$")
 
@@ -53,7 +62,7 @@ def scores(path: Path, table: pd.DataFrame, floor: tuple[float, float | None, fl
         floor: value, low, high.
     """
     with matplotlib.rc_context(STYLE):
-        figure = _new(4.2, 1.15 + 0.3 * len(table))
+        figure = new(4.2, 1.15 + 0.3 * len(table))
         axes = figure.subplots()
         reach = (table["value"] - table["low"], table["high"] - table["value"])
         axes.errorbar(table["value"], range(len(table)), xerr=reach, fmt="o", markersize=4, color=COLOURS[0])
@@ -62,7 +71,7 @@ def scores(path: Path, table: pd.DataFrame, floor: tuple[float, float | None, fl
             if floor[1] is not None and floor[2] is not None:
                 axes.axvspan(floor[1], floor[2], color=COLOURS[1], alpha=0.15, linewidth=0)
             figure.legend(loc="outside upper right")
-        axes.set_yticks(range(len(table)), [_text(name) for name in table["run"]])
+        axes.set_yticks(range(len(table)), [text(name) for name in table["run"]])
         axes.set_ylim(len(table) - 0.5, -0.5)
         smallest = min([*table["low"], *([floor[0]] if floor else [])])
         if smallest > 0 and table["high"].max() / smallest > 20:
@@ -72,13 +81,13 @@ def scores(path: Path, table: pd.DataFrame, floor: tuple[float, float | None, fl
             axes.set_xlim(left=0)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("fd_classifier (lower is better)")
-        _save(figure, path)
+        save(figure, path)
 
 
 def training(path: Path, title: str, table: pd.DataFrame, terms: Sequence[str]) -> None:
     """Training terms over steps: raw faint, and a running mean over 4 % of the run."""
     with matplotlib.rc_context(STYLE):
-        figure = _new(4.2, 2.7)
+        figure = new(4.2, 2.7)
         axes = figure.subplots()
         for term, colour, style in zip(terms, cycle(COLOURS), cycle(STYLES)):
             values = table[["step", term]].dropna()
@@ -86,12 +95,12 @@ def training(path: Path, title: str, table: pd.DataFrame, terms: Sequence[str]) 
             mean = values[term].rolling(window, center=True, min_periods=1).mean()
             if window > 1:
                 axes.plot(values["step"], values[term], color=colour, alpha=0.22, linewidth=0.6)
-            axes.plot(values["step"], mean, color=colour, linestyle=style, linewidth=1.5, label=_text(term))
-        axes.set_title(_text(title))
+            axes.plot(values["step"], mean, color=colour, linestyle=style, linewidth=1.5, label=text(term))
+        axes.set_title(text(title))
         axes.set_xlabel("step")
         if len(terms) > 1:
             axes.legend()
-        _save(figure, path)
+        save(figure, path)
 
 
 def lines(
@@ -99,18 +108,18 @@ def lines(
 ) -> None:
     """One term of several runs over `x`, a column of their tables, each with its own colour, line style and marker."""
     with matplotlib.rc_context(STYLE):
-        figure = _new(4.2, 2.7)
+        figure = new(4.2, 2.7)
         axes = figure.subplots()
         for (name, table), colour, style, marker in zip(curves.items(), cycle(COLOURS), cycle(STYLES), cycle("os^Dv")):
             values = table[[x, term]].dropna()
             axes.plot(values[x], values[term], color=colour, linestyle=style, marker=marker, markersize=3,
-                      markevery=max(len(values) // 10, 1), linewidth=1.4, label=_text(name))  # fmt: skip
+                      markevery=max(len(values) // 10, 1), linewidth=1.4, label=text(name))  # fmt: skip
         if log:
             axes.set_yscale("log")
-        axes.set_title(_text(title))
+        axes.set_title(text(title))
         axes.set_xlabel(x)
         axes.legend()
-        _save(figure, path)
+        save(figure, path)
 
 
 def outputs(path: Path, title: str, arrays: dict[str, np.ndarray]) -> None:
@@ -120,7 +129,7 @@ def outputs(path: Path, title: str, arrays: dict[str, np.ndarray]) -> None:
         arrays: d_held_out, d_samples, fresh_held_out, fresh_samples, each [N].
     """
     with matplotlib.rc_context(STYLE):
-        figure = _new(4.2, 3.4)
+        figure = new(4.2, 3.4)
         for axes, who, label in zip(figure.subplots(2, 1), ("d", "fresh"), ("own D", "fresh D"), strict=True):
             both = [arrays[f"{who}_held_out"], arrays[f"{who}_samples"]]
             ends = (0.0, 1.0) if who == "fresh" else (min(map(np.min, both)), max(map(np.max, both)))
@@ -130,14 +139,14 @@ def outputs(path: Path, title: str, arrays: dict[str, np.ndarray]) -> None:
             axes.set_ylabel(f"{label}: images")
             axes.set_yscale("symlog", linthresh=10)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower right", ncols=2)
-        figure.suptitle(_text(title), x=0.02, ha="left", fontsize=10)
-        _save(figure, path)
+        figure.suptitle(text(title), x=0.02, ha="left", fontsize=10)
+        save(figure, path)
 
 
 def histogram(path: Path, title: str, shares: dict[str, float], real: dict[str, float] | None, top: float) -> None:
     """Share of each class among the samples as bars, among the real images as short lines; the axis ends at `top`."""
     with matplotlib.rc_context(STYLE):
-        figure = _new(4.2, 2.7)
+        figure = new(4.2, 2.7)
         axes = figure.subplots()
         names = list(shares)
         places = np.arange(len(names))
@@ -148,13 +157,13 @@ def histogram(path: Path, title: str, shares: dict[str, float], real: dict[str, 
             figure.legend(loc="outside lower right", ncols=2)
         if len(names) <= 20:
             long = max(len(name) for name in names) * len(names) > 45
-            shown = [_text(name if len(name) <= 16 else name[:15] + "…") for name in names]
+            shown = [text(name if len(name) <= 16 else name[:15] + "…") for name in names]
             axes.set_xticks(places, shown, rotation=40 if long else 0, ha="right" if long else "center")
         axes.set_ylim(0, 100 * top)
         axes.grid(axis="x", visible=False)
-        axes.set_title(_text(title))
+        axes.set_title(text(title))
         axes.set_ylabel("share, %")
-        _save(figure, path)
+        save(figure, path)
 
 
 def spread_over_classes(labels: np.ndarray, n: int) -> np.ndarray:

@@ -5,16 +5,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from thirtytwo.grids import animation_webp, rows_png
-from thirtytwo.report import figures, numbers
+from thirtytwo.report import figures, numbers, pictures
 from thirtytwo.report.blocks import Block, Gallery, Picture, Row, Table, Text
 from thirtytwo.report.results import RunResult, SetResult
 
 __all__ = ["along_training", "equilibrium", "latent_space"]
 
-_COLUMNS = 12  # images of each snapshot in a picture
-_SIDE = 8  # rows and columns of an animation
-_ENDS = (5, 14)  # columns of z1 and z2 among i = -5 ... 14
+_COLUMNS = 10  # images of each snapshot in a picture
+_ROWS = 5  # snapshots in a picture
+_SIDE, _MOVING = 10, 40  # images a row, and all images, of an animation
+_PAIRS, _WAY = 5, slice(2, 18)  # lines, and columns of them: i = -3 ... 12
+_PLANE = 4  # rows of a plane
+_ENDS = (3, 12)  # columns of z1 and z2 among those shown
 
 EQUILIBRIUM = (
     "At the equilibrium of a GAN's game the samples are distributed as the data, and then the best discriminator "
@@ -32,15 +34,15 @@ def along_training(dataset: SetResult, folder: Path) -> list[Block]:
     curves = {run.name: run.scores for run in dataset.runs if run.scores is not None and len(run.scores)}
     if not curves:
         return []
-    pictures = []
+    plots = []
     for term in ("fd_classifier", "fid"):
         shown = {name: table for name, table in curves.items() if term in table}
         if shown:
-            pictures.append(_score_curves(dataset, shown, term, folder))
+            plots.append(_score_curves(dataset, shown, term, folder))
     blocks: list[Block] = [
         Gallery(
             "Score along the training, from weights kept on the way. N is smaller than in the comparison, so these "
-            "values are not to be set beside those.", "plot", pictures,
+            "values are not to be set beside those.", "plot", plots,
         )
     ]  # fmt: skip
     strips = []
@@ -50,7 +52,7 @@ def along_training(dataset: SetResult, folder: Path) -> list[Block]:
             continue
         strips += [_strip(run, steps, images, folder), _animation(run, steps, images, folder)]
     caption = "The same noise by the weights of each snapshot: a row a snapshot, first to last; then as an animation."
-    return [*blocks, Gallery(caption, "grid", strips)] if strips else blocks
+    return [*blocks, Gallery(caption, "pixels", strips)] if strips else blocks
 
 
 def _score_curves(dataset: SetResult, curves: dict[str, pd.DataFrame], term: str, folder: Path) -> Picture:
@@ -65,15 +67,21 @@ def _score_curves(dataset: SetResult, curves: dict[str, pd.DataFrame], term: str
 
 def _strip(run: RunResult, steps: np.ndarray, images: np.ndarray, folder: Path) -> Picture:
     name = figures.slug("snapshots", run.name)
-    (folder / name).write_bytes(rows_png(images[:, :_COLUMNS]))
-    told = ", ".join(f"{step:,}" for step in steps)
+    chosen = _even(len(steps), _ROWS)
+    pictures.rows(folder / name, images[chosen, :_COLUMNS])
+    told = ", ".join(f"{step:,}" for step in steps[chosen])
     return Picture(name, f"Rows of samples of {run.name} at the steps {told}.", f"{run.name} at steps {told}.")
 
 
+def _even(count: int, most: int) -> np.ndarray:
+    """At most `most` of the places 0 ... count - 1, evenly spread, both ends among them."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int))
+
+
 def _animation(run: RunResult, steps: np.ndarray, images: np.ndarray, folder: Path) -> Picture:
-    name = figures.slug("animation", run.name).replace(".png", ".webp")
-    (folder / name).write_bytes(animation_webp(images, [int(step) for step in steps], _SIDE))
-    alt = f"Animation of {_SIDE * _SIDE} samples of {run.name} as training goes on, from fixed noise."
+    name = figures.slug("animation", run.name)
+    pictures.animation(folder / name, images[:, :_MOVING], [f"step {step:,}" for step in steps], _SIDE)
+    alt = f"Animation of samples of {run.name} as training goes on, from fixed noise."
     return Picture(name, alt, f"{run.name}: {len(steps)} snapshots; plays three times.")
 
 
@@ -83,24 +91,24 @@ def latent_space(dataset: SetResult, folder: Path) -> list[Block]:
     for run in dataset.runs:
         if (grid := run.probe("interpolation_grid")) is not None:
             name = figures.slug("latent-grid", run.name)
-            (folder / name).write_bytes(rows_png(grid))
+            pictures.rows(folder / name, grid[_even(len(grid), _PLANE)])
             alt = f"Samples of {run.name} over two latent coordinates."
             planes.append(Picture(name, alt, f"{run.name}: z[0] from -1 (top) to 1, z[1] from -1 (left) to 1."))
         if (ways := run.probe("interpolation_lines")) is not None:
             name = figures.slug("latent-lines", run.name)
-            (folder / name).write_bytes(rows_png(ways, framed=_ENDS))
-            alt = f"Samples of {run.name} along {len(ways)} lines through the latent space."
-            lines.append(Picture(name, alt, f"{run.name}: {len(ways)} pairs."))
+            pictures.rows(folder / name, ways[:_PAIRS, _WAY], framed=_ENDS)
+            alt = f"Samples of {run.name} along lines through the latent space."
+            lines.append(Picture(name, alt, f"{run.name}: {len(ways[:_PAIRS])} pairs."))
     blocks: list[Block] = []
     if planes:
         caption = "A plane through the latent space: two coordinates vary, the others stay at one random draw."
-        blocks.append(Gallery(caption, "grid", planes))
+        blocks.append(Gallery(caption, "pixels", planes))
     if lines:
         caption = (
             "Lines z1 + i/9 (z2 - z1): the framed columns are z1 (i = 0) and z2 (i = 9); the columns between them "
-            "interpolate, those beyond them extrapolate (i = -5 to 14)."
+            "interpolate, those beyond them extrapolate (i = -3 to 12)."
         )
-        blocks.append(Gallery(caption, "wide", lines))
+        blocks.append(Gallery(caption, "pixels", lines))
     return blocks + _disentanglement(dataset)
 
 
@@ -109,20 +117,22 @@ def _disentanglement(dataset: SetResult) -> list[Block]:
     if not runs:
         return []
     factors = list(dict.fromkeys(
-        key.removeprefix("direction_r2_") for run in runs for key in run.metrics or {} if key.startswith("direction_r2_")
+        key.removeprefix("direction_r2_")
+        for run in runs
+        for key in run.metrics or {}
+        if key.startswith("direction_r2_")
     ))  # fmt: skip
-    lengths = [run.metric("path_length") for run in runs]
-    decimals = numbers.decimals_for(lengths, [(run.metric("path_length_high") - run.metric("path_length_low")) / 2
-                                              for run in runs])  # fmt: skip
-    columns = ["path length", "path length, 95 %"]
+    lengths = numbers.scored([run.score("path_length") for run in runs])
+    columns = ["path length"]
     named = ["all", *factors] if factors else []
-    columns += [f"{name}: {kind}" for name in named for kind in ("direction", "coordinate")]
+    columns += [f"{name}, %" for name in named]
     rows = []
-    for run, length in zip(runs, numbers.column(lengths, decimals), strict=True):
-        ends = numbers.interval(run.metric("path_length_low"), run.metric("path_length_high"), decimals)
-        cells = [length, ends]
+    for run, length in zip(runs, lengths, strict=True):
+        cells = [length]
         for name in ["", *(f"_{factor}" for factor in factors)] if factors else []:
-            cells += [numbers.percent(run.metric(f"{kind}_r2{name}")) for kind in ("direction", "coordinate")]
+            shares = [run.metric(f"{kind}_r2{name}") for kind in ("direction", "coordinate")]
+            best, axis = numbers.column([None if share is None else 100 * share for share in shares], 0)
+            cells.append(f"{best}\naxis {axis}")
         rows.append(Row(run.name, cells))
     caption = (
         "Perceptual path length (Karras et al. 2019) in classifier features, "
@@ -130,9 +140,9 @@ def _disentanglement(dataset: SetResult) -> list[Block]:
     )
     if factors:
         caption += (
-            " Is the latent space disentangled? The share of each ground-truth factor's variance, read off the samples, "
-            "that its best linear direction of z explains on samples held out, and the best single coordinate of z. "
-            "Coordinates as good as directions would mean that the axes are the factors."
+            " Is the latent space disentangled? The share of each ground-truth factor's variance, read off the "
+            "samples, that its best linear direction of z explains on samples held out, and below it the best single "
+            "axis of z. Axes as good as directions would mean that the axes are the factors."
         )
     return [Table(caption, ["run", *columns], rows, [False] + [True] * len(columns))]
 
@@ -145,21 +155,20 @@ def equilibrium(dataset: SetResult, folder: Path) -> list[Block]:
     told = " ".join(_finding(run) for run in runs)
     rows = [
         Row(run.name, [
-            numbers.percent(run.metric("fresh_accuracy")),
-            numbers.interval(run.metric("fresh_accuracy_low"), run.metric("fresh_accuracy_high"), 1, 100),
+            *numbers.scored([run.score("fresh_accuracy")], scale=100),
             *numbers.column([run.metric("js_bound_bits")], 3),
             numbers.percent(run.metric("d_accuracy")),
             *(numbers.column([run.metric(key)], 3)[0] for key in ("d_real", "d_fake", "d_gap")),
         ])
         for run in runs
     ]  # fmt: skip
-    columns = ["run", "fresh D is right", "95 %", "divergence, at least, bits", "own D is right", "own D(x)",
-               "own D(G(z))", "own D from fresh D"]  # fmt: skip
+    columns = ["run", "fresh D is right, %", "divergence, at least, bits", "own D is right", "own D(x)", "own D(G(z))",
+               "own D from fresh D"]  # fmt: skip
     caption = (
         "On held-out real images and as many samples. A Wasserstein critic's outputs are scores and no probabilities, "
         "so it has no accuracy and no distance from D*."
     )
-    pictures = []
+    shown_outputs = []
     for run in runs:
         arrays = {key: run.probe(key) for key in ("d_held_out", "d_samples", "fresh_held_out", "fresh_samples")}
         shown = {key: array for key, array in arrays.items() if array is not None}
@@ -167,9 +176,9 @@ def equilibrium(dataset: SetResult, folder: Path) -> list[Block]:
             name = figures.slug("discriminators", run.name)
             figures.outputs(folder / name, run.name, shown)
             alt = f"Histograms of the outputs of the own and of the fresh discriminator of {run.name}."
-            pictures.append(Picture(name, alt, f"{run.name}: own discriminator and fresh one."))
-    gallery: list[Block] = [Gallery("What the discriminators say.", "plot", pictures)] if pictures else []
-    return [Text(EQUILIBRIUM), Text(told, "Measured:"), Table(caption, columns, rows, [False] + [True] * 7), *gallery]
+            shown_outputs.append(Picture(name, alt, f"{run.name}: own discriminator and fresh one."))
+    gallery: list[Block] = [Gallery("What the discriminators say.", "plot", shown_outputs)] if shown_outputs else []
+    return [Text(EQUILIBRIUM), Text(told, "Measured:"), Table(caption, columns, rows, [False] + [True] * 6), *gallery]
 
 
 def _finding(run: RunResult) -> str:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-__all__ = ["MISSING", "column", "count", "decimals_for", "interval", "percent", "plain"]
+__all__ = ["MISSING", "column", "count", "decimals_for", "interval", "percent", "plain", "scored", "seconds"]
 
 MISSING = "\N{EN DASH}"
 
@@ -27,6 +27,25 @@ def interval(low: float | None, high: float | None, decimals: int, scale: float 
     if low is None or high is None:
         return MISSING
     return f"[{low * scale:,.{decimals}f}, {high * scale:,.{decimals}f}]"
+
+
+def scored(rows: Sequence[tuple[float | None, float | None, float | None]], scale: float = 1.0) -> list[str]:
+    """Scores (value, low, high) times `scale`, each interval on a second line; the narrowest one sets the decimals."""
+    halves = [scale * (high - low) / 2 for _, low, high in rows if low is not None and high is not None]
+    decimals = decimals_for([scale * value for value, _, _ in rows if value is not None], halves)
+    cells = []
+    for value, low, high in rows:
+        ends = interval(low, high, decimals, scale)
+        shown = column([None if value is None else scale * value], decimals)[0]
+        cells.append(shown if ends == MISSING or value is None else f"{shown}\n{ends}")
+    return cells
+
+
+def seconds(value: float | None) -> str:
+    """A duration, to three digits."""
+    if value is None:
+        return MISSING
+    return f"{value:,.0f} s" if value >= 100 else f"{value:.3g} s"
 
 
 def count(value: float | None) -> str:

@@ -2,10 +2,11 @@
 
 from thirtytwo.classifier_settings import Classifier
 from thirtytwo.config import Compute, Run
-from thirtytwo.data.settings import Dataset
+from thirtytwo.data.settings import Dataset, Source
 from thirtytwo.evaluate.settings import Evaluation
 from thirtytwo.sampling import Sampling
 from thirtytwo.strict import Strict
+from thirtytwo.sweeps import Sweep
 
 __all__ = ["ReportConfig"]
 
@@ -15,8 +16,10 @@ class ReportConfig(Strict):
 
     seed: int
     compute: Compute
-    runs: dict[str, Run]
+    sources: dict[str, Source]
     datasets: dict[str, Dataset]
     classifiers: dict[str, Classifier]
     evaluation: Evaluation
     sampling: Sampling
+    runs: dict[str, Run]
+    sweeps: dict[str, Sweep]

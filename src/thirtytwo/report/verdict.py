@@ -1,9 +1,9 @@
-"""Which run is best: only among scores of one protocol, and only where intervals do not overlap."""
+"""Which run is best: only among scores of one protocol, and only where the difference is beyond chance."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from thirtytwo.evaluate.comparison import PROTOCOL, differences, short
+from thirtytwo.evaluate.comparison import PROTOCOL, compare, differences, short
 from thirtytwo.report.results import RunResult, SetResult
 
 __all__ = ["Verdict", "floor_of", "judge"]
@@ -14,8 +14,8 @@ class Verdict:
     """The answer for one data set.
 
     Attributes:
-        kind: "best": one run alone; "tie": several whose intervals overlap the lowest one's; "single": one score
-            only; "unknown": no interval, so no order; "incomparable": the protocols differ; "none": no scores.
+        kind: "best": one run alone; "tie": several that differ by no more than chance; "single": one score only;
+            "unknown": no interval, so no order; "incomparable": the protocols differ; "none": no scores.
         runs: the winner, or those tied, lowest score first.
         reasons: for "incomparable", one phrase for each difference.
     """
@@ -42,9 +42,12 @@ def judge(dataset: SetResult) -> Verdict:
         return Verdict("single", (ranked[0],))
     if any(run.metric("fd_classifier_low") is None or run.metric("fd_classifier_high") is None for run in ranked):
         return Verdict("unknown", (ranked[0],))
-    reach = ranked[0].metric("fd_classifier_high")
-    tied = [run for run in ranked if run.metric("fd_classifier_low") <= reach]
-    return Verdict("tie" if len(tied) > 1 else "best", tuple(tied))
+    first = ranked[0]
+    held = [(run, compare(first.metrics or {}, run.metrics or {}, "fd_classifier")) for run in ranked[1:]]
+    if refused := tuple(dict.fromkeys(found.reason for _, found in held if found.verdict == "incomparable")):
+        return Verdict("incomparable", (), refused)
+    tied = [run for run, found in held if found.verdict == "tie"]
+    return Verdict("tie" if tied else "best", (first, *tied))
 
 
 def floor_of(run: RunResult, floor: dict[str, Any] | None) -> tuple[dict[str, Any] | None, str]:
