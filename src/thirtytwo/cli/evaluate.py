@@ -18,7 +18,7 @@ from thirtytwo.evaluate.checks import EvaluationError, read_arrays
 from thirtytwo.evaluate.features import extract, file_sha256, load_classifier
 from thirtytwo.evaluate.scores import Scored, Scores, classifier_floor, classifier_scores, join_floor
 from thirtytwo.evaluate.settings import Evaluation
-from thirtytwo.report.numbers import interval, plain
+from thirtytwo.report.numbers import plain
 from thirtytwo.report.settings import ReportConfig
 from thirtytwo.strict import ParamsError, nearest, parse
 
@@ -110,7 +110,7 @@ def _show(path: Path, name: str, dataset: Dataset, scores: Scores, given: Given)
         f" classifier {str(scores['features_sha256'])[:12]}"
     )
     if given.removed:
-        print(f"removed {len(given.removed)} files:")
+        print(f"removed {len(given.removed)} files (--convert MODE converts a mode):")
         for file, reason in given.removed[:_NAMED]:
             print(f"  {file}: {reason}")
         if (more := len(given.removed) - _NAMED) > 0:
@@ -129,4 +129,4 @@ def _show(path: Path, name: str, dataset: Dataset, scores: Scores, given: Given)
 
 def _ends(scores: Scores, key: str) -> str:
     low, high = scores.get(f"{key}_low"), scores.get(f"{key}_high")
-    return interval(low, high, 4) if isinstance(low, float) and isinstance(high, float) else ""
+    return "" if low is None or high is None else f"[{plain(low)}, {plain(high)}]"

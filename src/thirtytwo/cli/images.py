@@ -61,7 +61,7 @@ def read(path: Path, preparation: Preparation, classes: tuple[str, ...], labels_
     else:
         raise CommandError(f"{path}: expected a folder of images{'' if labels_from_folders else ', or an .npz'}")
     images, labels, removed = [], [], []
-    for name, label, content in tqdm(items, desc=path.name, unit="image", delay=2):
+    for name, label, content in tqdm(items, desc=path.name, unit="image", mininterval=1.0, delay=2):
         try:
             images.append(to_array(content, preparation)[0])
             labels.append(label)

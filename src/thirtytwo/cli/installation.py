@@ -53,7 +53,7 @@ def packages(root: Path) -> Iterator[Finding]:
 def _pins(path: Path) -> dict[str, str]:
     """Exact versions by lower-case name."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    pairs = (line.partition(";")[0].strip().partition("==") for line in lines)
+    pairs = (line.partition("#")[0].partition(";")[0].strip().partition("==") for line in lines)
     return {name.lower(): version for name, equals, version in pairs if equals}
 
 

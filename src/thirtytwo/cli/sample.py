@@ -26,7 +26,7 @@ from thirtytwo.strict import ParamsError, nearest, parse
 __all__ = ["run"]
 
 _SETTINGS = ("sampler", "steps", "eta", "spacing", "guidance", "prior", "weights")  # options of the `sample:` block
-_SAMPLERS = {"dpm++": "dpm_solver_pp_2m"}  # by the name that it goes by elsewhere
+_SAMPLERS = dict.fromkeys(("dpm++", "dpm-solver++"), "dpm_solver_pp_2m")  # by the names that it goes by elsewhere
 
 
 def run(args: argparse.Namespace) -> int:
