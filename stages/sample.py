@@ -8,7 +8,6 @@ import json
 import shutil
 import sys
 import time
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def job(run: str, cfg: sampling.SampleConfig, device: torch.device) -> sampling.
         return model
 
     kept = checkpoint.load_weights(ROOT / "data/snapshots" / f"{run}.pt", device)
-    return sampling.Job(cfg, data, device, fresh, kept, probes=True)
+    return sampling.Job(cfg, data, device, fresh, kept)
 
 
 def npz(arrays: dict[str, np.ndarray]) -> bytes:
@@ -42,37 +41,38 @@ def npz(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def draw(cfg: sampling.SampleConfig, training_seed: int, asked: sampling.Job) -> tuple[sampling.Drawn, np.ndarray]:
-    """What one of the run's models gives, written to its file of samples; returned with the samples' pixels."""
-    model = trained.load(cfg.run, cfg.sample.weights, ROOT, asked.device, training_seed)
-    drawn = import_module(f"thirtytwo.sampling.{cfg.family}").sample(model, asked)
-    if not torch.isfinite(drawn.images).all():
-        bad = (~torch.isfinite(drawn.images)).flatten(1).any(1).nonzero()[0].item()
+def keep(
+    cfg: sampling.SampleConfig, training_seed: int, images: torch.Tensor, labels: torch.Tensor | None
+) -> np.ndarray:
+    """Writes what one of the run's models has drawn to its file of samples, and returns the pixels."""
+    if not torch.isfinite(images).all():
+        bad = (~torch.isfinite(images)).flatten(1).any(1).nonzero()[0].item()
         raise checkpoint.CheckpointError(
             f"data/models/{cfg.run}/{training_seed}.pt: image {bad} is not finite; its training diverged, so lower lr"
             " and train again"
         )
-    count = len(drawn.images)
-    labels = np.full(count, -1, np.int64) if drawn.labels is None else drawn.labels.numpy()
-    pixels = batches.to_uint8(drawn.images).numpy()
-    samples = npz({"images": pixels, "labels": labels, "index": np.arange(count)})
+    count, pixels = len(images), batches.to_uint8(images).numpy()
+    asked = np.full(count, -1, np.int64) if labels is None else labels.numpy()
+    samples = npz({"images": pixels, "labels": asked, "index": np.arange(count)})
     checkpoint.write_atomically(ROOT / "data/samples" / cfg.run / f"{training_seed}.npz", samples)
-    return drawn, pixels
+    return pixels
 
 
 def main(run: str) -> None:
     cfg = sampling.read_config(run, ROOT)
     device = set_up(cfg.compute)
-    start = time.monotonic()
-    asked = job(run, cfg, device)
+    family = import_module(f"thirtytwo.sampling.{cfg.family}")
+    start, asked = time.monotonic(), job(run, cfg, device)
     shutil.rmtree(ROOT / "data/samples" / run, ignore_errors=True)  # of more seeds, perhaps
-    drawn, pixels = draw(cfg, 0, asked)
+    drawn = family.sample(trained.load(run, cfg.sample.weights, ROOT, device), asked)
+    pixels = keep(cfg, 0, drawn.images, drawn.labels)
     checkpoint.write_atomically(ROOT / "data/probes" / f"{run}.npz", npz(drawn.probes))
     checkpoint.write_atomically(ROOT / "plots/samples" / f"{run}.png", grid_png(pixels, cfg.sampling.grid_side))
     log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "images": len(pixels)}
     checkpoint.write_atomically(ROOT / "logs/sample" / f"{run}.json", json.dumps(log).encode() + b"\n")
     for training_seed in range(1, cfg.seeds):
-        draw(cfg, training_seed, replace(asked, probes=False))
+        draw = family.drawer(trained.load(run, cfg.sample.weights, ROOT, device, training_seed), asked)
+        keep(cfg, training_seed, sampling.first(draw, len(pixels), drawn.labels), drawn.labels)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,11 @@ def test_library_and_stages_import_no_stage():
     assert not [(short(p), name) for p in [*LIBRARY, *STAGES] for name in imported(p) if name.split(".")[0] in stems]
 
 
+def test_nothing_needs_the_command():
+    command = set(of_layer("cli", "__main__.py"))
+    assert not [short(p) for p in [*LIBRARY, *STAGES] if p not in command and closure(p) & command]
+
+
 def test_only_config_reads_yaml():
     found = {short(p) for p in [*LIBRARY, *STAGES] for name in imported(p) if name.split(".")[0] in {"ruamel", "yaml"}}
     assert found == {"src/thirtytwo/config.py"}

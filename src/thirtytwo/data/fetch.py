@@ -16,7 +16,7 @@ from thirtytwo.data.errors import DataError
 from thirtytwo.data.files import sha256
 from thirtytwo.data.http import BrokenOffError, RefusedError, resume
 
-__all__ = ["Places", "fetch"]
+__all__ = ["Places", "fetch", "local"]
 
 _ATTEMPTS = 3
 
@@ -49,9 +49,9 @@ def fetch(file: File, kind: str, target: Path, places: Places) -> str:
         DataError: no place serves it: lists every one with the reason, and says where to put the file by hand.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    kept = places.downloads / f"{file.sha256[:12]}-{Path(file.name).name}"
+    *mirrored, kept = local(file, kind, places)
     tried: list[str] = []
-    for path in [*_in_mirror(file, kind, places.mirror), kept]:
+    for path in [*mirrored, kept]:
         if _copied(path, file, target, tried):
             return str(path) if path != kept else "earlier download"
     if file.package and _rebuilt(places.system / file.package.lstrip("/"), file, target, tried):
@@ -72,9 +72,11 @@ def fetch(file: File, kind: str, target: Path, places: Places) -> str:
     )
 
 
-def _in_mirror(file: File, kind: str, mirror: Path | None) -> list[Path]:
+def local(file: File, kind: str, places: Places) -> list[Path]:
+    """Where the file may lie already, in the order of `fetch`: in the mirror folder, if there is one; last, a download."""
     names = dict.fromkeys((f"{kind}/{file.name}", file.name, Path(file.name).name))
-    return [mirror / name for name in names] if mirror else []
+    mirrored = [places.mirror / name for name in names] if places.mirror else []
+    return [*mirrored, places.downloads / f"{file.sha256[:12]}-{Path(file.name).name}"]
 
 
 def _copied(path: Path, file: File, target: Path, tried: list[str]) -> bool:

@@ -13,7 +13,7 @@ from thirtytwo.data.fetch import Places, fetch
 from thirtytwo.data.files import SUFFIXES, replacing
 from thirtytwo.data.settings import Archive, Checkpoint, Digits5k, Folder, Shapes, Source
 
-__all__ = ["acquire"]
+__all__ = ["acquire", "files_of"]
 
 
 def acquire(source: Source, folder: Path, places: Places, root: Path) -> dict[str, str]:
@@ -39,13 +39,18 @@ def acquire(source: Source, folder: Path, places: Places, root: Path) -> dict[st
         if isinstance(source, Folder):
             _copy_images(root / Path(source.path).expanduser(), temporary)
             return {"*": source.path}
-        if isinstance(source, Archive):
-            files: tuple[File, ...] = (File(source.file, source.sha256, tuple(source.urls)),)
-        elif isinstance(source, Checkpoint):
-            files = (File(source.file, source.sha256, (), drive_id=source.drive_id),)
-        else:
-            files = KNOWN[source.kind]
-        return {file.name: fetch(file, source.kind, temporary / Path(file.name).name, places) for file in files}
+        return {
+            file.name: fetch(file, source.kind, temporary / Path(file.name).name, places) for file in files_of(source)
+        }
+
+
+def files_of(source: Source) -> tuple[File, ...]:
+    """The files that make up a source; none where it is drawn, in a package, or a folder."""
+    if isinstance(source, Archive):
+        return (File(source.file, source.sha256, tuple(source.urls)),)
+    if isinstance(source, Checkpoint):
+        return (File(source.file, source.sha256, (), drive_id=source.drive_id),)
+    return KNOWN.get(source.kind, ())
 
 
 def _write_digits5k(path: Path) -> None:

@@ -4,10 +4,11 @@ A family has one module here, of its own name, apart from its module in `thirtyt
 sampling does not train anew:
 
     Settings            its `sample:` sub-block of params.yaml, a subclass of `SampleSettings`
+    drawer(model, task) -> Draw
     sample(model, job) -> Drawn
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -24,7 +25,13 @@ from thirtytwo.data.batches import ImageSet, to_uint8
 from thirtytwo.families import Family, TrainSettings
 from thirtytwo.strict import Strict
 
-__all__ = ["Drawn", "Job", "SampleConfig", "SampleSettings", "Sampling", "asked_labels", "read_config", "snapshots"]
+__all__ = [
+    "Draw", "Drawn", "Job", "SampleConfig", "SampleSettings", "Sampling", "Task", "asked_labels", "first", "read_config",
+    "snapshots",
+]  # fmt: skip
+
+# [n, C, 32, 32] in [-1, 1] on the CPU, of n indices and their labels [n] int64; None where the model takes none
+Draw = Callable[[Sequence[int], Tensor | None], Tensor]
 
 
 class Sampling(Strict):
@@ -58,24 +65,31 @@ class SampleConfig(Strict):
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a family's `sample` works with.
+class Task:
+    """What a family's `drawer` works with.
 
     Attributes:
         cfg: resolved settings of the stage.
         data: the prepared data set that the model was trained on.
         device: where the model is.
-        fresh: an untrained model of the same run, initialised from a seed.
-        snapshots: weights of the modules that sampling uses, by the step they were taken at.
-        probes: whether more than the images is asked for; of several training seeds only the first is looked into.
     """
 
     cfg: SampleConfig
     data: ImageSet
     device: torch.device
+
+
+@dataclass(frozen=True)
+class Job(Task):
+    """What a family's `sample` works with.
+
+    Attributes:
+        fresh: an untrained model of the same run, initialised from a seed.
+        snapshots: weights of the modules that sampling uses, by the step they were taken at.
+    """
+
     fresh: Callable[[int], Family]
     snapshots: dict[int, dict[str, Any]]
-    probes: bool
 
 
 @dataclass(frozen=True)
@@ -85,8 +99,7 @@ class Drawn:
     Attributes:
         images: [N, C, 32, 32] float32 on the CPU, nominally in [-1, 1].
         labels: [N] int64 labels asked for, or None.
-        probes: named arrays besides, saved as they are: images as uint8 [..., 32, 32, C], else numbers; none where the
-            job asks for none.
+        probes: named arrays besides, saved as they are: images as uint8 [..., 32, 32, C], else numbers.
     """
 
     images: Tensor
@@ -111,11 +124,17 @@ def asked_labels(model: Family, count: int, classes: int) -> Tensor | None:
     return torch.arange(count) % classes if model.conditional else None
 
 
-def snapshots(model: Family, job: Job, draw: Callable[[int], Tensor]) -> dict[str, np.ndarray]:
+def first(draw: Draw, count: int, labels: Tensor | None) -> Tensor:
+    """The first `count` images of a run, which has these labels."""
+    return draw(range(count), None if labels is None else labels[:count])
+
+
+def snapshots(model: Family, job: Job, drawer: Callable[[], Draw], labels: Tensor | None) -> dict[str, np.ndarray]:
     """The same images, from the same noise, by the weights of each snapshot of the training.
 
     Args:
-        draw: the first n images of the run by the model as it is, [n, C, 32, 32].
+        drawer: of the model as it is when called.
+        labels: of the run's images, or None.
 
     Returns:
         snapshot_steps [S] int64 and snapshot_images [S, n, 32, 32, C] uint8. The model ends with other weights
@@ -125,5 +144,5 @@ def snapshots(model: Family, job: Job, draw: Callable[[int], Tensor]) -> dict[st
     for state in job.snapshots.values():
         for name, weights in state.items():
             model.modules[name].load_state_dict(weights)
-        drawn.append(to_uint8(draw(job.cfg.sampling.snapshot_images)).numpy())
+        drawn.append(to_uint8(first(drawer(), job.cfg.sampling.snapshot_images, labels)).numpy())
     return {"snapshot_steps": np.array(list(job.snapshots)), "snapshot_images": np.stack(drawn)} if drawn else {}

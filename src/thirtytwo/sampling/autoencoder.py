@@ -4,7 +4,7 @@ Besides the samples, what its codes show: reconstructions, traversals, a bound o
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,10 +19,10 @@ from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.families import TrainSettings
 from thirtytwo.families.autoencoder import Autoencoder, log_density, squared_error
 from thirtytwo.families.autoencoder import Settings as Trained
-from thirtytwo.sampling import Drawn, Job, SampleSettings, asked_labels, snapshots
+from thirtytwo.sampling import Draw, Drawn, Job, SampleSettings, Task, asked_labels, first, snapshots
 from thirtytwo.seeds import derive_seed
 
-__all__ = ["Images", "Settings", "bits_per_dim", "dequantise", "log_weights", "sample"]
+__all__ = ["Images", "Settings", "bits_per_dim", "dequantise", "drawer", "log_weights", "sample"]
 
 Prior = Literal["standard", "gaussian", "mixture"]
 
@@ -33,7 +33,7 @@ _TRAVERSED, _PLACES = 10, torch.linspace(-3, 3, 11)  # dimensions, and where the
 _CHUNK = 500
 _CODES = 102  # what a seed is derived for
 
-Draw = Callable[[Tensor, Tensor | None], Tensor]
+Decode = Callable[[Tensor, Tensor | None], Tensor]
 
 
 class Settings(SampleSettings):
@@ -79,6 +79,11 @@ class Codes:
     z: Tensor
 
 
+def drawer(model: Autoencoder, task: Task) -> Draw:
+    """Images of z from `sample.prior`."""
+    return _drawer(model, task, _settings(task).prior)
+
+
 @torch.no_grad()
 def sample(model: Autoencoder, job: Job) -> Drawn:
     """Images of z from `sample.prior`, and as probes:
@@ -90,23 +95,13 @@ def sample(model: Autoencoder, job: Job) -> Drawn:
     [M, D], z ~ q(z|x); distortion [M], the squared error of the image decoded from that z, summed over pixels and
     channels; where variational iwae_bits, elbo_bits [n] and bound_samples, see `_bound`; snapshots.
     """
-    s = job.cfg.sample
-    assert isinstance(s, Settings)
-    labels = asked_labels(model, job.cfg.sampling.images, len(job.data.classes))
-    train = _some(job, "train", _FITTED)
-
-    def draw(count: int, prior: Prior = s.prior) -> Tensor:
-        own = None if labels is None else labels[:count]
-        decode, shape = (model.draw, model.latent_shape) if prior == "standard" else _fitted(model, train, job, prior)
-        return samplers.draw(decode, shape, seed=job.cfg.seed, indices=range(count), labels=own, device=job.device)
-
-    images = draw(job.cfg.sampling.images)
-    if not job.probes:
-        return Drawn(images, labels, {})
-    held_out = _some(job, "test", _HELD_OUT)
+    count = job.cfg.sampling.images
+    labels = asked_labels(model, count, len(job.data.classes))
+    train, held_out = _some(job, "train", _FITTED), _some(job, "test", _HELD_OUT)
+    images = first(drawer(model, job), count, labels)
     plain: Prior = "standard" if model.settings.variational else "gaussian"
-    other: Prior = plain if s.prior == "mixture" else "mixture"
-    probes = {f"{other}_images": to_uint8(draw(job.cfg.sampling.images, other)).numpy()}
+    other: Prior = plain if _settings(job).prior == "mixture" else "mixture"
+    probes = {f"{other}_images": to_uint8(first(_drawer(model, job, other), count, labels)).numpy()}
     codes = _encoded(model, held_out, job, 1)
     probes |= _reconstructions(model, held_out, codes, job) | _traversals(model, held_out, codes, job)
     probes |= {
@@ -117,43 +112,57 @@ def sample(model: Autoencoder, job: Job) -> Drawn:
     }
     if codes.log_sigma is not None:
         probes |= {"code_log_sigmas": codes.log_sigma.flatten(1).numpy()} | _bound(model, train, held_out, job)
-    return Drawn(images, labels, probes | snapshots(model, job, draw))
+    return Drawn(images, labels, probes | snapshots(model, job, lambda: drawer(model, job), labels))
 
 
-def _some(job: Job, split: str, most: int) -> Images:
+def _settings(task: Task) -> Settings:
+    assert isinstance(task.cfg.sample, Settings)
+    return task.cfg.sample
+
+
+@torch.no_grad()
+def _drawer(model: Autoencoder, task: Task, prior: Prior) -> Draw:
+    decode, shape = (model.draw, model.latent_shape) if prior == "standard" else _fitted(model, task, prior)
+
+    def draw(indices: Sequence[int], labels: Tensor | None) -> Tensor:
+        return samplers.draw(decode, shape, seed=task.cfg.seed, indices=indices, labels=labels, device=task.device)
+
+    return draw
+
+
+def _some(task: Task, split: str, most: int) -> Images:
     """Up to `most` images of a split, drawn at random without replacement."""
-    data = job.data.only(split)
-    rng = np.random.default_rng(derive_seed(job.cfg.seed, _CODES, {"train": 0, "test": 1}[split]))
+    data = task.data.only(split)
+    rng = np.random.default_rng(derive_seed(task.cfg.seed, _CODES, {"train": 0, "test": 1}[split]))
     index = rng.permutation(len(data.images))[:most]
     return Images(index, torch.from_numpy(data.images[index]), torch.from_numpy(data.labels[index]))
 
 
-def _encoded(model: Autoencoder, images: Images, job: Job, purpose: int) -> Codes:
+def _encoded(model: Autoencoder, images: Images, task: Task, purpose: int) -> Codes:
     """Codes of images; draws for one `purpose` are other draws than for another."""
     pairs = [
-        model.encode(to_float(pixels.to(job.device)), labels.to(job.device))
+        model.encode(to_float(pixels.to(task.device)), labels.to(task.device))
         for pixels, labels in zip(images.pixels.split(_CHUNK), images.labels.split(_CHUNK), strict=True)
     ]
     mu = torch.cat([pair[0] for pair in pairs]).cpu()
     if not model.settings.variational:
         return Codes(mu, None, mu)
     log_sigma = torch.cat([pair[1] for pair in pairs if pair[1] is not None]).cpu()
-    rng = np.random.default_rng(derive_seed(job.cfg.seed, _CODES, 2, purpose))
+    rng = np.random.default_rng(derive_seed(task.cfg.seed, _CODES, 2, purpose))
     return Codes(mu, log_sigma, mu + log_sigma.exp() * torch.from_numpy(rng.standard_normal(mu.shape, np.float32)))
 
 
-def _fitted(model: Autoencoder, train: Images, job: Job, prior: Prior) -> tuple[Draw, tuple[int]]:
+def _fitted(model: Autoencoder, task: Task, prior: Prior) -> tuple[Decode, tuple[int]]:
     """What decodes draws of a density fitted to the aggregate posterior of training images; the shape of its noise.
 
     A conditional model has one density for each class, q(z|y): that is what its decoder has met with the label.
     """
-    s = job.cfg.sample
-    assert isinstance(s, Settings)
-    z = _encoded(model, train, job, 0).z.flatten(1)
+    train = _some(task, "train", _FITTED)
+    z = _encoded(model, train, task, 0).z.flatten(1)
     groups = train.labels if model.conditional else torch.zeros_like(train.labels)
-    components = 1 if prior == "gaussian" else s.components
-    seed = derive_seed(job.cfg.seed, _CODES, 3)
-    density = densities.fit(z.numpy(), groups.numpy(), components, seed, job.device)
+    components = 1 if prior == "gaussian" else _settings(task).components
+    seed = derive_seed(task.cfg.seed, _CODES, 3)
+    density = densities.fit(z.numpy(), groups.numpy(), components, seed, task.device)
 
     def decode(noise: Tensor, labels: Tensor | None) -> Tensor:
         own = torch.zeros(len(noise), dtype=torch.int64, device=noise.device) if labels is None else labels
@@ -211,8 +220,7 @@ def _bound(model: Autoencoder, train: Images, held_out: Images, job: Job) -> dic
         iwae_bits [n], from K = `bound_samples` (K as an array: bound_samples); elbo_bits [n], the mean of the bound
         for K = 1 over the same draws, hence never below.
     """
-    s = job.cfg.sample
-    assert isinstance(s, Settings)
+    s = _settings(job)
     rng = np.random.default_rng(derive_seed(job.cfg.seed, _CODES, 4))
     pixels, labels = held_out.pixels[: s.bound_images], held_out.labels[: s.bound_images]
     x = dequantise(pixels, torch.from_numpy(rng.random(pixels.shape, np.float32)))

@@ -1,5 +1,6 @@
 """Sampling a diffusion model by one of `thirtytwo.samplers`, and its bound on the likelihood of held-out images."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,11 +12,11 @@ from tqdm import tqdm
 from thirtytwo import likelihood, samplers
 from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.families.diffusion import Diffusion
-from thirtytwo.sampling import Drawn, Job, SampleSettings, asked_labels, snapshots
+from thirtytwo.sampling import Draw, Drawn, Job, SampleSettings, Task, asked_labels, first, snapshots
 from thirtytwo.seeds import derive_seed
 from thirtytwo.strict import ParamsError
 
-__all__ = ["Settings", "sample"]
+__all__ = ["Settings", "drawer", "sample"]
 
 _FRAME_IMAGES = 10
 _CHUNK = 100  # held-out images in one call of the network
@@ -36,60 +37,75 @@ class Settings(SampleSettings):
     bound_timesteps: int = Field(ge=1, description="timesteps drawn for each of them; T - 1: all")
 
 
-def sample(model: Diffusion, job: Job) -> Drawn:
-    """Images by the sampler that the settings name, and as probes:
-
-    trajectory_frames and trajectory_estimates [F, 10, 32, 32, C], x_t and x0_hat of the first images, and
-    trajectory_timesteps [F]; bound_bits [N, 3], see `likelihood.bound`; snapshots.
+def drawer(model: Diffusion, task: Task) -> Draw:
+    """Images by the sampler that the settings name.
 
     Raises:
-        ParamsError: guidance of a model that has not learnt to do without labels.
+        ParamsError: guidance of a model that has not learnt to do without labels; clipping of codes.
     """
-    s = _settings(job)
+    s = _settings(task)
     if s.guidance and not model.settings.label_dropout:
         raise ParamsError(
             f"sample.guidance: {s.guidance}, but the model was trained with label_dropout 0.0; set conditional: true"
             " and label_dropout: 0.1, or guidance: 0.0"
         )
-    if model.first is not None and (s.clip or s.bound_images):
+    if model.first is not None and s.clip:
+        raise ParamsError("sample.clip: codes of an autoencoder have no range; set clip: false")
+
+    def draw(indices: Sequence[int], labels: Tensor | None) -> Tensor:
+        return _images(model, _generate(model, task, indices, labels, model.guided(s.guidance)), labels)
+
+    return draw
+
+
+def sample(model: Diffusion, job: Job) -> Drawn:
+    """Images, and as probes:
+
+    trajectory_frames and trajectory_estimates [F, 10, 32, 32, C], x_t and x0_hat of the first images, and
+    trajectory_timesteps [F]; bound_bits [N, 3], see `likelihood.bound`; snapshots.
+
+    Raises:
+        ParamsError: as `drawer`; a bound on the likelihood of codes.
+    """
+    if model.first is not None and _settings(job).bound_images:
         raise ParamsError(
-            "sample.clip, sample.bound_images: codes of an autoencoder have neither a range nor a likelihood in pixels;"
-            " set clip: false and bound_images: 0"
+            "sample.bound_images: codes of an autoencoder have no likelihood in pixels; set bound_images: 0"
         )
     labels = asked_labels(model, job.cfg.sampling.images, len(job.data.classes))
-
-    def draw(count: int) -> Tensor:
-        return _images(model, _generate(model, job, count, labels, model.guided(s.guidance)), labels)
-
-    images = draw(job.cfg.sampling.images)
-    if not job.probes:
-        return Drawn(images, labels, {})
-    probes = _frames(model, job, labels) | _bound(model, job) | snapshots(model, job, draw)
-    return Drawn(images, labels, probes)
+    images = first(drawer(model, job), job.cfg.sampling.images, labels)
+    probes = _frames(model, job, labels) | _bound(model, job)
+    return Drawn(images, labels, probes | snapshots(model, job, lambda: drawer(model, job), labels))
 
 
-def _settings(job: Job) -> Settings:
-    assert isinstance(job.cfg.sample, Settings)
-    return job.cfg.sample
+def _settings(task: Task) -> Settings:
+    assert isinstance(task.cfg.sample, Settings)
+    return task.cfg.sample
 
 
-def _generate(model: Diffusion, job: Job, count: int, labels: Tensor | None, denoise: samplers.Denoise) -> Tensor:
-    s = _settings(job)
+def _generate(
+    model: Diffusion, task: Task, indices: Sequence[int], labels: Tensor | None, denoise: samplers.Denoise
+) -> Tensor:
+    s = _settings(task)
     return samplers.generate(
         denoise, model.schedule, sampler=s.sampler, steps=s.steps, eta=s.eta, spacing=s.spacing, clip=s.clip,
-        seed=job.cfg.seed, indices=range(count), labels=None if labels is None else labels[:count],
-        shape=model.shape, device=job.device,
+        seed=task.cfg.seed, indices=indices, labels=labels, shape=model.shape, device=task.device,
     )  # fmt: skip
 
 
 def _images(model: Diffusion, x0: Tensor, labels: Tensor | None) -> Tensor:
-    """Images of x_0 [N, *shape] on the CPU, decoded in chunks where x_0 are codes; labels of the first N of a run."""
+    """Images of x_0 [N, *shape] with labels [N] or None, on the CPU; decoded where x_0 are codes.
+
+    The last chunk is padded, so that an image does not depend on how many are asked for: networks round differently
+    in batches of other sizes.
+    """
     if model.first is None:
         return x0
-    own = [None] * len(x0) if labels is None else labels[: len(x0)].split(_CHUNK)
-    device = model.first.mean.device
-    parts = zip(x0.split(_CHUNK), own, strict=False)
-    return torch.cat([model.images(z.to(device), y if y is None else y.to(device)).cpu() for z, y in parts])
+    device, decoded = model.first.mean.device, []
+    for start in range(0, len(x0), _CHUNK):
+        places = torch.arange(start, start + _CHUNK).clamp(max=len(x0) - 1)
+        own = None if labels is None else labels[places].to(device)
+        decoded.append(model.images(x0[places].to(device), own).cpu())
+    return torch.cat(decoded)[: len(x0)]
 
 
 def _frames(model: Diffusion, job: Job, labels: Tensor | None) -> dict[str, np.ndarray]:
@@ -105,11 +121,12 @@ def _frames(model: Diffusion, job: Job, labels: Tensor | None) -> dict[str, np.n
         seen.setdefault(int(t[0]), (x[:count].cpu(), x0[:count].cpu()))
         return x0
 
-    images = _generate(model, job, count, labels, watched)
+    own = None if labels is None else labels[:count]
+    images = _generate(model, job, range(count), own, watched)
     seen[0] = images, images
     steps = sorted(seen, reverse=True)
     chosen = [steps[i] for i in np.unique(np.linspace(0, len(steps) - 1, s.frames).round().astype(int))]
-    x, x0 = (np.stack([to_uint8(_images(model, seen[t][part], labels)).numpy() for t in chosen]) for part in (0, 1))
+    x, x0 = (np.stack([to_uint8(_images(model, seen[t][part], own)).numpy() for t in chosen]) for part in (0, 1))
     return {"trajectory_frames": x, "trajectory_estimates": x0, "trajectory_timesteps": np.array(chosen)}
 
 

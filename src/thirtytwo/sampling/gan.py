@@ -1,5 +1,7 @@
 """Sampling a GAN: images, ways through the latent space, and what discriminators make of the images."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from pydantic import Field
@@ -10,10 +12,10 @@ from thirtytwo import latents, samplers
 from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.families.gan import GAN, discriminator_loss
 from thirtytwo.noise import latents as noise
-from thirtytwo.sampling import Drawn, Job, SampleSettings, asked_labels, snapshots
+from thirtytwo.sampling import Draw, Drawn, Job, SampleSettings, Task, asked_labels, first, snapshots
 from thirtytwo.seeds import derive_seed
 
-__all__ = ["Settings", "sample"]
+__all__ = ["Settings", "drawer", "sample"]
 
 _PAIRS = 6  # of latents between which lines are drawn
 _LINE = torch.arange(-5, 15) / 9  # i / K with K = 9: ten images from z1 to z2, five beyond each end
@@ -29,6 +31,17 @@ class Settings(SampleSettings):
     fresh_steps: int = Field(ge=1, description="steps of a fresh discriminator against the finished generator")
 
 
+def drawer(model: GAN, task: Task) -> Draw:
+    """Images of z ~ N(0, I)."""
+
+    def draw(indices: Sequence[int], labels: Tensor | None) -> Tensor:
+        return samplers.draw(
+            model.draw, model.latent_shape, seed=task.cfg.seed, indices=indices, labels=labels, device=task.device
+        )
+
+    return draw
+
+
 @torch.no_grad()
 def sample(model: GAN, job: Job) -> Drawn:
     """Images of z ~ N(0, I), and as probes:
@@ -41,21 +54,13 @@ def sample(model: GAN, job: Job) -> Drawn:
     """
     count, seed = job.cfg.sampling.images, job.cfg.seed
     labels = asked_labels(model, count, len(job.data.classes))
-
-    def draw(count: int) -> Tensor:
-        own = None if labels is None else labels[:count]
-        return samplers.draw(
-            model.draw, model.latent_shape, seed=seed, indices=range(count), labels=own, device=job.device
-        )
-
-    images = draw(count)
-    if not job.probes:
-        return Drawn(images, labels, {})
+    images = first(drawer(model, job), count, labels)
     probes = {
         "latents": noise(seed, range(count), model.latent_shape).numpy(),
         "batch_norm": np.array(_batch_norm(model)),
     }
-    probes |= _ways(model, job) | _discriminators(model, job, images, labels) | snapshots(model, job, draw)
+    probes |= _ways(model, job) | _discriminators(model, job, images, labels)
+    probes |= snapshots(model, job, lambda: drawer(model, job), labels)
     return Drawn(images, labels, probes)
 
 
