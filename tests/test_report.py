@@ -497,7 +497,7 @@ def test_tiles_keep_every_pixel(tmp_path):
         for column in range(3):
             own = shown[33 * row + 1 : 33 * row + 33, 33 * column + 1 : 33 * column + 33]
             assert (own == images[row, column]).all()
-    assert (shown[10, 33] == (213, 94, 0)).all()
+    assert (shown[10, 33] == (255, 128, 0)).all()
     assert (shown[10, 0] == 255).all()
 
 

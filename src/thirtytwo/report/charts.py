@@ -71,17 +71,20 @@ def points(path: Path, title: str, named: list[Series], labels: tuple[str, str])
         handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=7)
         figure.draw_without_rendering()  # places the axes, so that names can be kept apart
-        _names(axes, named)
+        _names(axes, named, 72 / figure.dpi)
         save(figure, path)
 
 
-def _names(axes: matplotlib.axes.Axes, named: list[Series]) -> None:
-    """Writes each run's name to the right of its point, higher where another one's would be in its way."""
+def _names(axes: matplotlib.axes.Axes, named: list[Series], per_pixel: float) -> None:
+    """Writes each run's name to the right of its point, higher where another one's would be in its way.
+
+    Args:
+        per_pixel: points (1/72 inch) a pixel of the figure.
+    """
     line, wide = 8.0, 60.0  # points, of text of size 7
-    per_point = 72 / axes.get_figure(root=True).dpi
     taken: list[tuple[float, float]] = []
     for one in sorted(named, key=lambda one: one.y[0]):
-        x, y = (float(part) * per_point for part in axes.transData.transform((one.x[0], one.y[0])))
+        x, y = (float(part) * per_pixel for part in axes.transData.transform((one.x[0], one.y[0])))
         free = max([y - 2.5, *(top + line for left, top in taken if abs(left - x) < wide)])
         taken.append((x, free))
         axes.annotate(
