@@ -134,7 +134,7 @@ def add_newer(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> None:
         pairs = [(k, 7 * k, 1 + k / 10, 1.5 + k / 10) for k in range(10)]
         _write_csv(root / f"plots/neighbours/{name}.csv", "sample,neighbour,distance,held_out_distance", pairs)
         channels = 3 if RUNS[name][2] == "shapes" else 1
-        np.savez(root / f"data/samples/{name}.npz", images=_pictures(rng, np.arange(20) % 5, channels))
+        np.savez(root / f"data/samples/{name}/0.npz", images=_pictures(rng, np.arange(20) % 5, channels))
         write_json(root / f"logs/train/{name}.json", {"seconds": 155.6, "device": "cpu", "threads": 2})
         write_json(root / f"logs/sample/{name}.json", {"seconds": 21.5, "device": "cpu", "images": 2000})
     for name in ("shapes", "digits5k"):
@@ -218,8 +218,8 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
     _probes(root, name, family, channels, rng)
     for path in (f"data/models/{name}/0.pt", f"data/samples/{name}/0.npz"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-    (root / f"data/models/{name}.pt").write_bytes(name.encode())
-    np.savez(root / f"data/samples/{name}.npz", images=np.zeros((1, 32, 32, channels), np.uint8))
+    (root / f"data/models/{name}/0.pt").write_bytes(name.encode())
+    np.savez(root / f"data/samples/{name}/0.npz", images=np.zeros((1, 32, 32, channels), np.uint8))
     shares = rng.dirichlet(np.full(len(classes), 30.0))
     counts = rng.multinomial(2000, shares)
     _write_csv(root / f"plots/classes/{name}.csv", "class,count,share",

@@ -287,7 +287,7 @@ def test_answer_names_winner_and_tie(full):
 def test_hashes_are_those_of_the_files(full):
     root, shown = full
     rows = {(row["of"], row["file"]): row["sha256"] for row in shown.table("of", "sha256")}
-    for kind, file in (("model", "data/models/vae.pt"), ("samples", "data/samples/vae.npz")):
+    for kind, file in (("model", "data/models/vae/0.pt"), ("samples", "data/samples/vae/0.npz")):
         expected = (
             subprocess.run(["sha256sum", root / file], capture_output=True, check=True).stdout.decode().split()[0]
         )
@@ -497,7 +497,7 @@ def test_tiles_keep_every_pixel(tmp_path):
         for column in range(3):
             own = shown[33 * row + 1 : 33 * row + 33, 33 * column + 1 : 33 * column + 33]
             assert (own == images[row, column]).all()
-    assert (shown[10, 33] == (213, 94, 0)).all()
+    assert (shown[10, 33] == (255, 128, 0)).all()
     assert (shown[10, 0] == 255).all()
 
 
@@ -518,7 +518,7 @@ def test_neighbours_are_the_named_images(full):
     root = full[0]
     with Image.open(root / "report/figures/neighbours-wgan_gp.webp") as image:
         pixels = np.asarray(image.convert("RGB"))
-    with np.load(root / "data/samples/wgan_gp.npz") as file:
+    with np.load(root / "data/samples/wgan_gp/0.npz") as file:
         assert (pixels[1:33, 34:66] == file["images"][1]).all()
     with np.load(root / "data/prepared/shapes.npz") as file:
         assert (pixels[34:66, 34:66] == file["images"][7]).all()

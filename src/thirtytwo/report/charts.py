@@ -75,16 +75,16 @@ def points(path: Path, title: str, named: list[Series], labels: tuple[str, str])
         save(figure, path)
 
 
-def _names(axes: matplotlib.axes.Axes, named: list[Series], scale: float) -> None:
+def _names(axes: matplotlib.axes.Axes, named: list[Series], per_pixel: float) -> None:
     """Writes each run's name to the right of its point, higher where another one's would be in its way.
 
     Args:
-        scale: points a pixel.
+        per_pixel: points (1/72 inch) a pixel of the figure.
     """
     line, wide = 8.0, 60.0  # points, of text of size 7
     taken: list[tuple[float, float]] = []
     for one in sorted(named, key=lambda one: one.y[0]):
-        x, y = (float(part) * scale for part in axes.transData.transform((one.x[0], one.y[0])))
+        x, y = (float(part) * per_pixel for part in axes.transData.transform((one.x[0], one.y[0])))
         free = max([y - 2.5, *(top + line for left, top in taken if abs(left - x) < wide)])
         taken.append((x, free))
         axes.annotate(

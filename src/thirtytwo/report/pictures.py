@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 __all__ = ["animation", "grid_file", "pixels", "plot_file", "rows", "tile"]
 
-_MARK = (213, 94, 0)  # of framed columns
+_MARK = (255, 128, 0)  # of framed columns
 _HEAD = 14  # height of the line of text above an animation
 _HOLD = 4  # how many times longer the last frame of an animation stays
 _COLOURS = 48  # of a plot: a few lines and their antialiasing

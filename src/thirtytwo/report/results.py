@@ -256,7 +256,7 @@ def _run(name: str, run: config.Run, sweep: Sweep | None, root: Path) -> RunResu
         ),
         sweep=_sweep(name, sweep, folder) if sweep else None,
         grid=folder.png(f"plots/samples/{name}.png"),
-        samples=folder.npz(f"data/samples/{name}.npz"),
+        samples=folder.npz(f"data/samples/{name}/0.npz"),
         probes=folder.npz(f"data/probes/{name}.npz"),
         seconds=_seconds(name, folder),
         model=config.read_values("train", name, root)["settings"],
