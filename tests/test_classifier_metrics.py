@@ -15,7 +15,7 @@ from thirtytwo.evaluate.classifier_metrics import (
     confusion,
 )  # fmt: skip
 from thirtytwo.evaluate.floor import largest_pair, real_pair
-from thirtytwo.evaluate.frechet import Subsets, distance_to, standard_error
+from thirtytwo.evaluate.frechet import Subsets, distance, distance_to, standard_error
 from thirtytwo.evaluate.intervals import bootstrap, mean
 from thirtytwo.evaluate.kid import mean_among
 from thirtytwo.evaluate.ladder import ladder
@@ -232,6 +232,9 @@ def test_scores_see_a_shift_the_floor_does_not():
         assert joined[f"{name}_low"] <= joined[name] <= joined[f"{name}_high"]
         assert joined[f"{name}_floor_low"] <= joined[f"{name}_floor"] <= joined[f"{name}_floor_high"]
     assert joined["fd_classifier_floor"] < 0.5
+    covariance = np.cov(real.images.features, rowvar=False)
+    mean_alone = distance(np.zeros(6), np.zeros((6, 6)), np.zeros(6), covariance)
+    assert joined["reference_variance"] == pytest.approx(mean_alone, rel=1e-6)
     assert joined["kid_classifier_low"] > 0 > joined["kid_classifier_floor_low"]
     assert joined["coverage"] < 0.5 * joined["coverage_floor"]
     assert joined["fd_classifier_infinity"] is None

@@ -79,8 +79,9 @@ def test_random_pixels_are_noise(digits):
 
 def test_poor_samples_are_neither(digits):
     pixels, _, diagnosed = digits
-    blurred = pixels[1347:] + np.random.default_rng(1).normal(0, 2.5, (N, 64))
-    assert diagnosed(blurred)[0] in ("undecided", "noise")
+    for spread in (3.0, 4.0):  # at 4.0, precision is near 0, yet the digits are no noise
+        word, reason = diagnosed(pixels[1347:] + np.random.default_rng(1).normal(0, spread, (N, 64)))
+        assert word == "undecided", reason
 
 
 def test_what_is_missing_is_named():

@@ -9,7 +9,7 @@ Diagnosis = Literal["healthy", "collapsed", "memorising", "noise", "undecided"]
 
 # Parts of the floor, which is what real images get at the same N.
 REALISTIC = 0.5  # of precision: half of what passes for real among real images also does among the samples
-UNREAL = 0.1  # of precision: random pixels get 0; grain over good shapes may be as far from real for a network
+UNREAL = 0.1  # of precision: where balls are tight, also samples with visible faults lie outside nearly all of them
 DIVERSE = 0.5  # of coverage: half of the neighbourhoods that other real images hit are hit
 NARROW = 0.25  # of coverage: a generator of one class of K gets about 1/K, one of a quarter of the data this much
 FEW_CLASSES = 0.5  # of the classes: balls may overlap between classes, so that coverage alone can hide a missing half
@@ -19,19 +19,24 @@ COPIES = 0.1  # of the samples; real images get 0.01, and what is typical of its
 def diagnose(metrics: Mapping[str, Any]) -> tuple[Diagnosis, str]:
     """The word and one sentence with the numbers behind it.
 
-    noise: no sample passes for real. collapsed: samples pass for real but hit few neighbourhoods of real images or
+    noise: no sample passes for real, and the samples are further from the real images by Fréchet distance than if all
+    were the mean of the real features, which is what images without anything in common with them are. collapsed: samples pass for real but hit few neighbourhoods of real images or
     few classes; this is said also where what they repeat is a training image. memorising: many samples are nearer to
     training images than real ones are, and nearer to training than to held-out images. healthy: realistic, diverse,
     of all classes and no copies. Thresholds must lie outside the intervals; where they do not, and for samples that
     are merely poor: undecided.
     """
-    needed = ("precision", "precision_floor", "coverage", "coverage_floor", "modes_covered", "classes")
+    needed = ("precision", "precision_floor", "coverage", "coverage_floor", "modes_covered", "classes",
+              "fd_classifier_low", "reference_variance")  # fmt: skip
     if missing := [key for key in needed if metrics.get(key) is None]:
         return "undecided", f"There is no {missing[0]} to judge by."
     precision, coverage = _told(metrics, "precision"), _told(metrics, "coverage")
     modes = f"{metrics['modes_covered']} of {metrics['classes']} classes are covered"
-    if _at_most(metrics, "precision", UNREAL):
-        return "noise", f"Hardly a sample passes for real: {precision}."
+    if _at_most(metrics, "precision", UNREAL) and metrics["fd_classifier_low"] > metrics["reference_variance"]:
+        distance = (
+            f"fd_classifier {metrics['fd_classifier']:.3g}, and {metrics['reference_variance']:.3g} for their mean"
+        )
+        return "noise", f"Hardly a sample passes for real, and all are far from real images: {precision}, {distance}."
     realistic = _at_least(metrics, "precision", REALISTIC)
     few = metrics["modes_covered"] <= FEW_CLASSES * metrics["classes"] and metrics["classes"] > 1
     if realistic and (few or _at_most(metrics, "coverage", NARROW)):

@@ -1,6 +1,6 @@
 """Our precision, recall, density and coverage against those of the package prdc: seconds, peak memory, difference.
 
-python benchmarks/prdc.py [N] [dimensions]
+python benchmarks/neighbours.py [N] [dimensions]
 
 The package holds three N x N arrays of distances in memory at once; choose N so that they fit.
 """
