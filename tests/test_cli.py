@@ -24,6 +24,7 @@ from thirtytwo.cli.images import read
 from thirtytwo.cli.main import main
 from thirtytwo.data.catalogue import KNOWN
 from thirtytwo.data.settings import Archive, Dataset, Folder, Known
+from thirtytwo.evaluate import comparison
 from thirtytwo.nets.classifier import Classifier
 from thirtytwo.resolve import resolve
 from thirtytwo.strict import parse
@@ -183,6 +184,7 @@ def test_grid_holds_all_images(command, tmp_path):
     ("line", "message"),
     [
         ("dcgan --sampler ddim", "--sampler: 'dcgan' is of family gan, which has none; it takes --weights"),
+        ("dcgan --training-seed 1", "--training-seed: 1, but 'dcgan' has 0 to 0"),
         ("dcgan --labels 1", "--labels: 'dcgan' is not conditional on labels"),
         ("cvae --labels three", "--labels: there is no class 'three'; expected one of: zero, one, two"),
         ("cvae --labels on", "--labels: there is no class 'on'; did you mean 'one'?"),
@@ -256,7 +258,10 @@ def test_the_stage_s_images_get_the_stage_s_scores(command, project, metrics, tm
     assert command(f"evaluate {drawn('cddpm', project)} --against digits5k --out {out}") == 0
     scores = json.loads(out.read_text(encoding="utf-8"))
     assert scores.pop("removed") == 0
-    assert {"fd_classifier", "fd_classifier_floor", "accuracy", "n", "features_sha256"} <= scores.keys()
+    comparable = {key for key in (*comparison.LOWER, *comparison.HIGHER) if metrics.get(key) is not None}
+    assert (
+        comparable | {f"{key}_floor" for key in comparable} | {"diagnosis", "n", *comparison.PROTOCOL} <= scores.keys()
+    )
     assert {key: metrics[key] for key in scores} == scores
 
 

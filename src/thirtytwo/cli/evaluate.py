@@ -26,9 +26,10 @@ from thirtytwo.strict import ParamsError, nearest, parse
 
 __all__ = ["run", "score"]
 
+_OVER: Scores = {"interval_over": "samples"}
 _NAMED = 20  # removed files that are named
-_REAL = ("features", "probabilities", "labels", "split", "class_places", "features_sha256", "resampler",
-         "copy_distance")  # fmt: skip
+_REAL = ("features", "probabilities", "labels", "split")
+_ABOUT = ("class_places", "features_sha256", "resampler", "kernel_mean", "copy_distance")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,17 +44,16 @@ def run(args: argparse.Namespace) -> int:
     settings = config.read(ReportConfig, "report", "report", root)
     dataset = _dataset(args, settings.datasets)
     given = read(path, dataset, project.prepared(root, args.against).classes, args.labels_from_folders)
-    protocol = settings.evaluation.model_copy(
-        update={"reference_split": args.split or settings.evaluation.reference_split}
-    )
+    protocol, split = settings.evaluation, args.split or settings.evaluation.reference_split
     if len(given.images) > protocol.samples:
         given = given.some(protocol.samples, settings.seed if path.is_dir() else None)
-    scores = score(given, root / "data/features" / args.against, protocol, settings.seed, set_up(settings.compute))
+    device = set_up(settings.compute)
+    scores = score(given, root / "data/features" / args.against, protocol, split, settings.seed, device)
     scores["removed"] = len(given.removed)
     _show(path, args.against, dataset, scores, given)
-    if scores["n"] != settings.evaluation.samples:
+    if scores["n"] != protocol.samples:
         print(
-            f"The runs are scored at N = {settings.evaluation.samples} (evaluation.samples), so that `compare` refuses"
+            f"The runs are scored at N = {protocol.samples} (evaluation.samples), so that `compare` refuses"
             f" them beside N = {scores['n']}; a Fréchet distance falls as N grows."
         )
     if out:
@@ -61,34 +61,38 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def score(given: Given, reference: Path, protocol: Evaluation, seed: int, device: torch.device) -> Scores:
+def score(given: Given, reference: Path, protocol: Evaluation, split: str, seed: int, device: torch.device) -> Scores:
     """The scores that the stage `evaluate` gives the same images, beside the floor at their own N.
 
     Args:
         reference: data/features/<set>, without the suffixes of its two files.
+        split: "train" or "test", whose images are the reference.
 
     Raises:
         EvaluationError, CheckpointError: the reference is missing or not of one classifier; too few images.
     """
     weights, cached = reference.with_suffix(".pt"), reference.with_suffix(".npz")
     classifier, _ = load_classifier(weights, device)
-    features, probabilities, labels, split, places, made_by, resampler, copied = read_arrays(cached, _REAL)
+    features, probabilities, labels, splits = read_arrays(cached, _REAL)
+    places, made_by, resampler, kernel_mean, copy_distance = read_arrays(cached, _ABOUT)
     if (found := file_sha256(weights)) != str(made_by):
         raise EvaluationError(
             f"{cached}: features of another classifier ({made_by}) than {found}; run `dvc repro floor`"
         )
-    images, chosen = Scored(features, probabilities, labels), protocol.reference_split
-    kernel_mean = mean_among(features[split == {"train": 0, "test": 1}[chosen]])
-    real = Real(images, split, chosen, kernel_mean, float(copied))
-    asked = np.where(given.labels < 0, -1, places[given.labels])
-    samples, resamples = Scored(*extract(given.images, classifier), asked), protocol.bootstrap_resamples
+    mean = float(kernel_mean)
+    if split != protocol.reference_split:  # which is what the cached mean is of
+        mean = mean_among(features[splits == {"train": 0, "test": 1}[split]])
+    images = Scored(features, probabilities, labels)
+    real = Real(images, splits, split, mean, float(copy_distance))
+    samples = Scored(*extract(given.images, classifier), np.where(given.labels < 0, -1, places[given.labels]))
+    resamples = protocol.bootstrap_resamples
     scores, _ = classifier_scores(samples, real, mode_share=protocol.mode_share, resamples=resamples, seed=seed)
-    about: Scores = {"reference_split": chosen, "resampler": str(resampler), "features_sha256": found}
     floor = classifier_floor(
-        images, split, reference_split=chosen, samples=len(given.images), resamples=resamples, seed=seed
+        images, splits, reference_split=split, samples=len(given.images), resamples=resamples, seed=seed
     )
-    joined = join_floor(scores | about, floor | about)
-    return joined | dict(zip(("diagnosis", "diagnosis_reason"), diagnose(joined), strict=True))
+    about: Scores = {"reference_split": split, "resampler": str(resampler), "features_sha256": found}
+    scores = join_floor(scores | about, floor | about)
+    return scores | dict(zip(("diagnosis", "diagnosis_reason"), diagnose(scores), strict=True)) | _OVER
 
 
 def _dataset(args: argparse.Namespace, datasets: dict[str, Dataset]) -> Dataset:
@@ -110,6 +114,7 @@ def _show(path: Path, name: str, dataset: Dataset, scores: Scores, given: Given)
         f" {scores['reference_n']} of {name}/{scores['reference_split']};"
         f" classifier {str(scores['features_sha256'])[:12]}"
     )
+    print(f"{scores['diagnosis']}: {scores['diagnosis_reason']}")
     if given.removed:
         print(f"removed {len(given.removed)} files (--convert MODE converts a mode):")
         for file, reason in given.removed[:_NAMED]:
@@ -126,7 +131,6 @@ def _show(path: Path, name: str, dataset: Dataset, scores: Scores, given: Given)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    print(f"diagnosis: {scores['diagnosis']}. {scores['diagnosis_reason']}")
 
 
 def _ends(scores: Scores, key: str) -> str:

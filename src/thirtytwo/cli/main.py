@@ -60,6 +60,7 @@ def _sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prior", help="of an autoencoder's codes: standard, gaussian or mixture")
     parser.add_argument("--weights", help="ema or raw")
     parser.add_argument("--seed", type=_natural, help="of the noise")
+    parser.add_argument("--training-seed", type=_natural, default=0, help="of several trainings this one (0)")
     parser.add_argument("--out", required=True, help="grid.png, arrays.npz, or a new folder (of PNG files)")
 
 

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     cfg = _config(args, root)
     device = set_up(cfg.compute)
     data = project.prepared(root, cfg.dataset)
-    model = _model(cfg, root, device)
+    model = _model(cfg, root, device, args.training_seed)
     labels = _labels(args, model, data.classes)
     draw = import_module(f"thirtytwo.sampling.{cfg.family}").drawer(model, sampling.Task(cfg, data, device))
     images = sampling.first(draw, args.n, labels)
@@ -75,10 +75,15 @@ def _config(args: argparse.Namespace, root: Path) -> sampling.SampleConfig:
     return cfg.model_copy(update={"sample": settings, "seed": seed})
 
 
-def _model(cfg: sampling.SampleConfig, root: Path, device: torch.device) -> families.Family:
+def _model(cfg: sampling.SampleConfig, root: Path, device: torch.device, training_seed: int) -> families.Family:
     try:
-        return trained.load(cfg.run, cfg.sample.weights, root, device)
-    except (CheckpointError, ParamsError):
+        if training_seed >= cfg.seeds:
+            last = cfg.seeds - 1
+            raise CommandError(
+                f"--training-seed: {training_seed}, but '{cfg.run}' has 0 to {last}; set its seeds higher"
+            )
+        return trained.load(cfg.run, cfg.sample.weights, root, device, training_seed)
+    except (CheckpointError, CommandError, ParamsError):
         raise
     except (RuntimeError, KeyError):  # of load_state_dict, or of a file of something else
         raise CheckpointError(
