@@ -15,7 +15,7 @@ def squared(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     |x|^2 - 2 x y + |y|^2 in float64; what rounds below zero is zero.
     """
     y = np.asarray(y, np.float64)
-    norms = np.square(y).sum(axis=1)
+    norms = np.einsum("nd,nd->n", y, y)  # no second array of the size of y
     rows = max(_BYTES // (8 * len(y)), 1)
     for start in range(0, len(x), rows):
         block = np.asarray(x[start : start + rows], np.float64)

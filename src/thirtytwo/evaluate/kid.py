@@ -58,7 +58,7 @@ def means_among(features: np.ndarray) -> np.ndarray:
         kernel = _kernel(values[own], values[start:])
         sums[own] += kernel.sum(axis=1)
         sums[own.stop :] += kernel[:, own.stop - start :].sum(axis=0)
-    itself = (np.square(values).sum(axis=1) / values.shape[1] + 1) ** 3
+    itself = (np.einsum("nd,nd->n", values, values) / values.shape[1] + 1) ** 3
     return (sums - itself) / (len(values) - 1)
 
 
