@@ -27,6 +27,9 @@ def set_up(compute: Compute) -> torch.device:
     if compute.deterministic:
         # cuBLAS repeats its results only with a fixed workspace, which it reads from the environment.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
+        if compute.compile:
+            torch.use_deterministic_algorithms(True)  # tells the compiler as well, which takes 2 s to import
+        else:
+            torch.set_deterministic_debug_mode("error")
     torch.backends.cudnn.benchmark = not compute.deterministic
     return torch.device(name)
