@@ -207,26 +207,24 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(line, message, command, tmp
     assert not list(tmp_path.iterdir())
 
 
-def test_guidance_of_a_model_that_has_not_learnt_it_is_refused(command, root, project, capsys, tmp_path):
+@pytest.mark.parametrize(
+    ("run", "key", "value", "options", "message"),
+    [
+        ("cddpm", "label_dropout", 0.0, "--guidance 1.5", "trained with label_dropout 0.0"),
+        ("dcgan", "width", 16, "", "train it again (`dvc repro train@dcgan`)"),
+    ],
+)
+def test_a_model_of_other_settings_is_refused(
+    run, key, value, options, message, command, root, project, capsys, tmp_path
+):
     values = params(root)
-    values["cddpm"]["label_dropout"] = 0.0
+    values[run][key] = value
     write(values, project)
     try:
-        assert command(f"sample cddpm --guidance 1.5 --out {tmp_path / 'grid.png'}") == 1
+        assert command(f"sample {run} {options} --out {tmp_path / 'grid.png'}") == 1
     finally:
         write(params(root), project)
-    assert "trained with label_dropout 0.0" in capsys.readouterr().err
-
-
-def test_weights_of_another_network_are_refused(command, root, project, capsys, tmp_path):
-    values = params(root)
-    values["dcgan"]["width"] = 16
-    write(values, project)
-    try:
-        assert command(f"sample dcgan --out {tmp_path / 'grid.png'}") == 1
-    finally:
-        write(params(root), project)
-    assert "train it again (`dvc repro train@dcgan`)" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_outside_a_project(tmp_path, monkeypatch, capsys):
