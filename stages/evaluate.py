@@ -139,7 +139,7 @@ def by_probes(
         own, fresh = ((probes[f"{who}_held_out"], probes[f"{who}_samples"]) for who in ("d", "fresh"))
         scores |= equilibrium(own, fresh, bool(probes["d_gives_probability"]))
     if "bound_bits" in probes:
-        scores |= bits_per_dim(probes["bound_bits"], settings.bootstrap_resamples, settings.seed)
+        scores |= bits_per_dim(probes["bound_bits"])
     if "latents" in probes:
         data = load(ROOT / "data" / "prepared" / f"{settings.dataset}.npz")
         if data.factor_names:
@@ -156,8 +156,7 @@ def by_codes(probes: dict[str, np.ndarray], settings: EvaluateConfig) -> Scores:
     arrays = (probes["code_means"], probes["code_draws"], probes["distortion"])
     scores: Scores = dict(code_scores(*arrays, probes.get("code_log_sigmas")))
     if "iwae_bits" in probes:
-        bits = (probes["iwae_bits"], probes["elbo_bits"], int(probes["bound_samples"]))
-        scores |= bound_scores(*bits, settings.bootstrap_resamples, settings.seed)
+        scores |= bound_scores(probes["iwae_bits"], probes["elbo_bits"], int(probes["bound_samples"]))
     data = load(ROOT / "data" / "prepared" / f"{settings.dataset}.npz")
     if data.factor_names:
         scores |= disentanglement(probes["code_means"], data.only("test").factors[probes["code_index"]])

@@ -16,6 +16,7 @@ from thirtytwo.evaluate import fid, frechet, kid
 from thirtytwo.evaluate.checks import EvaluationError
 from thirtytwo.evaluate.features import file_sha256
 from thirtytwo.evaluate.floor import real_pair
+from thirtytwo.evaluate.intervals import named
 from thirtytwo.evaluate.settings import FidStatsConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,7 +63,7 @@ def statistics(settings: FidStatsConfig, folder: Path) -> dict[str, float | int 
         "fid_floor_n": len(pair.samples),
         "fid_floor_reference_n": len(pair.reference),
         "fid_floor_split": pair.name,
-        **dict(zip(("kid_floor", "kid_floor_low", "kid_floor_high"), kernels, strict=True)),
+        **named("kid_floor", kernels),
         "kernel_mean": kid.mean_among(features),
     }
 

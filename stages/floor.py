@@ -44,22 +44,14 @@ def main(name: str) -> None:
         kernel_mean=mean_among(features[data.split == {"train": 0, "test": 1}[settings.reference_split]]),
     )  # fmt: skip
     floor = classifier_floor(
-        images,
-        data.split,
-        reference_split=settings.reference_split,
-        samples=settings.samples,
-        resamples=settings.bootstrap_resamples,
-        seed=settings.seed,
-    )
+        images, data.split, reference_split=settings.reference_split, samples=settings.samples,
+        resamples=settings.bootstrap_resamples, seed=settings.seed,
+    )  # fmt: skip
     floor |= {"reference_split": settings.reference_split, "resampler": resampler, "features_sha256": sha256}
     by_n = ladder(
-        features,
-        data.split,
-        reference_split=settings.reference_split,
-        samples=settings.samples,
-        resamples=settings.bootstrap_resamples,
-        seed=settings.seed,
-    )
+        features, data.split, reference_split=settings.reference_split, samples=settings.samples,
+        resamples=settings.bootstrap_resamples, seed=settings.seed,
+    )  # fmt: skip
     write_atomically(ROOT / "data" / "features" / f"{name}.npz", buffer.getvalue())
     write_atomically(ROOT / "data" / "features" / f"{name}.pt", weights.read_bytes())
     write_atomically(ROOT / "plots" / "floor" / f"{name}.csv", by_n.to_csv(index=False).encode())

@@ -58,7 +58,9 @@ def test_the_jackknife_leaves_out_one_sample_at_a_time():
         values = np.array([found[name] for found in without])
         half = 1.96 * np.sqrt(23 / 24 * np.square(values - values.mean()).sum())
         assert half > 0
-        assert scores[f"{name}_high"] - scores[name] == pytest.approx(half, rel=1e-9)
+        ends = max(scores[name] - half, 0), min(scores[name] + half, 1)
+        assert (scores[f"{name}_low"], scores[f"{name}_high"]) == pytest.approx(ends, rel=1e-9)
+        assert max(ends[1] - scores[name], scores[name] - ends[0]) == pytest.approx(half)  # one end is as it was
 
 
 def test_a_collapsed_generator_is_precise_and_covers_nothing():

@@ -10,6 +10,7 @@ import numpy as np
 
 from thirtytwo.evaluate.checks import EvaluationError
 from thirtytwo.evaluate.classifier_metrics import accuracy
+from thirtytwo.evaluate.intervals import named
 
 __all__ = ["equilibrium", "js_bound"]
 
@@ -42,8 +43,7 @@ def equilibrium(
     if not ((outputs >= 0) & (outputs <= 1)).all():
         raise EvaluationError("fresh_held_out, fresh_samples: expected probabilities in [0, 1]")
     truth = np.repeat([1, 0], len(own[0]))
-    names = ("fresh_accuracy", "fresh_accuracy_low", "fresh_accuracy_high")
-    scores = dict(zip(names, accuracy((outputs > 0.5).astype(int), truth), strict=True))
+    scores = named("fresh_accuracy", accuracy((outputs > 0.5).astype(int), truth))
     scores |= {"js_bound_bits": js_bound(*fresh), "d_real": float(own[0].mean()), "d_fake": float(own[1].mean())}
     if gives_probability:
         mine = np.concatenate(own)

@@ -26,6 +26,7 @@ from thirtytwo.checkpoint import write_atomically
 from thirtytwo.evaluate import frechet, kid
 from thirtytwo.evaluate.checks import EvaluationError, check_features, check_images, read_arrays
 from thirtytwo.evaluate.features import file_sha256
+from thirtytwo.evaluate.intervals import named
 
 __all__ = [
     "WEIGHTS_NAME", "WEIGHTS_SHA256", "cached_features", "find_weights", "inception", "inception_features",
@@ -177,4 +178,4 @@ def kid_scores(features: np.ndarray, reference: np.ndarray, status: dict[str, An
     """
     values = kid.kid(kid.means_among(features), kid.means_to(features, reference), status["kernel_mean"])
     floor = {key: status[key] for key in status if key.startswith("kid_")}
-    return dict(zip(("kid", "kid_low", "kid_high"), values, strict=True)) | floor
+    return named("kid", values) | floor

@@ -1,12 +1,13 @@
 """Intervals of scores over the drawing of the samples."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
 from tqdm import tqdm
 
-__all__ = ["bootstrap", "jackknife", "mean", "share"]
+__all__ = ["bootstrap", "jackknife", "mean", "named", "share"]
 
 
 def bootstrap(
@@ -51,3 +52,8 @@ def share(hits: int, count: int) -> tuple[float, float, float]:
     """Share of `hits` among `count` >= 1 independent cases, with the ends of Wilson's 95 % interval (1927)."""
     ends = stats.binomtest(int(hits), count).proportion_ci(0.95, method="wilson")
     return int(hits) / count, float(ends.low), float(ends.high)
+
+
+def named(score: str, ends: Sequence[float | None]) -> dict[str, Any]:
+    """A value and the ends of its interval as <score>, <score>_low and <score>_high."""
+    return dict(zip((score, f"{score}_low", f"{score}_high"), ends, strict=True))

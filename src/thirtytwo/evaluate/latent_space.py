@@ -7,7 +7,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
 from thirtytwo.evaluate.checks import EvaluationError
-from thirtytwo.evaluate.intervals import bootstrap
+from thirtytwo.evaluate.intervals import bootstrap, named
 
 __all__ = ["FactorReader", "categories", "directions", "one_hot", "path_length", "r2"]
 
@@ -25,7 +25,7 @@ def path_length(start: np.ndarray, end: np.ndarray, epsilon: float, resamples: i
     lengths = np.square(start.astype(np.float64) - end).sum(axis=1) / epsilon**2
     value = float(lengths.mean())
     low, high = bootstrap(lambda i: float(lengths[i].mean()), value, len(lengths), resamples, seed)
-    return {"path_length": value, "path_length_low": low, "path_length_high": high, "path_length_n": len(lengths)}
+    return named("path_length", (value, low, high)) | {"path_length_n": len(lengths)}
 
 
 class FactorReader:

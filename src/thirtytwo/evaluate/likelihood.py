@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from thirtytwo.evaluate import intervals
 from thirtytwo.evaluate.checks import EvaluationError
-from thirtytwo.evaluate.intervals import bootstrap
 
 __all__ = ["bits_per_dim"]
 
 
-def bits_per_dim(terms: np.ndarray, resamples: int, seed: int) -> dict[str, float]:
+def bits_per_dim(terms: np.ndarray) -> dict[str, float]:
     """The bound on the negative log-likelihood, averaged over images.
 
     Args:
@@ -21,18 +21,14 @@ def bits_per_dim(terms: np.ndarray, resamples: int, seed: int) -> dict[str, floa
         bound says nothing of 8-bit images; models that predict x_0 from patches, never sharp near t = 1, are there.
 
     Raises:
-        EvaluationError: no image, or values that are not finite.
+        EvaluationError: fewer than 2 images, or values that are not finite.
     """
-    if terms.ndim != 2 or terms.shape[1] != 3 or not len(terms) or not np.isfinite(terms).all():
-        raise EvaluationError("bound_bits: expected finite bits [N, 3] of at least one image")
-    total = terms.sum(axis=1)
-    value = float(total.mean())
-    low, high = bootstrap(lambda chosen: float(total[chosen].mean()), value, len(total), resamples, seed)
-    return {
-        "bits_per_dim": value,
-        "bits_per_dim_low": low,
-        "bits_per_dim_high": high,
-        "bits_per_dim_n": len(total),
+    if terms.ndim != 2 or terms.shape[1] != 3 or len(terms) < 2 or not np.isfinite(terms).all():
+        raise EvaluationError(
+            "bound_bits: expected finite bits [N, 3] of at least 2 images; set sample.bound_images to 0, or to 2 or more"
+        )
+    return intervals.named("bits_per_dim", intervals.mean(terms.sum(axis=1))) | {
+        "bits_per_dim_n": len(terms),
         "rate_bits_per_dim": float(terms[:, :2].sum(axis=1).mean()),
         "distortion_bits_per_dim": float(terms[:, 2].mean()),
     }

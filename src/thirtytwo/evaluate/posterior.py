@@ -8,8 +8,8 @@ are drawn from; the rate splits into what a code says of its image and how far q
 import numpy as np
 from scipy.special import logsumexp
 
+from thirtytwo.evaluate import intervals
 from thirtytwo.evaluate.checks import EvaluationError
-from thirtytwo.evaluate.intervals import bootstrap
 
 __all__ = ["aggregate_scores", "bound_scores", "code_scores", "mmd_to_standard_normal", "rate_scores"]
 
@@ -114,19 +114,13 @@ def mmd_to_standard_normal(z: np.ndarray) -> float:
     return float(among - 2 * to_prior + of_prior)
 
 
-def bound_scores(iwae: np.ndarray, elbo: np.ndarray, samples: int, resamples: int, seed: int) -> dict[str, float]:
-    """Mean code lengths with the 95 % bootstrap interval over images of the tighter one.
+def bound_scores(iwae: np.ndarray, elbo: np.ndarray, samples: int) -> dict[str, float]:
+    """Mean code lengths with the 95 % interval over images of the tighter one.
 
     Args:
         iwae, elbo: [n] bits a value of 8-bit images: -log2 of the bound with K = `samples`, and of that with K = 1.
     """
-    iwae = iwae.astype(np.float64)
-    value = float(iwae.mean())
-    low, high = bootstrap(lambda i: float(iwae[i].mean()), value, len(iwae), resamples, seed)
-    return {
-        "iwae_bits_per_dim": value,
-        "iwae_bits_per_dim_low": low,
-        "iwae_bits_per_dim_high": high,
+    return intervals.named("iwae_bits_per_dim", intervals.mean(iwae)) | {
         "elbo_bits_per_dim": float(elbo.mean(dtype=np.float64)),
         "iwae_samples": samples,
         "iwae_n": len(iwae),

@@ -92,13 +92,20 @@ def prdc(found: Balls) -> dict[str, float | int]:
     lost = alone.sum(axis=0) - (alone.multiply(moved[holding == 1]) > 0).sum(axis=0)
     scores = {
         "precision": intervals.share((hits > 0).sum(), samples),
-        "recall": intervals.jackknife((holding > 0).mean(), (gained - lost) / images),
+        "recall": _within_shares(intervals.jackknife((holding > 0).mean(), (gained - lost) / images)),
         "density": intervals.mean(hits / found.k),
-        "coverage": intervals.jackknife((covering > 0).mean(), -only / images),
+        "coverage": _within_shares(intervals.jackknife((covering > 0).mean(), -only / images)),
     }
-    names = {f"{name}{end}": value for name, values in scores.items()
-             for end, value in zip(("", "_low", "_high"), values, strict=True)}  # fmt: skip
-    return names | {"prdc_k": found.k, "prdc_n": samples, "prdc_reference_n": images}
+    result: dict[str, float | int] = {"prdc_k": found.k, "prdc_n": samples, "prdc_reference_n": images}
+    for name, ends in scores.items():
+        result |= intervals.named(name, ends)
+    return result
+
+
+def _within_shares(ends: tuple[float, float, float]) -> tuple[float, float, float]:
+    """A share and its interval, which ends at 0 and 1; the jackknife's is symmetric and knows of neither."""
+    value, low, high = ends
+    return value, max(low, 0.0), min(high, 1.0)
 
 
 def _counts(pairs: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:

@@ -1,6 +1,5 @@
 """The rows of numbers that the floor and evaluation stages write, each with the protocol it was taken under."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from thirtytwo.evaluate.checks import EvaluationError
 from thirtytwo.evaluate.classifier_metrics import accuracy, best_of, class_counts, class_scores
 from thirtytwo.evaluate.extrapolation import at_infinity
 from thirtytwo.evaluate.floor import real_pair
-from thirtytwo.evaluate.intervals import bootstrap
+from thirtytwo.evaluate.intervals import bootstrap, named
 from thirtytwo.evaluate.memorisation import NEAR, memorisation
 from thirtytwo.evaluate.prdc import K, balls, prdc
 
@@ -122,7 +121,7 @@ def frechet_scores(own: np.ndarray, reference: np.ndarray, resamples: int, seed:
     """fd_classifier of features [N, D] against those of the reference, with its interval."""
     distance = frechet.Subsets(own, *frechet.statistics(reference))
     value = distance(np.arange(len(own)))
-    return _named("fd_classifier", (value, *bootstrap(distance, value, len(own), resamples, seed)))
+    return named("fd_classifier", (value, *bootstrap(distance, value, len(own), resamples, seed)))
 
 
 def label_scores(samples: Scored, seed: int) -> Scores:
@@ -137,8 +136,9 @@ def label_scores(samples: Scored, seed: int) -> Scores:
     if not asked.all():
         return {}
     *best, size = best_of(predicted, samples.labels, 5, seed)
-    scores = _named("accuracy", accuracy(predicted, samples.labels)) | _named("best_of_5_accuracy", tuple(best))
-    return scores | {"best_of_5_n": size}
+    scores: Scores = {"best_of_5_n": size}
+    scores |= named("accuracy", accuracy(predicted, samples.labels))
+    return scores | named("best_of_5_accuracy", best)
 
 
 def _feature_scores(
@@ -147,17 +147,13 @@ def _feature_scores(
     """Scores of features [N, D] against those of the reference [M, D]."""
     scores = frechet_scores(own, reference, resamples, seed)
     infinity, reason = at_infinity(own, *frechet.statistics(reference), seed)
-    scores |= _named("fd_classifier_infinity", infinity or (None, None, None))
+    scores |= named("fd_classifier_infinity", infinity or (None, None, None))
     if reason:
         scores["fd_classifier_infinity_reason"] = reason
     cubic = kid.kid(kid.means_among(own), kid.means_to(own, reference), kernel_mean)
     equal = min(len(own), len(reference))
     drawn = reference[np.sort(np.random.default_rng(seed).permutation(len(reference))[:equal])]
-    return scores | _named("kid_classifier", cubic) | prdc(balls(drawn, own[:equal], K))
-
-
-def _named(name: str, values: Sequence[float | None]) -> Scores:
-    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+    return scores | named("kid_classifier", cubic) | prdc(balls(drawn, own[:equal], K))
 
 
 def _floor_name(key: str) -> str:

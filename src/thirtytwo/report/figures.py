@@ -99,7 +99,7 @@ def training(path: Path, title: str, table: pd.DataFrame, terms: Sequence[str]) 
         axes.set_title(text(title))
         axes.set_xlabel("step")
         if len(terms) > 1:
-            axes.legend()
+            figure.legend(loc="outside lower center", ncols=4, fontsize=7)
         save(figure, path)
 
 
@@ -118,7 +118,7 @@ def lines(
             axes.set_yscale("log")
         axes.set_title(text(title))
         axes.set_xlabel(x)
-        axes.legend()
+        figure.legend(loc="outside lower center", ncols=4, fontsize=7)
         save(figure, path)
 
 
