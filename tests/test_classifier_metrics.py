@@ -235,6 +235,7 @@ def test_scores_see_a_shift_the_floor_does_not():
     covariance = np.cov(real.images.features, rowvar=False)
     mean_alone = distance(np.zeros(6), np.zeros((6, 6)), np.zeros(6), covariance)
     assert joined["reference_variance"] == pytest.approx(mean_alone, rel=1e-6)
+    assert joined["sample_variance"] == pytest.approx(6, rel=0.2)  # one in each dimension
     assert joined["kid_classifier_low"] > 0 > joined["kid_classifier_floor_low"]
     assert joined["coverage"] < 0.5 * joined["coverage_floor"]
     assert joined["fd_classifier_infinity"] is None

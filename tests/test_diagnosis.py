@@ -47,10 +47,14 @@ def test_new_real_images_are_healthy(digits):
 
 def test_one_image_repeated_is_collapse(digits):
     pixels, _, diagnosed = digits
-    for index in (0, 950):  # of the training set, and not
-        word, reason = diagnosed(pixels[index] + np.random.default_rng(1).normal(0, 0.1, (N, 64)))
+    grain = np.random.default_rng(1).normal(0, 1, (N, 64))
+    for image in (pixels[0], pixels[950], np.zeros(64)):  # of the training set, not, and none of a digit
+        word, reason = diagnosed(image + 0.1 * grain)
         assert word == "collapsed", reason
-        assert "1 of 10 classes" in reason
+        assert "one image" in reason
+    word, reason = diagnosed(pixels[950] + 0.7 * grain)
+    assert word == "collapsed", reason
+    assert "1 of 10 classes" in reason
 
 
 def test_one_class_alone_is_collapse(digits):

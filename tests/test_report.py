@@ -271,7 +271,7 @@ def test_floor_is_a_row(full):
 
 def test_samplers_seeds_and_n_are_in_captions(full):
     assert "ddpm: ddim, 50 steps, eta 0, EMA weights; seed 1; N = 2,000 scored." in full[1].text
-    assert "vae: one pass, raw weights; seed 1" in full[1].text
+    assert "vae: one pass, standard prior, raw weights; seed 1" in full[1].text
 
 
 def test_answer_names_winner_and_tie(full):

@@ -13,29 +13,32 @@ UNREAL = 0.1  # of precision: where balls are tight, also samples with visible f
 DIVERSE = 0.5  # of coverage: half of the neighbourhoods that other real images hit are hit
 NARROW = 0.25  # of coverage: a generator of one class of K gets about 1/K, one of a quarter of the data this much
 FEW_CLASSES = 0.5  # of the classes: balls may overlap between classes, so that coverage alone can hide a missing half
+SAME = 0.005  # of the real features' variance; noise keeps more than 0.01, one image under faint grain about 0.0001
 COPIES = 0.1  # of the samples; real images get 0.01, and what is typical of its class somewhat more
 
 
 def diagnose(metrics: Mapping[str, Any]) -> tuple[Diagnosis, str]:
     """The word and one sentence with the numbers behind it.
 
-    noise: no sample passes for real, and the samples are further from the real images by Fréchet distance than if all
-    were the mean of the real features, which is what images without anything in common with them are. collapsed: samples pass for real but hit few neighbourhoods of real images or
-    few classes; this is said also where what they repeat is a training image. memorising: many samples are nearer to
+    collapsed: all samples are one image, whatever it shows; or samples pass for real but hit few neighbourhoods of real
+    images or few classes, which is said also where what they repeat is a training image. noise: no sample passes for
+    real, and the samples are further from the real images by Fréchet distance than if all were the mean of the real
+    features, which is what images without anything in common with them are. memorising: many samples are nearer to
     training images than real ones are, and nearer to training than to held-out images. healthy: realistic, diverse,
     of all classes and no copies. Thresholds must lie outside the intervals; where they do not, and for samples that
     are merely poor: undecided.
     """
     needed = ("precision", "precision_floor", "coverage", "coverage_floor", "modes_covered", "classes",
-              "fd_classifier_low", "reference_variance")  # fmt: skip
+              "fd_classifier_low", "reference_variance", "sample_variance")  # fmt: skip
     if missing := [key for key in needed if metrics.get(key) is None]:
         return "undecided", f"There is no {missing[0]} to judge by."
     precision, coverage = _told(metrics, "precision"), _told(metrics, "coverage")
     modes = f"{metrics['modes_covered']} of {metrics['classes']} classes are covered"
-    if _at_most(metrics, "precision", UNREAL) and metrics["fd_classifier_low"] > metrics["reference_variance"]:
-        distance = (
-            f"fd_classifier {metrics['fd_classifier']:.3g}, and {metrics['reference_variance']:.3g} for their mean"
-        )
+    varied, real = metrics["sample_variance"], metrics["reference_variance"]
+    if varied < SAME * real:
+        return "collapsed", f"All samples are one image: their features vary by {varied:.2g}, real ones by {real:.3g}."
+    if _at_most(metrics, "precision", UNREAL) and metrics["fd_classifier_low"] > real:
+        distance = f"fd_classifier {metrics['fd_classifier']:.3g}, and {real:.3g} for their mean"
         return "noise", f"Hardly a sample passes for real, and all are far from real images: {precision}, {distance}."
     realistic = _at_least(metrics, "precision", REALISTIC)
     few = metrics["modes_covered"] <= FEW_CLASSES * metrics["classes"] and metrics["classes"] > 1

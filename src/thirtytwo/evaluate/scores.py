@@ -101,7 +101,7 @@ def classifier_scores(
     """Every score in the classifier's features and classes, and the table of the closest pairs (see `memorisation`).
 
     reference_variance, the trace of the reference's covariance, is the Fréchet distance of a generator of nothing but
-    the mean: what fd_classifier is to be held against where its floor is far off.
+    the mean: what fd_classifier is to be held against where its floor is far off. sample_variance is the samples' own.
 
     Raises:
         EvaluationError: samples cannot be scored, or only part of them carry labels.
@@ -111,7 +111,8 @@ def classifier_scores(
     scores = _feature_scores(samples.features, reference.features, real.kernel_mean, resamples, seed)
     copied, closest = memorisation(samples.features, real.images.features, real.split, real.copy_distance, seed)
     scores |= copied | {"n": len(samples.features), "reference_n": len(reference.features)}
-    scores["reference_variance"] = float(reference.features.var(axis=0, ddof=1, dtype=np.float64).sum())
+    for name, features in (("sample", samples.features), ("reference", reference.features)):
+        scores[f"{name}_variance"] = float(features.var(axis=0, ddof=1, dtype=np.float64).sum())
     scores |= class_scores(counts, class_counts(reference.labels, classes), mode_share)
     scores["mean_confidence"] = float(samples.probabilities.max(axis=1).mean(dtype=np.float64))
     return scores | label_scores(samples, seed), closest

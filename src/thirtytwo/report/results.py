@@ -112,11 +112,11 @@ class RunResult:
 
     @property
     def evaluations(self) -> int:
-        """Calls of the generating network an image: one, unless it is diffusion."""
+        """Calls of the generating network an image: one, unless it is diffusion or guided."""
+        guided = bool(self.sampling.get("guidance"))
         if "sampler" not in self.sampling:
-            return 1
-        calls = evaluations(self.sampling["sampler"], self.sampling["steps"])
-        return calls * (2 if self.sampling["guidance"] else 1)
+            return 1 + int(self.metric("classes") or 0) * guided  # a decoder's are by each label
+        return evaluations(self.sampling["sampler"], self.sampling["steps"]) * (1 + guided)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ def sampler_text(run: RunResult) -> str:
         words.append(str(run.sampling["sampler"]))
         words += [f"{run.sampling['steps']} steps"] if "steps" in run.sampling else []
         words += [f"eta {run.sampling['eta']:g}"] if run.sampling["sampler"] == "ddim" else []
-        words += [f"guidance {run.sampling['guidance']:g}"] if run.sampling.get("guidance") else []
     else:
         words.append("one pass")
+        words += [f"{run.sampling['prior']} prior"] if "prior" in run.sampling else []
+    words += [f"guidance {run.sampling['guidance']:g}"] if run.sampling.get("guidance") else []
     weights = {"ema": "EMA weights", "raw": "raw weights"}
     words += [weights.get(run.sampling["weights"], str(run.sampling["weights"]))] if "weights" in run.sampling else []
     return ", ".join(words)
