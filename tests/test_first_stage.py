@@ -95,7 +95,7 @@ def test_training_sees_codes_not_pixels():
 def job(labels=4, **changes):
     values = {
         "weights": "raw", "sampler": "ddim", "steps": 3, "eta": 0.0, "spacing": "trailing", "clip": False,
-        "guidance": 0.0, "frames": 3, "bound_images": 0, "bound_timesteps": 1,
+        "guidance": 0.0, "decoder_guidance": 0.0, "frames": 3, "bound_images": 0, "bound_timesteps": 1,
     }  # fmt: skip
     compute = Compute(device="cpu", threads=1, precision="float32", compile=False, deterministic=True)
     cfg = SampleConfig(
@@ -118,6 +118,14 @@ def test_samples_are_decoded_with_their_labels():
     torch.testing.assert_close(drawn.images[:, 0, 0, 0], drawn.labels / 10, atol=1e-6, rtol=0)
     assert drawn.probes["trajectory_frames"].shape == (3, 10, 32, 32, 1)
     assert drawn.probes["trajectory_timesteps"].tolist() == [100, 33, 0]  # of 100, 67, 33 and the image
+
+
+def test_guided_decoding_moves_images_away_from_their_mean_over_labels():
+    ours = model()
+    ours.denoise = lambda x, t, labels: torch.zeros_like(x)
+    drawn = sampling.sample(ours, job(decoder_guidance=0.5))
+    own = drawn.labels / 10
+    torch.testing.assert_close(drawn.images[:, 0, 0, 0], own + 0.5 * (own - 0.15), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(

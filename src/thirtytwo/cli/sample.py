@@ -25,7 +25,8 @@ from thirtytwo.strict import ParamsError, nearest, parse
 
 __all__ = ["run"]
 
-_SETTINGS = ("sampler", "steps", "eta", "spacing", "guidance", "prior", "weights")  # options of the `sample:` block
+# options of the `sample:` block
+_SETTINGS = ("sampler", "steps", "eta", "spacing", "guidance", "decoder_guidance", "prior", "weights")
 _SAMPLERS = dict.fromkeys(("dpm++", "dpm-solver++"), "dpm_solver_pp_2m")  # by the names that it goes by elsewhere
 
 

@@ -2,7 +2,17 @@
 
 from thirtytwo.report.blocks import Equation
 
-__all__ = ["BEST_DISCRIMINATOR", "BETA_VAE", "DDIM", "DDIM_SIGMA", "FORWARD", "FRECHET", "KERNEL"]
+__all__ = [
+    "BEST_DISCRIMINATOR",
+    "BETA_VAE",
+    "DDIM",
+    "DDIM_SIGMA",
+    "DECODER_GUIDANCE",
+    "FORWARD",
+    "FRECHET",
+    "GUIDANCE",
+    "KERNEL",
+]
 
 
 def _row(*parts: str) -> str:
@@ -125,4 +135,20 @@ DDIM_SIGMA = Equation(
                    _row(_o("("), _n(1), _o("−"), _over(_bar("t"), _bar("s")), _o(")")))),
     ),
     r"\sigma = \eta \sqrt{\frac{1 - \bar\alpha_s}{1 - \bar\alpha_t} \Big(1 - \frac{\bar\alpha_t}{\bar\alpha_s}\Big)}",
+)  # fmt: skip
+
+_OWN, _NO_LABEL = (_row(_sub(_hat("x"), _n(0)), _o("("), _sub(_X, _i("t")), _o(","), y, _o(")")) for y in (_Y, _o("∅")))
+GUIDANCE = Equation(
+    _show(_sub(_hat("x"), _i("w")), _o("="), _OWN, _o("+"), _i("w"), _row(_o("("), _OWN, _o("−"), _NO_LABEL, _o(")"))),
+    r"\hat x_w = \hat x_0(x_t, y) + w \big(\hat x_0(x_t, y) - \hat x_0(x_t, \varnothing)\big)",
+)
+
+_DECODED = _row(_hat("x"), _o("("), _Z, _o(","), _Y, _o(")"))
+DECODER_GUIDANCE = Equation(
+    _show(
+        _sub(_hat("x"), _i("w")), _o("="), _DECODED, _o("+"), _i("w"),
+        _row(_o("("), _DECODED, _o("−"), _over(_n(1), _i("K")), _sum(_i("k")),
+             _row(_hat("x"), _o("("), _Z, _o(","), _i("k"), _o(")")), _o(")")),
+    ),
+    r"\hat x_w = \hat x(z, y) + w \Big(\hat x(z, y) - \frac{1}{K} \sum_k \hat x(z, k)\Big)",
 )  # fmt: skip

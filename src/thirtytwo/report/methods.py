@@ -20,6 +20,10 @@ def _has(results: Results, key: str) -> bool:
     return any(run.metric(key) is not None for run in results.runs)
 
 
+def _set(results: Results, key: str) -> bool:
+    return any(run.sampling.get(key) for run in results.runs)
+
+
 def _scores(results: Results) -> list[Block]:
     evaluation, sampling = results.config.evaluation, results.config.sampling
     blocks: list[Block] = [
@@ -115,4 +119,14 @@ def _models(results: Results) -> list[Block]:
             equations.DDIM, equations.DDIM_SIGMA,
             Text("with eta 0 for the deterministic sampler and eta 1, over all T steps, for that of Ho et al. 2020."),
         ]  # fmt: skip
+    if _set(results, "guidance"):
+        blocks += [Text("Guidance w by the label y, ∅ being none (Ho & Salimans 2022, eq. 6):"), equations.GUIDANCE]
+    if _set(results, "decoder_guidance"):
+        blocks += [
+            Text(
+                "Decoder guidance w, the same for a decoder of codes z, with the mean over all K labels for the decoder "
+                "without one; clipped to the range of images:"
+            ),
+            equations.DECODER_GUIDANCE,
+        ]
     return blocks

@@ -112,11 +112,11 @@ class RunResult:
 
     @property
     def evaluations(self) -> int:
-        """Calls of the generating network an image: one, unless it is diffusion or guided."""
-        guided = bool(self.sampling.get("guidance"))
+        """Calls of the generating network an image: one, unless it is diffusion or a decoder guided by each label."""
         if "sampler" not in self.sampling:
-            return 1 + int(self.metric("classes") or 0) * guided  # a decoder's are by each label
-        return evaluations(self.sampling["sampler"], self.sampling["steps"]) * (1 + guided)
+            return 1 + (int(self.metric("classes") or 0) if self.sampling.get("decoder_guidance") else 0)
+        calls = evaluations(self.sampling["sampler"], self.sampling["steps"])
+        return calls * (2 if self.sampling["guidance"] else 1)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ def sampler_text(run: RunResult) -> str:
     else:
         words.append("one pass")
         words += [f"{run.sampling['prior']} prior"] if "prior" in run.sampling else []
-    words += [f"guidance {run.sampling['guidance']:g}"] if run.sampling.get("guidance") else []
+    for key in ("guidance", "decoder_guidance"):
+        words += [f"{key.replace('_', ' ')} {run.sampling[key]:g}"] if run.sampling.get(key) else []
     weights = {"ema": "EMA weights", "raw": "raw weights"}
     words += [weights.get(run.sampling["weights"], str(run.sampling["weights"]))] if "weights" in run.sampling else []
     return ", ".join(words)

@@ -4,7 +4,7 @@ Besides the samples, what its codes show: reconstructions, traversals, a bound o
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,13 +17,23 @@ from tqdm import tqdm
 from thirtytwo import densities, samplers
 from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.families import TrainSettings
-from thirtytwo.families.autoencoder import Autoencoder, image, log_density, squared_error
+from thirtytwo.families.autoencoder import Autoencoder, log_density, squared_error
 from thirtytwo.families.autoencoder import Settings as Trained
-from thirtytwo.sampling import Draw, Drawn, Job, SampleSettings, Task, asked_labels, first, snapshots
+from thirtytwo.sampling import (
+    Decode,
+    Draw,
+    Drawn,
+    Job,
+    SampleSettings,
+    Task,
+    asked_labels,
+    first,
+    guided,
+    snapshots,
+)
 from thirtytwo.seeds import derive_seed
-from thirtytwo.strict import ParamsError
 
-__all__ = ["Images", "Settings", "bits_per_dim", "dequantise", "drawer", "guided", "log_weights", "sample"]
+__all__ = ["Images", "Settings", "bits_per_dim", "dequantise", "drawer", "log_weights", "sample"]
 
 Prior = Literal["standard", "gaussian", "mixture"]
 
@@ -34,15 +44,13 @@ _TRAVERSED, _PLACES = 10, torch.linspace(-3, 3, 11)  # dimensions, and where the
 _CHUNK = 500
 _CODES = 102  # what a seed is derived for
 
-Decode = Callable[[Tensor, Tensor | None], Tensor]
-
 
 class Settings(SampleSettings):
     """The `sample:` block."""
 
     prior: Prior = Field(description="of z: N(0, I), or fitted to the codes of the training images")
     components: int = Field(ge=1, description="of the mixture; of each class's where the model is conditional")
-    guidance: float = Field(ge=0, description="w of `guided`; 0: none")
+    decoder_guidance: float = Field(ge=0, description="w of `sampling.guided`; 0: none")
     bound_images: int = Field(ge=2, description="held-out images of the likelihood bound")
     bound_samples: int = Field(ge=1, description="K of the likelihood bound (IWAE)")
 
@@ -122,34 +130,10 @@ def _settings(task: Task) -> Settings:
     return task.cfg.sample
 
 
-def guided(model: Autoencoder, weight: float, classes: int) -> Decode:
-    """Images of z and labels with the decoder's outputs moved away from their mean over all labels.
-
-    f(z, y) + w (f(z, y) - 1/K sum_k f(z, k)), f being logits where the likelihood is bernoulli. This is classifier-free
-    guidance (Ho & Salimans 2022, eq. 6) of a decoder, whose mean over labels stands for the model without one: what a
-    label changes is drawn more strongly, which undoes some of the blur between classes that look alike.
-
-    Raises:
-        ParamsError: a weight above 0 for a model that takes no labels.
-    """
-    if weight == 0:
-        return model.draw
-    if not model.conditional:
-        raise ParamsError(f"sample.guidance: {weight:g}, but the network of this run takes no labels; set it to 0")
-
-    def decode(z: Tensor, labels: Tensor | None) -> Tensor:
-        own = model.decode(z, labels)
-        mean = torch.zeros_like(own)
-        for label in range(classes):
-            mean += model.decode(z, torch.full((len(z),), label, device=z.device)) / classes
-        return image(model.settings.likelihood, own + weight * (own - mean))
-
-    return decode
-
-
 @torch.no_grad()
 def _drawer(model: Autoencoder, task: Task, prior: Prior) -> Draw:
-    decode, shape = guided(model, _settings(task).guidance, len(task.data.classes)), model.latent_shape
+    classes = len(task.data.classes) if model.conditional else 0
+    decode, shape = guided(model.draw, _settings(task).decoder_guidance, classes), model.latent_shape
     if prior != "standard":
         decode, shape = _fitted(model, task, prior, decode)
 

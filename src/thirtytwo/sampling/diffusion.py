@@ -12,7 +12,18 @@ from tqdm import tqdm
 from thirtytwo import likelihood, samplers
 from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.families.diffusion import Diffusion
-from thirtytwo.sampling import Draw, Drawn, Job, SampleSettings, Task, asked_labels, first, snapshots
+from thirtytwo.sampling import (
+    Decode,
+    Draw,
+    Drawn,
+    Job,
+    SampleSettings,
+    Task,
+    asked_labels,
+    first,
+    guided,
+    snapshots,
+)
 from thirtytwo.seeds import derive_seed
 from thirtytwo.strict import ParamsError
 
@@ -32,6 +43,7 @@ class Settings(SampleSettings):
     spacing: Literal["uniform", "quadratic", "trailing", "log_snr", "karras"]
     clip: bool = Field(description="the predicted image to [-1, 1] at each step")
     guidance: float = Field(ge=0, description="w of classifier-free guidance; 0: none")
+    decoder_guidance: float = Field(ge=0, description="w of `sampling.guided`, where codes are decoded; 0: none")
     frames: int = Field(ge=0, description="pictures of the way from noise to image; 0: none")
     bound_images: int = Field(ge=0, description="held-out images whose bits per dimension are bounded; 0: none")
     bound_timesteps: int = Field(ge=1, description="timesteps drawn for each of them; T - 1: all")
@@ -41,7 +53,8 @@ def drawer(model: Diffusion, task: Task) -> Draw:
     """Images by the sampler that the settings name.
 
     Raises:
-        ParamsError: guidance of a model that has not learnt to do without labels; clipping of codes.
+        ParamsError: guidance of a model that has not learnt to do without labels; clipping of codes; guidance of a
+            decoder that is not there or takes no labels.
     """
     s = _settings(task)
     if s.guidance and not model.settings.label_dropout:
@@ -52,8 +65,10 @@ def drawer(model: Diffusion, task: Task) -> Draw:
     if model.first is not None and s.clip:
         raise ParamsError("sample.clip: codes of an autoencoder have no range; set clip: false")
 
+    decode = _decoder(model, task)
+
     def draw(indices: Sequence[int], labels: Tensor | None) -> Tensor:
-        return _images(model, _generate(model, task, indices, labels, model.guided(s.guidance)), labels)
+        return _images(model, _generate(model, task, indices, labels, model.guided(s.guidance)), labels, decode)
 
     return draw
 
@@ -92,7 +107,12 @@ def _generate(
     )  # fmt: skip
 
 
-def _images(model: Diffusion, x0: Tensor, labels: Tensor | None) -> Tensor:
+def _decoder(model: Diffusion, task: Task) -> Decode:
+    conditional = model.first is not None and model.first.autoencoder.conditional
+    return guided(model.images, _settings(task).decoder_guidance, len(task.data.classes) if conditional else 0)
+
+
+def _images(model: Diffusion, x0: Tensor, labels: Tensor | None, decode: Decode) -> Tensor:
     """Images of x_0 [N, *shape] with labels [N] or None, on the CPU; decoded where x_0 are codes.
 
     The last chunk is padded, so that an image does not depend on how many are asked for: networks round differently
@@ -104,7 +124,7 @@ def _images(model: Diffusion, x0: Tensor, labels: Tensor | None) -> Tensor:
     for start in range(0, len(x0), _CHUNK):
         places = torch.arange(start, start + _CHUNK).clamp(max=len(x0) - 1)
         own = None if labels is None else labels[places].to(device)
-        decoded.append(model.images(x0[places].to(device), own).cpu())
+        decoded.append(decode(x0[places].to(device), own).cpu())
     return torch.cat(decoded)[: len(x0)]
 
 
@@ -121,12 +141,14 @@ def _frames(model: Diffusion, job: Job, labels: Tensor | None) -> dict[str, np.n
         seen.setdefault(int(t[0]), (x[:count].cpu(), x0[:count].cpu()))
         return x0
 
-    own = None if labels is None else labels[:count]
+    own, decode = None if labels is None else labels[:count], _decoder(model, job)
     images = _generate(model, job, range(count), own, watched)
     seen[0] = images, images
     steps = sorted(seen, reverse=True)
     chosen = [steps[i] for i in np.unique(np.linspace(0, len(steps) - 1, s.frames).round().astype(int))]
-    x, x0 = (np.stack([to_uint8(_images(model, seen[t][part], own)).numpy() for t in chosen]) for part in (0, 1))
+    x, x0 = (
+        np.stack([to_uint8(_images(model, seen[t][part], own, decode)).numpy() for t in chosen]) for part in (0, 1)
+    )
     return {"trajectory_frames": x, "trajectory_estimates": x0, "trajectory_timesteps": np.array(chosen)}
 
 
