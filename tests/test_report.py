@@ -189,7 +189,7 @@ def test_comparison_shows_the_metrics(full, name):
     parameters = sum(value for key, value in training.items() if key.startswith("parameters_"))
     assert int(models[name]["parameters"].replace(",", "")) == parameters
     assert models[name]["images seen"] == "38,400"
-    assert models[name]["evaluations"] == ("50" if name == "ddpm" else "1")
+    assert models[name]["evaluations"] == {"ddpm": "50", "vae_beta08": str(metrics["classes"])}.get(name, "1")
     assert models[name]["family"] == report_results.RUNS[name][0]
 
 
@@ -272,6 +272,8 @@ def test_floor_is_a_row(full):
 def test_samplers_seeds_and_n_are_in_captions(full):
     assert "ddpm: ddim, 50 steps, eta 0, EMA weights; seed 1; N = 2,000 scored." in full[1].text
     assert "vae: one pass, standard prior, raw weights; seed 1" in full[1].text
+    assert "passes, standard prior, decoder guidance 0.5, raw weights; seed 1" in full[1].text
+    assert "Decoder guidance w" in full[1].text
 
 
 def test_answer_names_winner_and_tie(full):

@@ -13,7 +13,7 @@ UNREAL = 0.1  # of precision: where balls are tight, also samples with visible f
 DIVERSE = 0.5  # of coverage: half of the neighbourhoods that other real images hit are hit
 NARROW = 0.25  # of coverage: a generator of one class of K gets about 1/K, one of a quarter of the data this much
 FEW_CLASSES = 0.5  # of the classes: balls may overlap between classes, so that coverage alone can hide a missing half
-SAME = 0.005  # of the real features' variance; noise keeps more than 0.01, one image under faint grain about 0.0001
+SAME = 0.005  # of the real features' variance; noise keeps more than 0.01, one image under faint grain less than 0.001
 COPIES = 0.1  # of the samples; real images get 0.01, and what is typical of its class somewhat more
 
 

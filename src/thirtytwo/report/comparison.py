@@ -144,7 +144,7 @@ def _models(runs: list[RunResult]) -> Table:
         rows.append(Row(run.name, [*cells, sampler_text(run), numbers.count(run.evaluations)]))
     caption = (
         "Models. Parameters: of all networks trained. Steps: of the first of them. Evaluations: calls of the "
-        "generating network an image; guidance doubles those of diffusion, and takes a decoder one more for each label."
+        "generating network an image; guidance doubles those of diffusion, and that of a decoder takes one a label."
     )
     columns = ["run", "family", "net", "parameters", "steps", "images seen", "sampler", "evaluations"]
     return Table(caption, columns, rows, [False, False, False, True, True, True, False, True])

@@ -112,9 +112,9 @@ class RunResult:
 
     @property
     def evaluations(self) -> int:
-        """Calls of the generating network an image: one, unless it is diffusion or a decoder guided by each label."""
+        """Calls of the generating network an image: one, unless it is diffusion or a decoder asked for every label."""
         if "sampler" not in self.sampling:
-            return 1 + (int(self.metric("classes") or 0) if self.sampling.get("decoder_guidance") else 0)
+            return int(self.metric("classes") or 1) if self.sampling.get("decoder_guidance") else 1
         calls = evaluations(self.sampling["sampler"], self.sampling["steps"])
         return calls * (2 if self.sampling["guidance"] else 1)
 

@@ -20,7 +20,7 @@ def sampler_text(run: RunResult) -> str:
         words += [f"{run.sampling['steps']} steps"] if "steps" in run.sampling else []
         words += [f"eta {run.sampling['eta']:g}"] if run.sampling["sampler"] == "ddim" else []
     else:
-        words.append("one pass")
+        words.append("one pass" if run.evaluations == 1 else f"{run.evaluations} passes")
         words += [f"{run.sampling['prior']} prior"] if "prior" in run.sampling else []
     for key in ("guidance", "decoder_guidance"):
         words += [f"{key.replace('_', ' ')} {run.sampling[key]:g}"] if run.sampling.get(key) else []

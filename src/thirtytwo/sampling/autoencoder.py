@@ -19,18 +19,7 @@ from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.families import TrainSettings
 from thirtytwo.families.autoencoder import Autoencoder, log_density, squared_error
 from thirtytwo.families.autoencoder import Settings as Trained
-from thirtytwo.sampling import (
-    Decode,
-    Draw,
-    Drawn,
-    Job,
-    SampleSettings,
-    Task,
-    asked_labels,
-    first,
-    guided,
-    snapshots,
-)
+from thirtytwo.sampling import Decode, Draw, Drawn, Job, SampleSettings, Task, asked_labels, first, guided, snapshots
 from thirtytwo.seeds import derive_seed
 
 __all__ = ["Images", "Settings", "bits_per_dim", "dequantise", "drawer", "log_weights", "sample"]

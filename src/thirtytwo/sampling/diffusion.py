@@ -12,18 +12,7 @@ from tqdm import tqdm
 from thirtytwo import likelihood, samplers
 from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.families.diffusion import Diffusion
-from thirtytwo.sampling import (
-    Decode,
-    Draw,
-    Drawn,
-    Job,
-    SampleSettings,
-    Task,
-    asked_labels,
-    first,
-    guided,
-    snapshots,
-)
+from thirtytwo.sampling import Decode, Draw, Drawn, Job, SampleSettings, Task, asked_labels, first, guided, snapshots
 from thirtytwo.seeds import derive_seed
 from thirtytwo.strict import ParamsError
 
