@@ -96,7 +96,7 @@ def start_from(model: families.Family, run: str, data: batches.ImageSet) -> None
     train_set = data.only("train")
     first = model.modules["first_stage"]
     first.networks.load_state_dict(saved["modules"])
-    first.eval().fit(batches.to_float(torch.from_numpy(train_set.images)), torch.from_numpy(train_set.labels))
+    first.eval().fit(batches.to_float(torch.from_numpy(train_set.images)))
 
 
 def load_published(model: families.Family, folder: Path) -> None:

@@ -33,7 +33,7 @@ RUNS = {  # name: family, net, data set, FD, half-width, sampling settings
     "wgan_gp": ("gan", "resnet_gan", "shapes", 41.37, 2.1, {"weights": "ema"}),
     "vae": ("autoencoder", "conv_vae", "shapes", 88.02, 2.9, {"weights": "raw", "prior": "standard"}),
     "vae_beta08": ("autoencoder", "conv_vae", "shapes", 83.11, 2.8,
-                   {"weights": "raw", "prior": "standard", "decoder_guidance": 0.5}),
+                   {"weights": "raw", "prior": "mixture", "guidance": 0.75, "decoder_guidance": 0.5}),
     "ddpm": ("diffusion", "unet", "shapes", 12.64, 0.93,
              {"weights": "ema", "sampler": "ddim", "steps": 50, "eta": 0.0, "spacing": "uniform", "clip": True,
               "guidance": 0.0}),

@@ -272,7 +272,8 @@ def test_floor_is_a_row(full):
 def test_samplers_seeds_and_n_are_in_captions(full):
     assert "ddpm: ddim, 50 steps, eta 0, EMA weights; seed 1; N = 2,000 scored." in full[1].text
     assert "vae: one pass, standard prior, raw weights; seed 1" in full[1].text
-    assert "passes, standard prior, decoder guidance 0.5, raw weights; seed 1" in full[1].text
+    assert "passes, mixture prior, guidance 0.75, decoder guidance 0.5, raw weights; seed 1" in full[1].text
+    assert "Guidance w of the codes" in full[1].text
     assert "Decoder guidance w" in full[1].text
 
 

@@ -44,7 +44,7 @@ def model(net: Any = conv_vae, **changes: object) -> Autoencoder:
 
 
 def drawn(built: Autoencoder, data: ImageSet, images: int = 60, snapshots: Any = None, **changes: object) -> Drawn:
-    values = {"weights": "raw", "prior": "standard", "components": 2, "decoder_guidance": 0.0, "bound_images": 6,
+    values = {"weights": "raw", "prior": "standard", "components": 2, "guidance": 0.0, "decoder_guidance": 0.0, "bound_images": 6,
               "bound_samples": 4}  # fmt: skip
     compute = Compute(device="cpu", threads=1, precision="float32", compile=False, deterministic=True)
     cfg = SampleConfig(
@@ -65,7 +65,7 @@ def test_probes_agree_with_the_model(net: Any, data: ImageSet) -> None:
     assert sorted(index) == list(range(60))
     labels = torch.from_numpy(test.labels[index])
     x = to_float(torch.from_numpy(test.images[index]))
-    mu, log_sigma = built.encode(x, labels)
+    mu, log_sigma = built.encode(x)
     np.testing.assert_allclose(probes["code_means"], mu.flatten(1).numpy(), atol=1e-5)
     np.testing.assert_allclose(probes["code_log_sigmas"], log_sigma.flatten(1).numpy(), atol=1e-5)
     standardised = (probes["code_draws"] - probes["code_means"]) / np.exp(probes["code_log_sigmas"])
@@ -110,7 +110,7 @@ def test_an_image_does_not_depend_on_how_many_are_drawn(prior: str, net: Any, da
 
 def test_a_plain_autoencoder_s_samples_come_from_the_gaussian_of_its_training_codes(data: ImageSet) -> None:
     built = model(variational=False)
-    codes = built.encode(to_float(torch.from_numpy(data.only("train").images)), None)[0].double().numpy().sum(1)
+    codes = built.encode(to_float(torch.from_numpy(data.only("train").images)))[0].double().numpy().sum(1)
     built.decode = lambda z, labels: z.sum(1)[:, None, None, None].expand(-1, 1, 32, 32)  # images show sum_j z_j
     result = drawn(built, data, images=2000, prior="gaussian")
     sums = result.images[:, 0, 0, 0].double().numpy()
@@ -132,9 +132,25 @@ def test_guidance_moves_images_away_from_their_mean_over_labels(data: ImageSet) 
     torch.testing.assert_close(shown, expected, rtol=0, atol=0.01)
 
 
-def test_guidance_of_a_decoder_without_labels_is_refused(data: ImageSet) -> None:
+def test_guidance_of_codes_changes_fitted_densities_alone(data: ImageSet) -> None:
+    built = model(cond_vae)
+    plain, pushed = (drawn(built, data, prior="mixture", components=1, guidance=w) for w in (0.0, 1.0))
+    assert not torch.allclose(plain.images, pushed.images, atol=1e-3)
+    assert np.array_equal(plain.probes["standard_images"], pushed.probes["standard_images"])
+
+
+def test_guidance_without_labels_is_refused(data: ImageSet) -> None:
     with pytest.raises(ParamsError, match=r"sample.decoder_guidance: 0.5.*takes labels"):
         drawn(model(), data, decoder_guidance=0.5)
+    with pytest.raises(ParamsError, match=r"sample.guidance: 0.5.*takes no labels"):
+        drawn(model(), data, prior="gaussian", guidance=0.5)
+
+
+def test_guidance_of_the_standard_prior_is_refused() -> None:
+    values = {"weights": "raw", "prior": "standard", "components": 1, "guidance": 0.5, "decoder_guidance": 0.0,
+              "bound_images": 2, "bound_samples": 1}  # fmt: skip
+    with pytest.raises(ValueError, match=r"guidance: 0\.5, but the prior standard is the same for all labels; set"):
+        Settings.model_validate(values).check(model(cond_vae).settings)
 
 
 def test_snapshots_fit_the_prior_to_their_own_codes(data: ImageSet) -> None:

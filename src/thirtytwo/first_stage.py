@@ -11,17 +11,17 @@ _CHUNK = 500
 
 
 class Autoencoder(Protocol):
-    """What is asked of the model of the first stage; `labels` matter where it is conditional."""
+    """What is asked of the model of the first stage."""
 
     modules: nn.ModuleDict
     conditional: bool
     latent_shape: tuple[int, ...]
 
-    def encode(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Mean and log sigma (None: no noise) of the code of images [B, C, 32, 32]: each [B, *latent_shape]."""
 
     def draw(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Images [B, C, 32, 32] of codes [B, *latent_shape]."""
+        """Images [B, C, 32, 32] of codes [B, *latent_shape]; `labels` [B] matter where it is conditional."""
 
 
 class FirstStage(nn.Module):
@@ -46,12 +46,12 @@ class FirstStage(nn.Module):
         return super().train(False)
 
     @torch.no_grad()
-    def fit(self, images: Tensor, labels: Tensor) -> None:
+    def fit(self, images: Tensor) -> None:
         """Takes the statistics of the codes of images [N, C, 32, 32], with Var z = Var mu + E sigma^2."""
         total, squares = torch.zeros(2, self.mean.shape[1], dtype=torch.float64, device=self.mean.device)
         count = 0
-        for x, y in zip(images.split(_CHUNK), labels.split(_CHUNK), strict=True):
-            mu, log_sigma = (None if part is None else part.double() for part in self.autoencoder.encode(x, y))
+        for x in images.split(_CHUNK):
+            mu, log_sigma = (None if part is None else part.double() for part in self.autoencoder.encode(x))
             assert mu is not None
             second = mu.square() if log_sigma is None else mu.square() + (2 * log_sigma).exp()
             total, squares = total + mu.sum((0, 2, 3)), squares + second.sum((0, 2, 3))
@@ -62,9 +62,9 @@ class FirstStage(nn.Module):
         self.std.copy_(variance.sqrt().view(1, -1, 1, 1))
 
     @torch.no_grad()
-    def encode(self, x: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
+    def encode(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Scaled codes [B, *latent_shape] of images, drawn from q(z|x)."""
-        mu, log_sigma = self.autoencoder.encode(x, labels)
+        mu, log_sigma = self.autoencoder.encode(x)
         noise = torch.empty_like(mu).normal_(generator=rng)
         return ((mu if log_sigma is None else mu + log_sigma.exp() * noise) - self.mean) / self.std
 

@@ -56,7 +56,7 @@ def _sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="of the sampler")
     parser.add_argument("--eta", type=float, help="of ddim: 0 deterministic, 1 as noisy as ddpm")
     parser.add_argument("--spacing", help="of the sampler's timesteps")
-    parser.add_argument("--guidance", type=float, help="w of classifier-free guidance; 0: none")
+    parser.add_argument("--guidance", type=float, help="w of guidance by the label, of denoising or of codes; 0: none")
     parser.add_argument("--decoder-guidance", type=float, help="w of the guidance of a decoder by the label; 0: none")
     parser.add_argument("--prior", help="of an autoencoder's codes: standard, gaussian or mixture")
     parser.add_argument("--weights", help="ema or raw")

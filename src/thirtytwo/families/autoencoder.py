@@ -1,8 +1,8 @@
 """Autoencoders: plain, variational (Kingma & Welling 2014; beta: Higgins et al. 2017) and class-conditional.
 
 A plain autoencoder is a variational one without the noise and the KL term: its code is deterministic, and it has no
-prior. A network that takes labels (nets/cond_vae.py) makes the model conditional: q(z|x, y), p(x|z, y), p(z) = N(0, I)
-(Sohn et al. 2015).
+prior. A decoder that takes labels (nets/cond_vae.py) makes the model conditional: q(z|x), p(x|z, y), p(z) = N(0, I)
+(Sohn et al. 2015, with an encoder that sees the image alone).
 """
 
 import math
@@ -84,7 +84,7 @@ def log_density(likelihood: Likelihood, x: Tensor, outputs: Tensor, variance: fl
 
 
 class Autoencoder:
-    """q(z|x) = N(mu(x), sigma(x)^2 I), p(z) = N(0, I), p(x|z) as the likelihood says; all given y where conditional.
+    """q(z|x) = N(mu(x), sigma(x)^2 I), p(z) = N(0, I), p(x|z) or where conditional p(x|z, y) as the likelihood says.
 
     A plain one has z = mu(x) and no p(z).
     """
@@ -95,9 +95,8 @@ class Autoencoder:
         s = self.settings = settings
         self.conditional: bool = net.CONDITIONAL
         self.latent_shape: tuple[int, ...] = net.latent_shape(s.latent_dim)
-        own = (classes,) if self.conditional else ()
-        self.encoder = net.Encoder(channels, s.width, (1 + s.variational) * s.latent_dim, *own)
-        self.decoder = net.Decoder(channels, s.width, s.latent_dim, *own)
+        self.encoder = net.Encoder(channels, s.width, (1 + s.variational) * s.latent_dim)
+        self.decoder = net.Decoder(channels, s.width, s.latent_dim, *((classes,) if self.conditional else ()))
         self.modules = nn.ModuleDict({"encoder": self.encoder, "decoder": self.decoder})
 
     def phases(self) -> list[Phase]:
@@ -121,7 +120,7 @@ class Autoencoder:
     def _terms(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """The two terms of the negative ELBO, or a plain autoencoder's one, averaged over the batch only."""
         x, s = batch.images, self.settings
-        mu, log_sigma = self.encode(x, batch.labels)
+        mu, log_sigma = self.encode(x)
         if log_sigma is None:
             return {"reconstruction": reconstruction(s.likelihood, x, self.decode(mu, batch.labels)).mean()}
         epsilon = torch.randn(mu.shape, generator=rng, device=mu.device)
@@ -134,12 +133,9 @@ class Autoencoder:
     def validate(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         return self._terms(batch, rng)
 
-    def encode(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """mu and log sigma of q(z|x), each [B, *latent_shape]; a plain autoencoder's code and None.
-
-        `labels` [B] matter where the model is conditional.
-        """
-        outputs = self.encoder(x, labels) if self.conditional else self.encoder(x)
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """mu and log sigma of q(z|x), each [B, *latent_shape]; a plain autoencoder's code and None."""
+        outputs = self.encoder(x)
         if not self.settings.variational:
             return outputs, None
         mu, log_sigma = outputs.chunk(2, dim=1)

@@ -181,7 +181,7 @@ class Diffusion:
 
     def _data(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """x_0 of a batch: its images, or their codes."""
-        return batch.images if self.first is None else self.first.encode(batch.images, batch.labels, rng)
+        return batch.images if self.first is None else self.first.encode(batch.images, rng)
 
     def _error(self, x0: Tensor, t: Tensor, rng: torch.Generator, labels: Tensor) -> Tensor:
         """The error of every pixel at timesteps `t` [B], with noise from `rng`, weighted as the settings say."""

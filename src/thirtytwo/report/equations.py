@@ -5,6 +5,7 @@ from thirtytwo.report.blocks import Equation
 __all__ = [
     "BEST_DISCRIMINATOR",
     "BETA_VAE",
+    "CODE_GUIDANCE",
     "DDIM",
     "DDIM_SIGMA",
     "DECODER_GUIDANCE",
@@ -142,6 +143,15 @@ GUIDANCE = Equation(
     _show(_sub(_hat("x"), _i("w")), _o("="), _OWN, _o("+"), _i("w"), _row(_o("("), _OWN, _o("−"), _NO_LABEL, _o(")"))),
     r"\hat x_w = \hat x_0(x_t, y) + w \big(\hat x_0(x_t, y) - \hat x_0(x_t, \varnothing)\big)",
 )
+
+_CLASS_CODES = _call("q", _row(_Z, _o("|"), _Y))
+CODE_GUIDANCE = Equation(
+    _show(
+        _sub(_i("q"), _i("w")), _row(_o("("), _Z, _o("|"), _Y, _o(")")), _o("∝"),
+        _over(_sup(_CLASS_CODES, _row(_n(1), _o("+"), _i("w"))), _sup(_call("q", _Z), _i("w"))),
+    ),
+    r"q_w(z|y) \propto \frac{q(z|y)^{1 + w}}{q(z)^w}",
+)  # fmt: skip
 
 _DECODED = _row(_hat("x"), _o("("), _Z, _o(","), _Y, _o(")"))
 DECODER_GUIDANCE = Equation(

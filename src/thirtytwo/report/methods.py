@@ -119,8 +119,17 @@ def _models(results: Results) -> list[Block]:
             equations.DDIM, equations.DDIM_SIGMA,
             Text("with eta 0 for the deterministic sampler and eta 1, over all T steps, for that of Ho et al. 2020."),
         ]  # fmt: skip
-    if _set(results, "guidance"):
+    guided = {run.family for run in results.runs if run.sampling.get("guidance")}
+    if "diffusion" in guided:
         blocks += [Text("Guidance w by the label y, ∅ being none (Ho & Salimans 2022, eq. 6):"), equations.GUIDANCE]
+    if "autoencoder" in guided:
+        blocks += [
+            Text(
+                "Guidance w of the codes of an autoencoder, the same for densities, here of Gaussians fitted to the codes "
+                "of the training images of one class and of all:"
+            ),
+            equations.CODE_GUIDANCE,
+        ]
     if _set(results, "decoder_guidance"):
         blocks += [
             Text(

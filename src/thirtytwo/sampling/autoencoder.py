@@ -21,6 +21,7 @@ from thirtytwo.families.autoencoder import Autoencoder, log_density, squared_err
 from thirtytwo.families.autoencoder import Settings as Trained
 from thirtytwo.sampling import Decode, Draw, Drawn, Job, SampleSettings, Task, asked_labels, first, guided, snapshots
 from thirtytwo.seeds import derive_seed
+from thirtytwo.strict import ParamsError
 
 __all__ = ["Images", "Settings", "bits_per_dim", "dequantise", "drawer", "log_weights", "sample"]
 
@@ -39,6 +40,7 @@ class Settings(SampleSettings):
 
     prior: Prior = Field(description="of z: N(0, I), or fitted to the codes of the training images")
     components: int = Field(ge=1, description="of the mixture; of each class's where the model is conditional")
+    guidance: float = Field(ge=0, description="w of `densities.guided`, of each class's density of codes; 0: none")
     decoder_guidance: float = Field(ge=0, description="w of `sampling.guided`; 0: none")
     bound_images: int = Field(ge=2, description="held-out images of the likelihood bound")
     bound_samples: int = Field(ge=1, description="K of the likelihood bound (IWAE)")
@@ -47,6 +49,11 @@ class Settings(SampleSettings):
         assert isinstance(trained, Trained)
         if self.prior == "standard" and not trained.variational:
             raise ValueError("prior: 'standard', but a plain autoencoder has no prior; use gaussian or mixture")
+        if self.prior == "standard" and self.guidance:
+            raise ValueError(
+                f"guidance: {self.guidance:g}, but the prior standard is the same for all labels; set guidance to 0, or "
+                "use the prior gaussian or mixture"
+            )
 
 
 @dataclass(frozen=True)
@@ -142,10 +149,7 @@ def _some(task: Task, split: str, most: int) -> Images:
 
 def _encoded(model: Autoencoder, images: Images, task: Task, purpose: int) -> Codes:
     """Codes of images; draws for one `purpose` are other draws than for another."""
-    pairs = [
-        model.encode(to_float(pixels.to(task.device)), labels.to(task.device))
-        for pixels, labels in zip(images.pixels.split(_CHUNK), images.labels.split(_CHUNK), strict=True)
-    ]
+    pairs = [model.encode(to_float(pixels.to(task.device))) for pixels in images.pixels.split(_CHUNK)]
     mu = torch.cat([pair[0] for pair in pairs]).cpu()
     if not model.settings.variational:
         return Codes(mu, None, mu)
@@ -158,13 +162,19 @@ def _fitted(model: Autoencoder, task: Task, prior: Prior, decode: Decode) -> tup
     """`decode` of draws of a density fitted to the aggregate posterior of training images; the shape of its noise.
 
     A conditional model has one density for each class, q(z|y): that is what its decoder has met with the label.
+
+    Raises:
+        ParamsError: guidance of a model without labels.
     """
+    s = _settings(task)
+    if s.guidance and not model.conditional:
+        raise ParamsError(f"sample.guidance: {s.guidance:g}, but this run's model takes no labels; set it to 0")
     train = _some(task, "train", _FITTED)
     z = _encoded(model, train, task, 0).z.flatten(1)
     groups = train.labels if model.conditional else torch.zeros_like(train.labels)
-    components = 1 if prior == "gaussian" else _settings(task).components
+    components = 1 if prior == "gaussian" else s.components
     seed = derive_seed(task.cfg.seed, _CODES, 3)
-    density = densities.fit(z.numpy(), groups.numpy(), components, seed, task.device)
+    density = densities.fit(z.numpy(), groups.numpy(), components, s.guidance, seed, task.device)
 
     def decode_noise(noise: Tensor, labels: Tensor | None) -> Tensor:
         own = torch.zeros(len(noise), dtype=torch.int64, device=noise.device) if labels is None else labels
@@ -251,14 +261,14 @@ def log_weights(model: Autoencoder, x: Tensor, labels: Tensor, epsilon: Tensor, 
     """log p(x, z_k) - log q(z_k|x) in nats at z_k = mu + sigma epsilon_k: [K, B].
 
     The logarithm of their mean over k is L_K (Burda et al. 2016, eq. 8), a lower bound on log p(x) in expectation that
-    rises with K; their mean is the ELBO. In a conditional model p and q are given the label.
+    rises with K; their mean is the ELBO. In a conditional model p(x|z) is given the label.
 
     Args:
         x: [B, C, 32, 32] in [-1, 1], `labels` [B].
         epsilon: [K, B, *latent_shape] standard normal.
         variance: see `families.autoencoder.log_density`.
     """
-    mu, log_sigma = model.encode(x, labels)
+    mu, log_sigma = model.encode(x)
     assert log_sigma is not None, "a plain autoencoder has no density"
     z = mu + log_sigma.exp() * epsilon
     # log p(z) - log q(z|x), in which the constants cancel
