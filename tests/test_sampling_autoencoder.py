@@ -44,8 +44,8 @@ def model(net: Any = conv_vae, **changes: object) -> Autoencoder:
 
 
 def drawn(built: Autoencoder, data: ImageSet, images: int = 60, snapshots: Any = None, **changes: object) -> Drawn:
-    values = {"weights": "raw", "prior": "standard", "components": 2, "guidance": 0.0, "decoder_guidance": 0.0, "bound_images": 6,
-              "bound_samples": 4}  # fmt: skip
+    values = {"weights": "raw", "prior": "standard", "components": 2, "guidance": 0.0, "decoder_guidance": 0.0,
+              "bound_images": 6, "bound_samples": 4}  # fmt: skip
     compute = Compute(device="cpu", threads=1, precision="float32", compile=False, deterministic=True)
     cfg = SampleConfig(
         run="r", family="autoencoder", dataset="d", seed=5, seeds=1, compute=compute,

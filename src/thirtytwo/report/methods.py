@@ -20,10 +20,6 @@ def _has(results: Results, key: str) -> bool:
     return any(run.metric(key) is not None for run in results.runs)
 
 
-def _set(results: Results, key: str) -> bool:
-    return any(run.sampling.get(key) for run in results.runs)
-
-
 def _scores(results: Results) -> list[Block]:
     evaluation, sampling = results.config.evaluation, results.config.sampling
     blocks: list[Block] = [
@@ -130,7 +126,7 @@ def _models(results: Results) -> list[Block]:
             ),
             equations.CODE_GUIDANCE,
         ]
-    if _set(results, "decoder_guidance"):
+    if any(run.sampling.get("decoder_guidance") for run in results.runs):
         blocks += [
             Text(
                 "Decoder guidance w, the same for a decoder of codes z, with the mean over all K labels for the decoder "
