@@ -63,15 +63,19 @@ def main(run: str) -> None:
     device = set_up(cfg.compute)
     family = import_module(f"thirtytwo.sampling.{cfg.family}")
     start, asked = time.monotonic(), job(run, cfg, device)
+
+    def load(training_seed: int) -> families.Family:
+        return trained.load(run, cfg.sample.weights, ROOT, device, training_seed, compiled=cfg.compute.compile)
+
     shutil.rmtree(ROOT / "data/samples" / run, ignore_errors=True)  # of more seeds, perhaps
-    drawn = family.sample(trained.load(run, cfg.sample.weights, ROOT, device), asked)
+    drawn = family.sample(load(0), asked)
     pixels = keep(cfg, 0, drawn.images, drawn.labels)
     checkpoint.write_atomically(ROOT / "data/probes" / f"{run}.npz", npz(drawn.probes))
     checkpoint.write_atomically(ROOT / "plots/samples" / f"{run}.png", grid_png(pixels, cfg.sampling.grid_side))
     log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "images": len(pixels)}
     checkpoint.write_atomically(ROOT / "logs/sample" / f"{run}.json", json.dumps(log).encode() + b"\n")
     for training_seed in range(1, cfg.seeds):
-        draw = family.drawer(trained.load(run, cfg.sample.weights, ROOT, device, training_seed), asked)
+        draw = family.drawer(load(training_seed), asked)
         keep(cfg, training_seed, sampling.first(draw, len(pixels), drawn.labels), drawn.labels)
 
 

@@ -27,11 +27,12 @@ ROOT = Path(__file__).resolve().parents[1]
 SHOWN = 10  # images of each point in the picture, whose rows are those of the table
 
 
-def draw(model: Diffusion, cfg: SweepConfig, point: Point, labels: torch.Tensor | None) -> np.ndarray:
-    """[N, 32, 32, C] uint8"""
+def draw(model: Diffusion, cfg: SweepConfig, point: Point, labels: torch.Tensor | None, count: int) -> np.ndarray:
+    """The first `count` images, [count, 32, 32, C] uint8."""
     images = samplers.generate(
         model.guided(cfg.guidance), model.schedule, sampler=point.sampler, steps=point.steps, eta=point.eta,
-        spacing=point.spacing, clip=cfg.clip, seed=cfg.seed, indices=range(cfg.sweep.images), labels=labels,
+        spacing=point.spacing, clip=cfg.clip, seed=cfg.seed, indices=range(count),
+        labels=None if labels is None else labels[:count],
         shape=model.shape, device=next(model.modules.parameters()).device,
     )  # fmt: skip
     return to_uint8(images).numpy()
@@ -40,7 +41,7 @@ def draw(model: Diffusion, cfg: SweepConfig, point: Point, labels: torch.Tensor 
 def main(run: str) -> None:
     cfg = config.read(SweepConfig, "sweep", run, ROOT)
     device = set_up(cfg.compute)
-    model = trained.load(run, cfg.weights, ROOT, device)
+    model = trained.load(run, cfg.weights, ROOT, device, compiled=cfg.compute.compile)
     assert isinstance(model, Diffusion)
     features = ROOT / "data/features" / cfg.sweep.dataset
     classifier, _ = load_classifier(features.with_suffix(".pt"), device)
@@ -48,9 +49,11 @@ def main(run: str) -> None:
     mu, sigma = frechet.statistics(real[split == {"train": 0, "test": 1}[cfg.reference_split]])
     labels = asked_labels(model, cfg.sweep.images, model.classes)
     rows, seconds, pictures = [], [], []
-    for point in points(cfg.sweep, cfg.guidance):
+    swept = list(points(cfg.sweep, cfg.guidance))
+    draw(model, cfg, swept[0], labels, 1)  # compiles and warms up, which would count as the first point's seconds
+    for point in swept:
         start = time.monotonic()
-        images = draw(model, cfg, point, labels)
+        images = draw(model, cfg, point, labels, cfg.sweep.images)
         seconds.append(point._asdict() | {"seconds": round(time.monotonic() - start, 2)})
         score = frechet.distance_to(extract(images, classifier, str(point))[0], mu, sigma)
         rows.append(point._asdict() | {"n": len(images), "fd_classifier": score})

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ import torch
 from PIL import Image
 from ruamel.yaml import YAML
 
-from thirtytwo import families
+from thirtytwo import families, trained
 from thirtytwo.checkpoint import serialise, write_atomically
 from thirtytwo.classify import save
 from thirtytwo.cli import doctor, installation, places
@@ -162,6 +163,18 @@ def test_settings_of_the_run_hold_where_no_others_are_asked_for(command, root, p
     assert command(f"sample cddpm --n 5 --out {tmp_path / 'arrays.npz'}") == 0
     with np.load(tmp_path / "arrays.npz") as ours:
         np.testing.assert_array_equal(ours["images"], images[:5])
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler for a CPU")
+def test_compiled_networks_draw_the_same_images_up_to_rounding(project):
+    plain, compiled = (
+        trained.load("dcgan", "raw", project, torch.device("cpu"), compiled=value) for value in (False, True)
+    )
+    z = torch.randn(4, *plain.latent_shape, generator=torch.Generator().manual_seed(0))
+    torch._dynamo.utils.counters.clear()
+    expected, got = plain.draw(z, None), compiled.draw(z, None)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-4)
 
 
 def test_labels_take_turns_and_name_the_folders(command, tmp_path):

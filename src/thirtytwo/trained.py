@@ -10,8 +10,12 @@ from thirtytwo.strict import ParamsError
 __all__ = ["load"]
 
 
-def load(run: str, weights: str, root: Path, device: torch.device, training_seed: int = 0) -> families.Family:
+def load(
+    run: str, weights: str, root: Path, device: torch.device, training_seed: int = 0, *, compiled: bool = False
+) -> families.Family:
     """The model in data/models/<run>/<training_seed>.pt with its "ema" or "raw" weights, in eval mode.
+
+    `compiled` compiles its networks when they are first called; their results round differently.
 
     Raises:
         CheckpointError: missing, truncated or not plain weights.
@@ -28,4 +32,7 @@ def load(run: str, weights: str, root: Path, device: torch.device, training_seed
             own = {k.removeprefix(prefix): v for k, v in saved["ema"].items() if k.startswith(prefix)}
             model.modules[name].load_state_dict(own)
     model.modules.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    if compiled:
+        for module in model.modules.values():
+            module.compile()
     return model

@@ -83,7 +83,7 @@ def _model(cfg: sampling.SampleConfig, root: Path, device: torch.device, trainin
             raise CommandError(
                 f"--training-seed: {training_seed}, but '{cfg.run}' has 0 to {last}; set its seeds higher"
             )
-        return trained.load(cfg.run, cfg.sample.weights, root, device, training_seed)
+        return trained.load(cfg.run, cfg.sample.weights, root, device, training_seed, compiled=cfg.compute.compile)
     except (CheckpointError, CommandError, ParamsError):
         raise
     except (RuntimeError, KeyError):  # of load_state_dict, or of a file of something else
