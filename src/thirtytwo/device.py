@@ -1,6 +1,8 @@
 """Device, threads and determinism of a stage."""
 
 import os
+import shutil
+import sys
 
 import torch
 
@@ -13,7 +15,7 @@ def set_up(compute: Compute) -> torch.device:
     """Applies `compute` to this process and returns the device to work on.
 
     Raises:
-        ParamsError: the device asked for is not there, or the precision does not fit it.
+        ParamsError: the device asked for is not there, the precision does not fit it, or nothing can compile for it.
     """
     torch.set_num_threads(compute.threads)
     torch.set_flush_denormal(True)
@@ -24,6 +26,13 @@ def set_up(compute: Compute) -> torch.device:
         raise ParamsError(f"compute.device: '{name}' is not available on this machine; use auto or one of: {usable}")
     if compute.precision == "bfloat16" and name != "cuda":
         raise ParamsError(f"compute.precision: bfloat16 is for CUDA, this device is '{name}'; use float32")
+    if compute.compile and name == "cpu":
+        compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # torch's choice
+        if shutil.which(compiler) is None:
+            raise ParamsError(
+                f"compute.compile: true needs a C++ compiler on a CPU, and '{compiler}' is not there; install it, name"
+                " another in the environment variable CXX, or set compile: false"
+            )
     if compute.deterministic:
         # cuBLAS repeats its results only with a fixed workspace, which it reads from the environment.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

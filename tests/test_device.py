@@ -1,0 +1,31 @@
+"""What `set_up` refuses on a machine without a GPU."""
+
+import sys
+
+import pytest
+import torch
+
+from thirtytwo.config import Compute, ParamsError
+from thirtytwo.device import set_up
+
+COMPUTE = Compute(device="cpu", threads=1, precision="float32", compile=False, deterministic=False)
+
+
+@pytest.fixture(autouse=True)
+def process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves the process as it is."""
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    monkeypatch.setattr(torch, "set_flush_denormal", lambda flush: True)
+
+
+@pytest.mark.parametrize("change", [{"precision": "bfloat16"}, {"compile": True}, {"device": "cuda"}])
+def test_what_a_cpu_cannot_do_is_refused_by_its_key(change, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ParamsError, match=rf"^compute\.{next(iter(change))}: "):
+        set_up(COMPUTE.model_copy(update=change))
+
+
+def test_an_existing_compiler_will_do(monkeypatch):
+    monkeypatch.setenv("CXX", sys.executable)
+    assert set_up(COMPUTE.model_copy(update={"compile": True})) == torch.device("cpu")
