@@ -28,7 +28,7 @@ class Compute(Strict):
     device: Literal["auto", "cuda", "mps", "cpu"]
     threads: int = Field(ge=1, description="of the CPU; other counts round differently")
     precision: Literal["float32", "bfloat16"] = Field(description="of autocast in training; bfloat16 is for CUDA")
-    compile: bool = Field(description="torch.compile the networks; for CUDA")
+    compile: bool = Field(description="torch.compile the networks; a CPU needs a C++ compiler for it")
     deterministic: bool = Field(description="only algorithms that repeat to the last bit")
 
 

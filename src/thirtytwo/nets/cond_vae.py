@@ -1,9 +1,10 @@
 """Encoder and decoder of a class-conditional autoencoder with a spatial code, 32x32 images.
 
-The code is a feature map of `latent_dim` channels at 4x4, the bottleneck after three downsamplings: small, and a picture
-still, so that a UNet with the same number of input channels can model it (latent diffusion, CMPUT 328 assignment 5). As the assignment has it, the image alone is encoded and the label joins
-before decoding: an embedding added to the channels of every hidden layer of the decoder, and to its first as a map of its
-own for each class, which draws the class before the code varies it.
+The code is a feature map of `latent_dim` channels at 4x4, the bottleneck after three downsamplings: small, and a
+picture still, so that a UNet with the same number of input channels can model it (latent diffusion, CMPUT 328
+assignment 5). As the assignment has it, the image alone is encoded and the label joins before decoding: an embedding
+added to the channels of every hidden layer of the decoder, and to its first as a map of its own for each class, which
+draws the class before the code varies it.
 """
 
 import math
