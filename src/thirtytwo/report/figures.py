@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from thirtytwo.report.pictures import plot_file
 
@@ -118,6 +119,7 @@ def lines(
             axes.set_yscale("log")
         axes.set_title(text(title))
         axes.set_xlabel(x)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
         figure.legend(loc="outside lower center", ncols=4, fontsize=7)
         save(figure, path)
 
