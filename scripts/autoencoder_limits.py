@@ -15,7 +15,7 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
-from thirtytwo import families, trained
+from thirtytwo import checkpoint, config, families, trained
 from thirtytwo.data import batches
 from thirtytwo.device import set_up
 from thirtytwo.families.autoencoder import Autoencoder, squared_error
@@ -74,4 +74,7 @@ def main(run: str, epochs: int) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 3 or not sys.argv[2].isdigit():
         sys.exit("usage: python scripts/autoencoder_limits.py RUN EPOCHS")
-    main(sys.argv[1], int(sys.argv[2]))
+    try:
+        main(sys.argv[1], int(sys.argv[2]))
+    except (config.ParamsError, checkpoint.CheckpointError) as problem:
+        sys.exit(f"error: {problem}")
