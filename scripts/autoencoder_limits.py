@@ -3,22 +3,24 @@
     python scripts/autoencoder_limits.py RUN EPOCHS
 
 Prints the squared error of held-out images, summed over an image: by PCA with as many components as the code has
-values, which is the best that a linear encoder and decoder can do; by the trained run; and after each of EPOCHS
-further epochs at a tenth of its learning rate. What the pipeline has made is left as it is.
+values, which is the best that a linear encoder and decoder can do; by the trained run; and after each of EPOCHS (at
+least 1) further epochs at a tenth of its learning rate. What the pipeline has made is left as it is.
 """  # fmt: skip
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.decomposition import PCA
-from torch import Tensor, nn
 
 from thirtytwo import checkpoint, config, families, trained
 from thirtytwo.data import batches
 from thirtytwo.device import set_up
-from thirtytwo.families.autoencoder import Autoencoder, squared_error
+from thirtytwo.families.autoencoder import Autoencoder
+from thirtytwo.train import train
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,18 +31,6 @@ def pca_error(train: np.ndarray, held_out: np.ndarray, components: int) -> float
     return float(np.square(held_out - pca.inverse_transform(pca.transform(held_out))).sum(1).mean())
 
 
-def error(model: Autoencoder, images: Tensor) -> float:
-    """Mean over the uint8 images [N, 32, 32, C]."""
-    with torch.no_grad():
-        total = sum(_error(model, part).sum().item() for part in images.split(250))
-    return total / len(images)
-
-
-def _error(model: Autoencoder, images: Tensor) -> Tensor:
-    x = batches.to_float(images)
-    return squared_error(x, model.decode(model.encode(x)[0], None))
-
-
 def main(run: str, epochs: int) -> None:
     """Prints the errors."""
     cfg = families.read_config(run, ROOT)
@@ -49,30 +39,26 @@ def main(run: str, epochs: int) -> None:
     model = trained.load(run, "raw", ROOT, device)
     if not isinstance(model, Autoencoder) or model.settings.variational or model.conditional:
         sys.exit(f"error: {run} is no plain autoencoder; expected a run with variational: false")
-    s = model.settings
-    flat = [batches.to_float(torch.from_numpy(data.only(part).images)).flatten(1).numpy() for part in ("train", "test")]
-    print(f"PCA, {s.latent_dim} components: {pca_error(flat[0], flat[1], s.latent_dim):.4g}")
+    size = model.settings.latent_dim
+    parts = [batches.to_float(torch.from_numpy(data.only(part).images)).flatten(1) for part in ("train", "test")]
+    print(f"PCA, {size} components: {pca_error(parts[0].numpy(), parts[1].numpy(), size):.4g}")
+    curve = pd.read_csv(ROOT / "plots/validation" / f"{run}.csv")
+    print(f"{run} as trained: {curve['reconstruction'].iloc[-1]:.4g}", flush=True)
 
-    train, held_out = (torch.from_numpy(data.only(part).images).to(device) for part in ("train", "test"))
-    print(f"{run} as trained: {error(model, held_out):.4g}", flush=True)
-    weights = list(model.modules.parameters())
-    for weight in weights:
-        weight.requires_grad_(True)
-    adam = torch.optim.Adam(weights, lr=s.lr / 10, betas=(s.betas[0], s.betas[1]), fused=True)
-    rng = torch.Generator().manual_seed(cfg.seed)
-    for epoch in range(1, epochs + 1):
-        order = torch.randperm(len(train), generator=rng).to(device)
-        for part in order[: len(order) // s.batch_size * s.batch_size].split(s.batch_size):
-            adam.zero_grad()
-            _error(model, train[part]).mean().backward()
-            if s.clip_norm:
-                nn.utils.clip_grad_norm_(weights, s.clip_norm)
-            adam.step()
-        print(f"epoch {epoch} at a learning rate of {s.lr / 10:g}: {error(model, held_out):.4g}", flush=True)
+    model.modules.requires_grad_(True)
+    changed = {"lr": model.settings.lr / 10, "epochs": epochs, "steps": 0, "validate_every": 0}
+    model.settings = model.settings.model_copy(update=changed)
+    with TemporaryDirectory() as folder:
+        state = train(
+            model, data, model.settings, seed=cfg.seed, device=device, precision=cfg.compute.precision,
+            checkpoints=Path(folder), exit_code=lambda: 0,
+        )  # fmt: skip
+    for row in state.validation:
+        print(f"further epoch {row['epoch']:g} at a learning rate of {changed['lr']:g}: {row['reconstruction']:.4g}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or not sys.argv[2].isdigit():
+    if len(sys.argv) != 3 or not sys.argv[2].isdigit() or sys.argv[2] == "0":
         sys.exit("usage: python scripts/autoencoder_limits.py RUN EPOCHS")
     try:
         main(sys.argv[1], int(sys.argv[2]))
