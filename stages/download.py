@@ -12,7 +12,8 @@ from pathlib import Path
 from thirtytwo.config import ParamsError, read
 from thirtytwo.data.errors import DataError
 from thirtytwo.data.fetch import Places
-from thirtytwo.data.settings import SourceConfig
+from thirtytwo.data.files import sha256
+from thirtytwo.data.settings import Checkpoint, SourceConfig
 from thirtytwo.data.sources import acquire
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +27,12 @@ def main(name: str) -> None:
     served = acquire(config.source, ROOT / "data/raw" / name, places, ROOT)
     for file, place in served.items():
         print(f"{name}: {file} from {place}")
+    if isinstance(config.source, Checkpoint) and not config.source.sha256:
+        found = sha256(ROOT / "data/raw" / name / Path(config.source.file).name)
+        print(
+            f"{name}: {config.source.file} has the sha256 {found}, which nothing was known to check against; if you"
+            f" trust it, set sources.{name}.sha256 to it"
+        )
     log = ROOT / "logs/download" / f"{name}.json"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(

@@ -1,0 +1,109 @@
+"""A run whose weights are published, not trained here: from the mirror folder to samples, by the stages."""
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from thirtytwo.checkpoint import CheckpointError
+from thirtytwo.nets.lucid_unet import LucidUNet
+from thirtytwo.resolve import resolve
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+class Project:
+    """A folder with one run by published weights, which lie in a mirror folder."""
+
+    def __init__(self, folder: Path, params: Any, write: Callable[[Any], Path], root: Path) -> None:
+        self.folder, self.root = folder, root
+        self.net = LucidUNet(channels=3, width=8, width_multipliers=[1, 2])
+        (folder / "mirror").mkdir()
+        self.publish({"epoch": 199, "model_state_dict": self.net.state_dict()})
+        for group in ("datasets", "classifiers"):
+            params[group] = {"shapes": params[group]["shapes"]}
+        weights = {"kind": "checkpoint", "file": "w.pth", "sha256": "", "drive_id": ""}
+        params["sources"] = {"shapes": params["sources"]["shapes"], "weights": weights}
+        settings = {"width": 8, "width_multipliers": [1, 2], "sample.weights": "raw", "sample.steps": 1,
+                    "sample.bound_images": 0}  # fmt: skip
+        params["runs"] = {
+            "published": {"family": "diffusion", "net": "lucid_unet", "settings": "ddpm", "dataset": "shapes",
+                          "needs": "data/raw/weights", "seeds": 1, "set": settings},
+        }  # fmt: skip
+        params["sweeps"] = {}
+        for block in [name for name, values in params.items() if isinstance(values, dict) and "family" in values]:
+            if block != "ddpm":
+                del params[block]
+        params["sampling"] |= {"images": 3, "grid_side": 1, "snapshot_images": 2}
+        params["evaluation"]["samples"] = 3
+        (folder / "data/prepared").mkdir(parents=True)
+        images = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3), np.uint8)
+        split = np.repeat(np.array([0, 1], np.uint8), 5)
+        np.savez(folder / "data/prepared/shapes.npz", images=images, labels=np.arange(10) % 2, split=split)
+        (folder / "data/prepared/shapes.json").write_text('{"classes": ["a", "b"], "factor_names": []}')
+        resolve(write(params), folder)
+
+    def publish(self, content: Any) -> None:
+        torch.save(content, self.folder / "mirror/w.pth")
+
+    def stage(self, name: str, argument: str) -> None:
+        """Runs a stage's main."""
+        spec = importlib.util.spec_from_file_location(f"stage_{name}", self.root / "stages" / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module: ModuleType = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.ROOT = self.folder
+        module.set_up = lambda compute: torch.device("cpu")
+        module.main(argument)
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, params: Any, write_params: Callable[[Any], Path], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> Project:
+    monkeypatch.setenv("THIRTYTWO_MIRROR", str(tmp_path / "mirror"))
+    return Project(tmp_path, params, write_params, root)
+
+
+def test_published_weights_are_kept_as_they_are_and_make_the_samples(
+    project: Project, capsys: pytest.CaptureFixture[str]
+):
+    project.stage("download", "weights")
+    sha256 = hashlib.sha256((project.folder / "mirror/w.pth").read_bytes()).hexdigest()
+    assert f"w.pth has the sha256 {sha256}, which nothing was known to check against" in capsys.readouterr().out
+    project.stage("train", "published")
+    kept = torch.load(project.folder / "data/models/published/0.pt", weights_only=True)["modules"]
+    for name, weight in project.net.state_dict().items():
+        assert torch.equal(kept[f"denoiser.{name}"], weight), name
+    metrics = json.loads((project.folder / "metrics/train/published.json").read_text())
+    assert [metrics["steps"], metrics["images_seen"]] == [0, 0]
+    assert metrics["parameters_denoiser"] == sum(p.numel() for p in project.net.parameters())
+    project.stage("sample", "published")
+    images = [np.load(project.folder / "data/samples/published/0.npz")["images"]]
+    torch.nn.init.ones_(project.net.get_parameter("final_conv.bias"))
+    project.publish({"model_state_dict": project.net.state_dict()})
+    for name, argument in (("download", "weights"), ("train", "published"), ("sample", "published")):
+        project.stage(name, argument)
+    images.append(np.load(project.folder / "data/samples/published/0.npz")["images"])
+    assert images[0].shape == (3, 32, 32, 3)
+    assert (images[0] != images[1]).any()
+
+
+@pytest.mark.parametrize(
+    "content", [{"state": {}}, {"model_state_dict": {"a": torch.zeros(1)}}, {"model_state_dict": 3}]
+)
+def test_weights_of_another_network_are_refused_in_one_line(project: Project, content: Any):
+    project.publish(content)
+    project.stage("download", "weights")
+    with pytest.raises(CheckpointError, match=r"w\.pth: expected .* model_state_dict; set net, width") as caught:
+        project.stage("train", "published")
+    assert "\n" not in str(caught.value)
+    assert not (project.folder / "data/models").exists()
