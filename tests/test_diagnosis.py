@@ -88,5 +88,15 @@ def test_poor_samples_are_neither(digits):
         assert word == "undecided", reason
 
 
+def test_samples_within_wide_balls_but_far_by_frechet_distance_are_not_healthy(digits):
+    pixels, labels, diagnosed = digits
+    new, shift = pixels[1347:], np.random.default_rng(1).normal(size=64)
+    means = np.stack([pixels[:900][labels[:900] == label].mean(0) for label in labels[1347:]])
+    for samples in (new + 11 * shift / np.linalg.norm(shift), means + 0.4 * (new - means)):  # tinted, or too alike
+        word, reason = diagnosed(samples)
+        assert word == "undecided", reason
+        assert "together are far" in reason
+
+
 def test_what_is_missing_is_named():
     assert diagnose({"precision": 0.5}) == ("undecided", "There is no precision_floor to judge by.")

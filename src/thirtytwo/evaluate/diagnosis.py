@@ -11,6 +11,9 @@ Diagnosis = Literal["healthy", "collapsed", "memorising", "noise", "undecided"]
 REALISTIC = 0.5  # of precision: half of what passes for real among real images also does among the samples
 UNREAL = 0.1  # of precision: where balls are tight, also samples with visible faults lie outside nearly all of them
 DIVERSE = 0.5  # of coverage: half of the neighbourhoods that other real images hit are hit
+NEAR = (
+    0.1  # of the reference variance, by fd_classifier: balls are wide where N is small, and hold also what is far off
+)
 NARROW = 0.25  # of coverage: a generator of one class of K gets about 1/K, one of a quarter of the data this much
 FEW_CLASSES = 0.5  # of the classes: balls may overlap between classes, so that coverage alone can hide a missing half
 SAME = 0.005  # of the real features' variance; noise keeps more than 0.01, one image under faint grain less than 0.001
@@ -25,7 +28,7 @@ def diagnose(metrics: Mapping[str, Any]) -> tuple[Diagnosis, str]:
     real, and the samples are further from the real images by Fréchet distance than if all were the mean of the real
     features, which is what images without anything in common with them are. memorising: many samples are nearer to
     training images than real ones are, and nearer to training than to held-out images. healthy: realistic, diverse,
-    of all classes and no copies. Thresholds must lie outside the intervals; where they do not, and for samples that
+    of all classes, near to the real images by Fréchet distance and no copies. Thresholds must lie outside the intervals; where they do not, and for samples that
     are merely poor: undecided.
     """
     needed = ("precision", "precision_floor", "coverage", "coverage_floor", "modes_covered", "classes",
@@ -48,6 +51,12 @@ def diagnose(metrics: Mapping[str, Any]) -> tuple[Diagnosis, str]:
     if share > COPIES:
         return "memorising", f"Samples repeat training images: {copied}."
     diverse = _at_least(metrics, "coverage", DIVERSE) and metrics["modes_covered"] == metrics["classes"]
+    if realistic and diverse and metrics["fd_classifier_high"] > NEAR * real:
+        distance = f"fd_classifier {metrics['fd_classifier']:.3g}, over a tenth of the {real:.3g} for their mean"
+        return (
+            "undecided",
+            f"Samples pass for real one by one, but together are far from real ones: {precision}, {distance}.",
+        )
     if realistic and diverse:
         return "healthy", f"Samples pass for real and are diverse: {precision}, {coverage}, {modes}; {copied}."
     return "undecided", f"Neither good nor of a known fault: {precision}, {coverage}, {modes}; {copied}."
