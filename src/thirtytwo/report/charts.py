@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from thirtytwo.report.figures import COLOURS, STYLE, STYLES, new, save, text
+from thirtytwo.report.figures import COLOURS, STYLE, STYLES, legend, new, save, text
 
 __all__ = ["Series", "confusion", "dots", "points", "series"]
 
@@ -46,7 +46,7 @@ def series(
         axes.set_xlabel(labels[0])
         axes.set_ylabel(labels[1])
         if len(lines) > 1 or floor is not None:
-            figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7)
+            legend(figure)
         save(figure, path)
 
 
@@ -68,8 +68,7 @@ def points(path: Path, title: str, named: list[Series], labels: tuple[str, str])
         axes.set_title(text(title))
         axes.set_xlabel(labels[0])
         axes.set_ylabel(labels[1])
-        handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=7)
+        legend(figure)
         figure.draw_without_rendering()  # places the axes, so that names can be kept apart
         _names(axes, named, 72 / figure.dpi)
         save(figure, path)
@@ -98,7 +97,8 @@ def _scales(axes: matplotlib.axes.Axes, log: tuple[bool, bool]) -> None:
         if wanted:
             scale("log")
             low, high = axis.get_data_interval()
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(5))
+            even = low < high <= 10 * low
+            axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]) if even else LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter(NullFormatter())
 

@@ -19,17 +19,19 @@ _SIDE = 10
 
 def ways(dataset: SetResult, folder: Path) -> list[Block]:
     """From noise to image: x_t and what the network makes of it, as a strip and as an animation."""
-    shown = []
+    strips, animations = [], []
     for run in dataset.runs:
         x, x0, t = (run.probe(f"trajectory_{name}") for name in ("frames", "estimates", "timesteps"))
         if x is None or x0 is None or t is None:
             continue
-        shown += [_strip(run, x, x0, t, folder), _animation(run, x, x0, t, folder)]
+        strips.append(_strip(run, x, x0, t, folder))
+        animations.append(_animation(run, x, x0, t, folder))
     caption = (
         "From noise (left) to image: in turn x_t, as the sampler walks down the timesteps, and below it the image that "
         "the network predicts from it. At first it predicts a mean of many images, later one of them."
     )
-    return [Gallery(caption, "pixels", shown)] if shown else []
+    moving = "More of them moving: above x_t, below the prediction; each plays three times."
+    return [Gallery(caption, "pixels", strips), Gallery(moving, "pixels", animations)] if strips else []
 
 
 def _strip(run: RunResult, x: np.ndarray, x0: np.ndarray, t: np.ndarray, folder: Path) -> Picture:
@@ -48,7 +50,7 @@ def _animation(run: RunResult, x: np.ndarray, x0: np.ndarray, t: np.ndarray, fol
     titles = [f"t = {int(step)}" for step in t]
     pictures.animation(folder / name, np.concatenate([x[:, :side], x0[:, :side]], axis=1), titles, side, 300)
     alt = f"Animation of {side} samples of {run.name} as noise turns into images."
-    return Picture(name, alt, f"{run.name}: above x_t, below the prediction; plays three times.")
+    return Picture(name, alt, f"{run.name}, {len(t)} frames.")
 
 
 def bounds(dataset: SetResult) -> list[Block]:
@@ -75,20 +77,23 @@ def bounds(dataset: SetResult) -> list[Block]:
 
 
 def noise_schedules(dataset: SetResult, folder: Path) -> list[Block]:
-    """How fast the forward process drowns an image."""
-    lines = []
+    """How fast the forward process drowns an image; runs of the same schedule are one line."""
+    groups: dict[str, tuple[schedules.Schedule, list[str]]] = {}
     for run in dataset.runs:
         keys = ("schedule", "timesteps", "beta_start", "beta_end")
         if run.family == "diffusion" and all(key in run.model for key in keys):
-            schedule = schedules.make(*(run.model[key] for key in keys))
-            t = np.linspace(0, schedule.timesteps, 11).round().astype(int)
-            signal = np.sqrt(schedule.alpha_bars[t])
-            lines.append(Series(f"{run.name} ({run.model['schedule']})", list(t), list(signal), None, None))
-    if not lines:
+            kind, timesteps, start, end = (run.model[key] for key in keys)
+            told = f"{kind}, T = {timesteps}" + ("" if kind == "cosine" else f", β {start:g} to {end:g}")
+            groups.setdefault(told, (schedules.make(kind, timesteps, start, end), []))[1].append(run.name)
+    if not groups:
         return []
-    name = figures.slug("schedules", dataset.name)
+    lines, ends = [], []
+    for told, (schedule, runs) in groups.items():
+        t = np.linspace(0, schedule.timesteps, 11).round().astype(int)
+        lines.append(Series(told, list(t), list(np.sqrt(schedule.alpha_bars[t])), None, None))
+        ends.append(f"{told} ends at {schedule.alpha_bars[-1] ** 0.5:.2g} ({', '.join(runs)})")
+    name, shown = figures.slug("schedules", dataset.name), "; ".join(ends)
     charts.series(folder / name, "noise schedule", lines, ("t", "√ᾱ_t"), log=(False, False), floor=None)
-    ends = "; ".join(f"{line.name} ends at {line.y[-1]:.2g}" for line in lines)
-    alt = f"Share of the image left in x_t over t: {ends}."
+    alt = f"Share of the image left in x_t over t: {shown}."
     caption = "Share of the image left in x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε over the timesteps (Ho et al. 2020, eq. 4)."
-    return [Gallery(caption, "plot", [Picture(name, alt, f"{ends}.")])]
+    return [Gallery(caption, "plot", [Picture(name, alt, f"{shown}.")])]

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from thirtytwo.report.pictures import plot_file
 
 __all__ = [
-    "COLOURS", "STYLE", "STYLES", "histogram", "lines", "new", "outputs", "save", "scores", "slug",
+    "COLOURS", "STYLE", "STYLES", "histogram", "legend", "lines", "new", "outputs", "save", "scores", "slug",
     "spread_over_classes", "text", "training",
 ]  # fmt: skip
 
@@ -48,6 +48,18 @@ def save(figure: Figure, path: Path) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     plot_file(path, buffer.getvalue())
+
+
+def legend(figure: Figure) -> None:
+    """What is drawn in the figure, below it, each name once, in as many columns as fit; it grows by the rows."""
+    found = [axes.get_legend_handles_labels() for axes in figure.axes]
+    named = {name: handle for handles, names in found for handle, name in zip(handles, names, strict=True)}
+    for columns in range(min(len(named), 4), 0, -1):
+        box = figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns, fontsize=7)
+        if columns == 1 or box.get_window_extent().width <= figure.bbox.width:
+            figure.set_figheight(figure.get_figheight() + 0.15 * max(-(-len(named) // columns) - 2, 0))
+            return
+        box.remove()
 
 
 def text(name: str) -> str:
@@ -100,7 +112,7 @@ def training(path: Path, title: str, table: pd.DataFrame, terms: Sequence[str]) 
         axes.set_title(text(title))
         axes.set_xlabel("step")
         if len(terms) > 1:
-            figure.legend(loc="outside lower center", ncols=4, fontsize=7)
+            legend(figure)
         save(figure, path)
 
 
@@ -120,7 +132,7 @@ def lines(
         axes.set_title(text(title))
         axes.set_xlabel(x)
         axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
-        figure.legend(loc="outside lower center", ncols=4, fontsize=7)
+        legend(figure)
         save(figure, path)
 
 
