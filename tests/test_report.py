@@ -631,3 +631,17 @@ def test_digits_follow_the_interval():
     assert numbers.column([1234.5, None], 1) == ["1,234.5", "\N{EN DASH}"]
     assert numbers.plain(0.123456) == "0.1235"
     assert numbers.plain(38400) == "38,400"
+
+
+@pytest.mark.parametrize("names", [["gan", "vae"], [f"ddpm_cats_2ud_cosine_{i}" for i in range(7)]])
+def test_a_legend_lies_within_its_figure_and_names_each_once(names):
+    figure = figures.new(4.2, 2.7)
+    for axes in figure.subplots(1, 2):
+        for name in names:
+            axes.plot([0, 1], label=name)
+    figures.legend(figure)
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+    assert [entry.get_text() for entry in figure.legends[0].get_texts()] == names
