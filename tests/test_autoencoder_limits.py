@@ -1,29 +1,18 @@
 """scripts/autoencoder_limits.py: the error of principal components in closed form."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts/autoencoder_limits.py"
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("autoencoder_limits", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from staging import module_at
 
 
 @pytest.mark.parametrize(("components", "left"), [(1, 5.0), (2, 1.0), (3, 0.0)])
-def test_pca_leaves_the_variance_of_the_other_directions(script: ModuleType, components: int, left: float) -> None:
+def test_pca_leaves_the_variance_of_the_other_directions(root: Path, components: int, left: float) -> None:
     # Orthogonal directions of variance 9, 4 and 1 about a mean that is not 0.
     codes = np.array(np.meshgrid([-3, 3], [-2, 2], [-1, 1])).reshape(3, -1).T.astype(np.float64)
     directions = np.linalg.qr(np.random.default_rng(0).standard_normal((12, 3)))[0].T
     images = codes @ directions + 0.5
+    script = module_at(root / "scripts/autoencoder_limits.py")
     assert script.pca_error(images, images, components) == pytest.approx(left, abs=1e-9)

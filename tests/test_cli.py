@@ -1,6 +1,5 @@
 """The command `thirtytwo` beside the stages, in a project whose networks have random weights."""
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -8,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ import torch
 from PIL import Image
 from ruamel.yaml import YAML
 
+from staging import stage
 from thirtytwo import families, trained
 from thirtytwo.checkpoint import serialise, write_atomically
 from thirtytwo.classify import save
@@ -75,17 +74,6 @@ def write(values: dict[str, Any], project: Path) -> None:
     with (project / "params.yaml").open("w", encoding="utf-8") as file:
         YAML(typ="safe").dump(values, file)
     resolve(project / "params.yaml", project)
-
-
-def stage(name: str, root: Path, project: Path) -> ModuleType:
-    """A stage's script, at work in `project`."""
-    spec = importlib.util.spec_from_file_location(f"stage_{name}", root / "stages" / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.ROOT = project  # type: ignore[attr-defined]
-    return module
 
 
 def weights(run: str, project: Path) -> None:

@@ -1,20 +1,18 @@
 """A run whose weights are published, not trained here: from the mirror folder to samples, by the stages."""
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from staging import set_up_one_run, stage
 from thirtytwo.checkpoint import CheckpointError
 from thirtytwo.nets.lucid_unet import LucidUNet
-from thirtytwo.resolve import resolve
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -27,40 +25,19 @@ class Project:
         self.net = LucidUNet(channels=3, width=8, width_multipliers=[1, 2])
         (folder / "mirror").mkdir()
         self.publish({"epoch": 199, "model_state_dict": self.net.state_dict()})
-        for group in ("datasets", "classifiers"):
-            params[group] = {"shapes": params[group]["shapes"]}
         weights = {"kind": "checkpoint", "file": "w.pth", "sha256": "", "drive_id": ""}
-        params["sources"] = {"shapes": params["sources"]["shapes"], "weights": weights}
         settings = {"width": 8, "width_multipliers": [1, 2], "sample.weights": "raw", "sample.steps": 1,
                     "sample.bound_images": 0}  # fmt: skip
-        params["runs"] = {
-            "published": {"family": "diffusion", "net": "lucid_unet", "settings": "ddpm", "dataset": "shapes",
-                          "needs": "data/raw/weights", "seeds": 1, "set": settings},
-        }  # fmt: skip
-        params["sweeps"] = {}
-        for block in [name for name, values in params.items() if isinstance(values, dict) and "family" in values]:
-            if block != "ddpm":
-                del params[block]
-        params["sampling"] |= {"images": 3, "grid_side": 1, "snapshot_images": 2}
-        params["evaluation"]["samples"] = 3
-        (folder / "data/prepared").mkdir(parents=True)
-        images = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3), np.uint8)
-        split = np.repeat(np.array([0, 1], np.uint8), 5)
-        np.savez(folder / "data/prepared/shapes.npz", images=images, labels=np.arange(10) % 2, split=split)
-        (folder / "data/prepared/shapes.json").write_text('{"classes": ["a", "b"], "factor_names": []}')
-        resolve(write(params), folder)
+        run = {"family": "diffusion", "net": "lucid_unet", "settings": "ddpm", "dataset": "shapes",
+               "needs": "data/raw/weights", "seeds": 1, "set": settings}  # fmt: skip
+        set_up_one_run(folder, params, write, "published", run, sources={"weights": weights})
 
     def publish(self, content: Any) -> None:
         torch.save(content, self.folder / "mirror/w.pth")
 
     def stage(self, name: str, argument: str) -> None:
         """Runs a stage's main."""
-        spec = importlib.util.spec_from_file_location(f"stage_{name}", self.root / "stages" / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module: ModuleType = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        module.ROOT = self.folder
+        module = stage(name, self.root, self.folder)
         module.set_up = lambda compute: torch.device("cpu")
         module.main(argument)
 
@@ -93,7 +70,7 @@ def test_published_weights_are_kept_as_they_are_and_make_the_samples(
     for name, argument in (("download", "weights"), ("train", "published"), ("sample", "published")):
         project.stage(name, argument)
     images.append(np.load(project.folder / "data/samples/published/0.npz")["images"])
-    assert images[0].shape == (3, 32, 32, 3)
+    assert images[0].shape == (6, 32, 32, 3)
     assert (images[0] != images[1]).any()
 
 

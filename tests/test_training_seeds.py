@@ -1,12 +1,10 @@
 """Several trainings of a run: their interval, how their scores become one, and the stages that make them."""
 
 import hashlib
-import importlib.util
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,11 +13,11 @@ import pytest
 import torch
 from scipy import stats
 
+from staging import set_up_one_run, stage
 from thirtytwo.config import load_yaml, write_yaml
 from thirtytwo.evaluate.checks import EvaluationError
 from thirtytwo.evaluate.training_seeds import over_seeds, seed_files, seed_table
 from thirtytwo.replicates import mean_and_interval
-from thirtytwo.resolve import resolve
 from thirtytwo.train import Stopped, TrainingError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -152,26 +150,10 @@ class Project:
 
     def __init__(self, folder: Path, params: Any, write: Callable[[Any], Path], root: Path) -> None:
         self.folder, self.root, self.seed = folder, root, params["seed"]
-        kept = ("sources", "datasets", "classifiers")
-        params |= {group: {"shapes": params[group]["shapes"]} for group in kept} | {"sweeps": {}}
-        params["runs"] = {"vae": params["runs"]["vae"] | {"seeds": 3}}
-        for block in [
-            name for name, values in params.items() if isinstance(values, dict) and "family" in values and name != "vae"
-        ]:
-            del params[block]
-        params["sampling"] |= {"images": 6, "grid_side": 2, "snapshot_images": 2}
-        params["evaluation"]["samples"] = 6
         params["vae"] |= {"steps": STEPS, "epochs": 0, "batch_size": 4, "width": 2, "latent_dim": 3, "checkpoint_every": 2,
                           "validate_every": 5, "snapshot_every": 0}  # fmt: skip
         params["vae"]["sample"] |= {"components": 1, "bound_images": 2, "bound_samples": 1}
-        prepared = folder / "data/prepared"
-        prepared.mkdir(parents=True)
-        rng = np.random.default_rng(0)
-        arrays = {"images": rng.integers(0, 256, (30, 32, 32, 3), np.uint8), "labels": np.arange(30) % 2}
-        np.savez(prepared / "shapes.npz", **arrays, split=np.repeat(np.array([0, 1], np.uint8), 15))
-        (prepared / "shapes.json").write_text('{"classes": ["a", "b"], "factor_names": []}')
-        (folder / "nothing").touch()
-        resolve(write(params), folder)
+        set_up_one_run(folder, params, write, "vae", params["runs"]["vae"] | {"seeds": 3}, sources={})
 
     def change(self, **settings: int) -> None:
         """Changes top-level settings of the resolved files of all stages."""
@@ -180,12 +162,7 @@ class Project:
 
     def stage(self, name: str, watch: Watch | None = None) -> None:
         """Runs a stage's main."""
-        spec = importlib.util.spec_from_file_location(f"stage_{name}", self.root / "stages" / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module: ModuleType = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        module.ROOT = self.folder
+        module = stage(name, self.root, self.folder)
         module.set_up = lambda compute: torch.device("cpu")
         module.Guard = lambda: watch or Watch()
         module.main("vae")
