@@ -21,11 +21,11 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from thirtytwo.config import load_yaml
+from thirtytwo.settings.configs import load_yaml
 from thirtytwo.data.batches import ImageSet
-from thirtytwo.families import gan
+from thirtytwo.models.gan import model as gan
 from thirtytwo.nets import dcgan
-from thirtytwo.train import train
+from thirtytwo.training.loop import train
 
 BATCH = 64
 ROOT = Path(__file__).resolve().parents[1]

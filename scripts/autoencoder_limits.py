@@ -16,11 +16,13 @@ import pandas as pd
 import torch
 from sklearn.decomposition import PCA
 
-from thirtytwo import checkpoint, config, families, trained
+from thirtytwo.training import checkpoints, loading
+from thirtytwo.settings import configs
+from thirtytwo import models
 from thirtytwo.data import batches
-from thirtytwo.device import set_up
-from thirtytwo.families.autoencoder import Autoencoder
-from thirtytwo.train import train
+from thirtytwo.core.device import set_up
+from thirtytwo.models.autoencoder.model import Autoencoder
+from thirtytwo.training.loop import train
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,10 +35,10 @@ def pca_error(train: np.ndarray, held_out: np.ndarray, components: int) -> float
 
 def main(run: str, epochs: int) -> None:
     """Prints the errors."""
-    cfg = families.read_config(run, ROOT)
+    cfg = models.read_config(run, ROOT)
     device = set_up(cfg.compute)
     data = batches.load(ROOT / "data/prepared" / f"{cfg.dataset}.npz")
-    model = trained.load(run, "raw", ROOT, device)
+    model = loading.load(run, "raw", ROOT, device)
     if not isinstance(model, Autoencoder) or model.settings.variational or model.conditional:
         sys.exit(f"error: {run} is no plain autoencoder; expected a run with variational: false")
     size = model.settings.latent_dim
@@ -62,5 +64,5 @@ if __name__ == "__main__":
         sys.exit("usage: python scripts/autoencoder_limits.py RUN EPOCHS")
     try:
         main(sys.argv[1], int(sys.argv[2]))
-    except (config.ParamsError, checkpoint.CheckpointError) as problem:
+    except (configs.ParamsError, checkpoints.CheckpointError) as problem:
         sys.exit(f"error: {problem}")

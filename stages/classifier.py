@@ -5,23 +5,23 @@ import sys
 import time
 from pathlib import Path
 
-from thirtytwo import config
-from thirtytwo.checkpoint import CheckpointError, write_atomically
-from thirtytwo.classifier_settings import ClassifierConfig
-from thirtytwo.classify import ClassifierTrainingError, save, train
+from thirtytwo.settings import configs
+from thirtytwo.training.checkpoints import CheckpointError, write_atomically
+from thirtytwo.settings.classifier import ClassifierConfig
+from thirtytwo.features.training import ClassifierTrainingError, save, train
 from thirtytwo.data.batches import load
-from thirtytwo.device import set_up
-from thirtytwo.evaluate.checks import EvaluationError
-from thirtytwo.evaluate.classifier_metrics import accuracy
-from thirtytwo.evaluate.features import extract
-from thirtytwo.guard import Guard
+from thirtytwo.core.device import set_up
+from thirtytwo.features.checks import EvaluationError
+from thirtytwo.evaluate.classes import accuracy
+from thirtytwo.features.extraction import extract
+from thirtytwo.runtime.interrupt import Guard
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(name: str) -> None:
     """Writes data/classifiers/<set>.pt and metrics/classifier/<set>.json."""
-    settings = config.read(ClassifierConfig, "classifier", name, ROOT)
+    settings = configs.read(ClassifierConfig, "classifier", name, ROOT)
     device, start = set_up(settings.compute), time.monotonic()
     data = load(ROOT / "data" / "prepared" / f"{name}.npz")
     model = train(data, settings.classifier, seed=settings.seed, device=device, exit_code=Guard().exit_code)
@@ -46,5 +46,5 @@ def main(name: str) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
-    except (config.ParamsError, ClassifierTrainingError, EvaluationError, CheckpointError, FileNotFoundError) as error:
+    except (configs.ParamsError, ClassifierTrainingError, EvaluationError, CheckpointError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")

@@ -9,12 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-from thirtytwo.config import ParamsError, read
-from thirtytwo.data.errors import DataError
-from thirtytwo.data.fetch import Places
-from thirtytwo.data.files import sha256
-from thirtytwo.data.settings import Checkpoint, SourceConfig
-from thirtytwo.data.sources import acquire
+from thirtytwo.settings.configs import ParamsError, read
+from thirtytwo.runtime.errors import DataError
+from thirtytwo.data.sources.fetch import Places
+from thirtytwo.runtime.files import sha256
+from thirtytwo.settings.data import Checkpoint, SourceConfig
+from thirtytwo.data.sources.acquire import acquire
 
 ROOT = Path(__file__).resolve().parents[1]
 

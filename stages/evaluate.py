@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from thirtytwo import config
-from thirtytwo.checkpoint import CheckpointError, write_atomically
+from thirtytwo.settings import configs
+from thirtytwo.training.checkpoints import CheckpointError, write_atomically
 from thirtytwo.data.batches import load
-from thirtytwo.device import set_up
-from thirtytwo.evaluate import fid, frechet
-from thirtytwo.evaluate.checks import EvaluationError, read_arrays
-from thirtytwo.evaluate.classifier_metrics import confusion
+from thirtytwo.core.device import set_up
+from thirtytwo.evaluate import inception, frechet
+from thirtytwo.features.checks import EvaluationError, read_arrays
+from thirtytwo.evaluate.classes import confusion
 from thirtytwo.evaluate.diagnosis import diagnose
 from thirtytwo.evaluate.disentanglement import disentanglement
 from thirtytwo.evaluate.equilibrium import equilibrium
-from thirtytwo.evaluate.features import extract, extract_floats, file_sha256, load_classifier
+from thirtytwo.features.extraction import extract, extract_floats, file_sha256, load_classifier
 from thirtytwo.evaluate.latent_space import FactorReader, directions, path_length
 from thirtytwo.evaluate.likelihood import bits_per_dim
 from thirtytwo.evaluate.posterior import bound_scores, code_scores
@@ -35,7 +35,7 @@ from thirtytwo.evaluate.scores import (
     label_scores,
     per_class,
 )  # fmt: skip
-from thirtytwo.evaluate.settings import EvaluateConfig
+from thirtytwo.settings.evaluation import EvaluateConfig
 from thirtytwo.evaluate.training_seeds import over_seeds, seed_files, seed_table
 from thirtytwo.nets.classifier import Classifier
 
@@ -46,7 +46,7 @@ ABOUT = ("classes", "class_places", "split", "features_sha256", "resampler", "ke
 
 def main(name: str) -> None:
     """Writes metrics/<run>.json and plots/{classes,confusion,neighbours,scores,seeds}/<run>.csv."""
-    settings = config.read(EvaluateConfig, "evaluate", name, ROOT)
+    settings = configs.read(EvaluateConfig, "evaluate", name, ROOT)
     device = set_up(settings.compute)
     paths = seed_files(ROOT / "data" / "samples" / name, settings.seeds)
     with np.load(ROOT / "data" / "probes" / f"{name}.npz", allow_pickle=False) as file:
@@ -205,17 +205,17 @@ def by_inception(images: np.ndarray, settings: EvaluateConfig, device: torch.dev
     features = inception_features(images, device, str(path))
     data = load(ROOT / "data" / "prepared" / f"{settings.dataset}.npz")
     real = inception_features(data.only(settings.reference_split).images, device, f"real images of {settings.dataset}")
-    return fid.scores(features, folder / "statistics.npz", status) | fid.kid_scores(features, real, status)
+    return inception.scores(features, folder / "statistics.npz", status) | inception.kid_scores(features, real, status)
 
 
 def inception_features(images: np.ndarray, device: torch.device, where: str) -> np.ndarray:
     """[N, 2048], from the cache where these very images have been seen before."""
-    weights = fid.find_weights(ROOT / "data" / "downloads")
-    return fid.cached_features(images, weights, device, ROOT / "data" / "inception", where)
+    weights = inception.find_weights(ROOT / "data" / "downloads")
+    return inception.cached_features(images, weights, device, ROOT / "data" / "inception", where)
 
 
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
-    except (config.ParamsError, EvaluationError, CheckpointError, FileNotFoundError) as error:
+    except (configs.ParamsError, EvaluationError, CheckpointError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")

@@ -8,23 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
-from thirtytwo import config
-from thirtytwo.checkpoint import CheckpointError, write_atomically
+from thirtytwo.settings import configs
+from thirtytwo.training.checkpoints import CheckpointError, write_atomically
 from thirtytwo.data.batches import load
-from thirtytwo.device import set_up
-from thirtytwo.evaluate import fid, frechet, kid
-from thirtytwo.evaluate.checks import EvaluationError
-from thirtytwo.evaluate.features import file_sha256
+from thirtytwo.core.device import set_up
+from thirtytwo.evaluate import inception, frechet, kid
+from thirtytwo.features.checks import EvaluationError
+from thirtytwo.features.extraction import file_sha256
 from thirtytwo.evaluate.floor import real_pair
 from thirtytwo.evaluate.intervals import named
-from thirtytwo.evaluate.settings import FidStatsConfig
+from thirtytwo.settings.evaluation import FidStatsConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(name: str) -> None:
     """Writes data/fid_stats/<set>/status.json and, with evaluation.fid, statistics.npz beside it."""
-    settings = config.read(FidStatsConfig, "fid_stats", name, ROOT)
+    settings = configs.read(FidStatsConfig, "fid_stats", name, ROOT)
     folder = ROOT / "data" / "fid_stats" / name
     shutil.rmtree(folder, ignore_errors=True)
     status = statistics(settings, folder) if settings.fid else {"fid": "off"}
@@ -34,25 +34,25 @@ def main(name: str) -> None:
 
 def statistics(settings: FidStatsConfig, folder: Path) -> dict[str, float | int | str]:
     """Writes and installs the statistics; returns what is to be known of them, with the floor of FID."""
-    device, weights = set_up(settings.compute), fid.find_weights(ROOT / "data" / "downloads")
+    device, weights = set_up(settings.compute), inception.find_weights(ROOT / "data" / "downloads")
     data = load(ROOT / "data" / "prepared" / f"{settings.dataset}.npz")
     reference = np.flatnonzero(data.split == {"train": 0, "test": 1}[settings.reference_split])
     pair = real_pair(data.split, settings.reference_split, settings.samples, settings.seed)
     where, cache = f"real images of {settings.dataset}", ROOT / "data" / "inception"
-    features = fid.cached_features(data.images[reference], weights, device, cache, where)
+    features = inception.cached_features(data.images[reference], weights, device, cache, where)
     others = features[np.searchsorted(reference, pair.reference)]
     if np.isin(pair.samples, reference).all():
         samples = features[np.searchsorted(reference, pair.samples)]
     else:
-        samples = fid.cached_features(data.images[pair.samples], weights, device, cache, where)
+        samples = inception.cached_features(data.images[pair.samples], weights, device, cache, where)
     mu, sigma = frechet.statistics(features)
     floor = frechet.distance_to(samples, *frechet.statistics(others))
     kernels = kid.kid(kid.means_among(samples), kid.means_to(samples, others), kid.mean_among(others))
     buffer, path = io.BytesIO(), folder / "statistics.npz"
     np.savez(buffer, mu=mu, sigma=sigma)
     write_atomically(path, buffer.getvalue())
-    stats_name = fid.statistics_name(settings.dataset, settings.reference_split, data.images[reference])
-    fid.install_statistics(stats_name, path)
+    stats_name = inception.statistics_name(settings.dataset, settings.reference_split, data.images[reference])
+    inception.install_statistics(stats_name, path)
     return {
         "fid": "on",
         "stats_name": stats_name,
@@ -71,5 +71,5 @@ def statistics(settings: FidStatsConfig, folder: Path) -> dict[str, float | int 
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
-    except (config.ParamsError, EvaluationError, CheckpointError, FileNotFoundError) as error:
+    except (configs.ParamsError, EvaluationError, CheckpointError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")

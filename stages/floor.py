@@ -7,25 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
-from thirtytwo import config
-from thirtytwo.checkpoint import CheckpointError, write_atomically
+from thirtytwo.settings import configs
+from thirtytwo.training.checkpoints import CheckpointError, write_atomically
 from thirtytwo.data.batches import load
-from thirtytwo.device import set_up
-from thirtytwo.evaluate.checks import EvaluationError
-from thirtytwo.evaluate.classifier_metrics import class_indices
-from thirtytwo.evaluate.features import extract, file_sha256, load_classifier
+from thirtytwo.core.device import set_up
+from thirtytwo.features.checks import EvaluationError
+from thirtytwo.evaluate.classes import class_indices
+from thirtytwo.features.extraction import extract, file_sha256, load_classifier
 from thirtytwo.evaluate.kid import mean_among
 from thirtytwo.evaluate.ladder import ladder
 from thirtytwo.evaluate.memorisation import copy_distance
 from thirtytwo.evaluate.scores import Scored, classifier_floor
-from thirtytwo.evaluate.settings import FloorConfig
+from thirtytwo.settings.evaluation import FloorConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(name: str) -> None:
     """Writes data/features/<set>.npz and .pt (the network that made them), metrics/floor/<set>.json, plots/floor/<set>.csv."""
-    settings = config.read(FloorConfig, "floor", name, ROOT)
+    settings = configs.read(FloorConfig, "floor", name, ROOT)
     device = set_up(settings.compute)
     prepared = ROOT / "data" / "prepared" / f"{name}.npz"
     weights = ROOT / "data" / "classifiers" / f"{settings.classifier}.pt"
@@ -64,5 +64,5 @@ def main(name: str) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
-    except (config.ParamsError, EvaluationError, CheckpointError, FileNotFoundError) as error:
+    except (configs.ParamsError, EvaluationError, CheckpointError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")

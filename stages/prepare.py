@@ -7,11 +7,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from thirtytwo.config import ParamsError, read
-from thirtytwo.data import readers
-from thirtytwo.data.errors import DataError
-from thirtytwo.data.prepare import prepare
-from thirtytwo.data.settings import DatasetConfig
+from thirtytwo.settings.configs import ParamsError, read
+from thirtytwo.data.prepare import readers
+from thirtytwo.runtime.errors import DataError
+from thirtytwo.data.prepare.dataset import prepare
+from thirtytwo.settings.data import DatasetConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from thirtytwo.config import ParamsError
+from thirtytwo.settings.configs import ParamsError
 from thirtytwo.report.page import write
 from thirtytwo.report.results import ReportError, load
 

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from thirtytwo.resolve import resolve
-from thirtytwo.strict import ParamsError
+from thirtytwo.settings.resolve import resolve
+from thirtytwo.settings.strict import ParamsError
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from thirtytwo import checkpoint, config, families, sampling, trained
+from thirtytwo.training import checkpoints, loading
+from thirtytwo.settings import configs
+from thirtytwo import models, sampling
 from thirtytwo.data import batches
-from thirtytwo.device import set_up
-from thirtytwo.grids import grid_png
+from thirtytwo.core.device import set_up
+from thirtytwo.core.tiling import grid_png
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,13 +27,13 @@ ROOT = Path(__file__).resolve().parents[1]
 def job(run: str, cfg: sampling.SampleConfig, device: torch.device) -> sampling.Job:
     data = batches.load(ROOT / "data/prepared" / f"{cfg.dataset}.npz")
 
-    def fresh(seed: int) -> families.Family:
+    def fresh(seed: int) -> models.Family:
         torch.manual_seed(seed)
-        model = families.untrained(run, ROOT, data.images.shape[3], len(data.classes))
+        model = models.untrained(run, ROOT, data.images.shape[3], len(data.classes))
         model.modules.to(device).to(memory_format=torch.channels_last)
         return model
 
-    kept = checkpoint.load_weights(ROOT / "data/snapshots" / f"{run}.pt", device)
+    kept = checkpoints.load_weights(ROOT / "data/snapshots" / f"{run}.pt", device)
     return sampling.Job(cfg, data, device, fresh, kept)
 
 
@@ -47,33 +49,33 @@ def keep(
     """Writes what one of the run's models has drawn to its file of samples, and returns the pixels."""
     if not torch.isfinite(images).all():
         bad = (~torch.isfinite(images)).flatten(1).any(1).nonzero()[0].item()
-        raise checkpoint.CheckpointError(
+        raise checkpoints.CheckpointError(
             f"data/models/{cfg.run}/{training_seed}.pt: image {bad} is not finite; its training diverged, so lower lr"
             " and train again"
         )
     count, pixels = len(images), batches.to_uint8(images).numpy()
     asked = np.full(count, -1, np.int64) if labels is None else labels.numpy()
     samples = npz({"images": pixels, "labels": asked, "index": np.arange(count)})
-    checkpoint.write_atomically(ROOT / "data/samples" / cfg.run / f"{training_seed}.npz", samples)
+    checkpoints.write_atomically(ROOT / "data/samples" / cfg.run / f"{training_seed}.npz", samples)
     return pixels
 
 
 def main(run: str) -> None:
     cfg = sampling.read_config(run, ROOT)
     device = set_up(cfg.compute)
-    family = import_module(f"thirtytwo.sampling.{cfg.family}")
+    family = import_module(f"thirtytwo.sampling.{cfg.family}.sample")
     start, asked = time.monotonic(), job(run, cfg, device)
 
-    def load(training_seed: int) -> families.Family:
-        return trained.load(run, cfg.sample.weights, ROOT, device, training_seed, compiled=cfg.compute.compile)
+    def load(training_seed: int) -> models.Family:
+        return loading.load(run, cfg.sample.weights, ROOT, device, training_seed, compiled=cfg.compute.compile)
 
     shutil.rmtree(ROOT / "data/samples" / run, ignore_errors=True)  # of more seeds, perhaps
     drawn = family.sample(load(0), asked)
     pixels = keep(cfg, 0, drawn.images, drawn.labels)
-    checkpoint.write_atomically(ROOT / "data/probes" / f"{run}.npz", npz(drawn.probes))
-    checkpoint.write_atomically(ROOT / "plots/samples" / f"{run}.png", grid_png(pixels, cfg.sampling.grid_side))
+    checkpoints.write_atomically(ROOT / "data/probes" / f"{run}.npz", npz(drawn.probes))
+    checkpoints.write_atomically(ROOT / "plots/samples" / f"{run}.png", grid_png(pixels, cfg.sampling.grid_side))
     log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "images": len(pixels)}
-    checkpoint.write_atomically(ROOT / "logs/sample" / f"{run}.json", json.dumps(log).encode() + b"\n")
+    checkpoints.write_atomically(ROOT / "logs/sample" / f"{run}.json", json.dumps(log).encode() + b"\n")
     for training_seed in range(1, cfg.seeds):
         draw = family.drawer(load(training_seed), asked)
         keep(cfg, training_seed, sampling.first(draw, len(pixels), drawn.labels), drawn.labels)
@@ -82,5 +84,5 @@ def main(run: str) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
-    except (config.ParamsError, checkpoint.CheckpointError) as error:
+    except (configs.ParamsError, checkpoints.CheckpointError) as error:
         sys.exit(f"error: {sys.argv[1]}: {error}")

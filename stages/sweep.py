@@ -12,16 +12,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from thirtytwo import checkpoint, config, samplers, trained
+from thirtytwo.training import checkpoints, loading
+from thirtytwo.settings import configs
+from thirtytwo.sampling.diffusion import generate
 from thirtytwo.data.batches import to_uint8
-from thirtytwo.device import set_up
+from thirtytwo.core.device import set_up
 from thirtytwo.evaluate import frechet
-from thirtytwo.evaluate.checks import EvaluationError, read_arrays
-from thirtytwo.evaluate.features import extract, load_classifier
-from thirtytwo.families.diffusion import Diffusion
-from thirtytwo.grids import rows_png
+from thirtytwo.features.checks import EvaluationError, read_arrays
+from thirtytwo.features.extraction import extract, load_classifier
+from thirtytwo.models.diffusion.model import Diffusion
+from thirtytwo.core.tiling import rows_png
 from thirtytwo.sampling import asked_labels
-from thirtytwo.sweeps import Point, SweepConfig, points
+from thirtytwo.sampling.diffusion.sweep import Point, SweepConfig, points
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOWN = 10  # images of each point in the picture, whose rows are those of the table
@@ -29,7 +31,7 @@ SHOWN = 10  # images of each point in the picture, whose rows are those of the t
 
 def draw(model: Diffusion, cfg: SweepConfig, point: Point, labels: torch.Tensor | None, count: int) -> np.ndarray:
     """The first `count` images, [count, 32, 32, C] uint8."""
-    images = samplers.generate(
+    images = generate.generate(
         model.guided(cfg.guidance), model.schedule, sampler=point.sampler, steps=point.steps, eta=point.eta,
         spacing=point.spacing, clip=cfg.clip, seed=cfg.seed, indices=range(count),
         labels=None if labels is None else labels[:count],
@@ -39,9 +41,9 @@ def draw(model: Diffusion, cfg: SweepConfig, point: Point, labels: torch.Tensor 
 
 
 def main(run: str) -> None:
-    cfg = config.read(SweepConfig, "sweep", run, ROOT)
+    cfg = configs.read(SweepConfig, "sweep", run, ROOT)
     device = set_up(cfg.compute)
-    model = trained.load(run, cfg.weights, ROOT, device, compiled=cfg.compute.compile)
+    model = loading.load(run, cfg.weights, ROOT, device, compiled=cfg.compute.compile)
     assert isinstance(model, Diffusion)
     features = ROOT / "data/features" / cfg.sweep.dataset
     classifier, _ = load_classifier(features.with_suffix(".pt"), device)
@@ -60,15 +62,15 @@ def main(run: str) -> None:
         pictures.append(images[:SHOWN])
         print(f"{point.sampler}, {point.steps} steps, eta {point.eta:g}: fd_classifier {score:.4g}")
     table = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g")
-    checkpoint.write_atomically(ROOT / "plots/sweep" / f"{run}.csv", table.encode())
+    checkpoints.write_atomically(ROOT / "plots/sweep" / f"{run}.csv", table.encode())
     picture = rows_png(np.stack(pictures))
-    checkpoint.write_atomically(ROOT / "plots/sweep" / f"{run}.png", picture)
+    checkpoints.write_atomically(ROOT / "plots/sweep" / f"{run}.png", picture)
     log = {"device": str(device), "threads": cfg.compute.threads, "points": seconds}
-    checkpoint.write_atomically(ROOT / "logs/sweep" / f"{run}.json", json.dumps(log, indent=1).encode() + b"\n")
+    checkpoints.write_atomically(ROOT / "logs/sweep" / f"{run}.json", json.dumps(log, indent=1).encode() + b"\n")
 
 
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
-    except (config.ParamsError, EvaluationError, checkpoint.CheckpointError) as error:
+    except (configs.ParamsError, EvaluationError, checkpoints.CheckpointError) as error:
         sys.exit(f"error: {sys.argv[1]}: {error}")

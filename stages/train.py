@@ -13,12 +13,14 @@ import pandas as pd
 import torch
 from torch import nn
 
-from thirtytwo import checkpoint, config, families
+from thirtytwo.training import checkpoints
+from thirtytwo.settings import configs
+from thirtytwo import models
 from thirtytwo.data import batches
-from thirtytwo.device import set_up
-from thirtytwo.guard import Guard, exclusive
-from thirtytwo.replicates import mean_and_interval
-from thirtytwo.train import State, Stopped, TrainingError, initialise, snapshots, train
+from thirtytwo.core.device import set_up
+from thirtytwo.runtime.interrupt import Guard, exclusive
+from thirtytwo.core.intervals import mean_and_interval
+from thirtytwo.training.loop import State, Stopped, TrainingError, initialise, snapshots, train
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,7 +36,7 @@ def fingerprint(run: str, data: Path, needs: Path) -> str:
     The code is every module of ours that has been imported by now, hence the run's family and network as well.
     """
     code = sorted(name for name in sys.modules if name.startswith("thirtytwo."))
-    digest = hashlib.sha256(config.read_bytes("train", run, ROOT))
+    digest = hashlib.sha256(configs.read_bytes("train", run, ROOT))
     for path in [data, *files_of(needs), *(Path(str(sys.modules[name].__file__)) for name in code)]:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
@@ -58,7 +60,7 @@ class Trained:
     validation: pd.DataFrame
 
 
-def kept(state: State, cfg: families.TrainConfig, data: batches.ImageSet) -> Trained:
+def kept(state: State, cfg: models.TrainConfig, data: batches.ImageSet) -> Trained:
     weights = {
         "modules": state.family.modules.state_dict(),
         "ema": state.ema.state_dict(),
@@ -72,7 +74,7 @@ def kept(state: State, cfg: families.TrainConfig, data: batches.ImageSet) -> Tra
     for prefix, rows in (("train", state.curve), ("validation", state.validation)):
         terms |= {f"{prefix}_{k}": v for k, v in (rows or [{}])[-1].items() if k not in ("step", "epoch")}
         tables.append(pd.DataFrame(rows, columns=None if rows else ["step", "epoch"]))
-    return Trained(checkpoint.serialise(weights), metrics, terms, *tables)
+    return Trained(checkpoints.serialise(weights), metrics, terms, *tables)
 
 
 def write(run: str, trainings: list[Trained], snapshots: dict[int, dict[str, Any]]) -> None:
@@ -80,43 +82,43 @@ def write(run: str, trainings: list[Trained], snapshots: dict[int, dict[str, Any
     folder, first = ROOT / "data/models" / run, trainings[0]
     shutil.rmtree(folder, ignore_errors=True)  # of more seeds, perhaps
     for place, training in enumerate(trainings):
-        checkpoint.write_atomically(folder / f"{place}.pt", training.model)
-    checkpoint.write_atomically(ROOT / "data/snapshots" / f"{run}.pt", checkpoint.serialise(snapshots))
+        checkpoints.write_atomically(folder / f"{place}.pt", training.model)
+    checkpoints.write_atomically(ROOT / "data/snapshots" / f"{run}.pt", checkpoints.serialise(snapshots))
     for name, table in (("train", first.curve), ("validation", first.validation)):
         rows = table.to_csv(index=False, float_format="%.6g").encode()
-        checkpoint.write_atomically(ROOT / "plots" / name / f"{run}.csv", rows)
+        checkpoints.write_atomically(ROOT / "plots" / name / f"{run}.csv", rows)
     terms = mean_and_interval([training.terms for training in trainings])
     metrics = first.metrics | {"seeds": len(trainings)} | {k: float(f"{v:.6g}") for k, v in terms.items()}
-    checkpoint.write_atomically(ROOT / "metrics/train" / f"{run}.json", json.dumps(metrics, indent=2).encode() + b"\n")
+    checkpoints.write_atomically(ROOT / "metrics/train" / f"{run}.json", json.dumps(metrics, indent=2).encode() + b"\n")
 
 
-def start_from(model: families.Family, run: str, data: batches.ImageSet) -> None:
+def start_from(model: models.Family, run: str, data: batches.ImageSet) -> None:
     """Loads the model that this one builds on, of its first training seed, and takes the statistics of its codes of training images."""
-    saved = checkpoint.load_weights(ROOT / "data/models" / run / "0.pt", torch.device("cpu"))
+    saved = checkpoints.load_weights(ROOT / "data/models" / run / "0.pt", torch.device("cpu"))
     train_set = data.only("train")
     first = model.modules["first_stage"]
     first.networks.load_state_dict(saved["modules"])
     first.eval().fit(batches.to_float(torch.from_numpy(train_set.images)))
 
 
-def load_published(model: families.Family, folder: Path) -> None:
+def load_published(model: models.Family, folder: Path) -> None:
     """Loads the denoiser's weights from the one file of a source of kind checkpoint."""
     (path,) = folder.iterdir()
-    weights = checkpoint.load_weights(path, torch.device("cpu"))
+    weights = checkpoints.load_weights(path, torch.device("cpu"))
     try:
         model.modules["denoiser"].load_state_dict(weights["model_state_dict"])
     except (KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise checkpoint.CheckpointError(
+        raise checkpoints.CheckpointError(
             f"{path}: expected the network's weights under model_state_dict; set net, width and width_multipliers to"
             f" those of the checkpoint ({reason})"
         ) from None
 
 
-def untrained(cfg: families.TrainConfig, data: batches.ImageSet, seed: int) -> families.Family:
+def untrained(cfg: models.TrainConfig, data: batches.ImageSet, seed: int) -> models.Family:
     """The model as training begins, its weights drawn by `seed`."""
     channels, classes = data.images.shape[3], len(data.classes)
-    model = initialise(lambda: families.untrained(cfg.run, ROOT, channels, classes), seed)
+    model = initialise(lambda: models.untrained(cfg.run, ROOT, channels, classes), seed)
     if cfg.first_stage:
         start_from(model, cfg.first_stage, data)
     if cfg.compute.compile:
@@ -127,7 +129,7 @@ def untrained(cfg: families.TrainConfig, data: batches.ImageSet, seed: int) -> f
 
 
 def train_seed(
-    cfg: families.TrainConfig, place: int, data: batches.ImageSet, device: torch.device, guard: Guard
+    cfg: models.TrainConfig, place: int, data: batches.ImageSet, device: torch.device, guard: Guard
 ) -> tuple[Trained, dict[int, dict[str, Any]]]:
     """The training of the run by seed + `place`, with its snapshots; one that has ended is read from its checkpoint."""
     seed, folder = cfg.seed + place, ROOT / "checkpoints" / cfg.run / str(place)
@@ -148,7 +150,7 @@ def train_seed(
 
 
 def main(run: str) -> None:
-    cfg = families.read_config(run, ROOT)
+    cfg = models.read_config(run, ROOT)
     device = set_up(cfg.compute)
     data = batches.load(ROOT / "data/prepared" / f"{cfg.dataset}.npz")
     if cfg.published:  # whatever the budget says
@@ -163,7 +165,7 @@ def main(run: str) -> None:
         write(run, [first, *further], taken)
         shutil.rmtree(ROOT / "checkpoints" / run)
     log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "threads": cfg.compute.threads}
-    checkpoint.write_atomically(ROOT / "logs/train" / f"{run}.json", json.dumps(log).encode() + b"\n")
+    checkpoints.write_atomically(ROOT / "logs/train" / f"{run}.json", json.dumps(log).encode() + b"\n")
 
 
 if __name__ == "__main__":
@@ -171,5 +173,5 @@ if __name__ == "__main__":
         main(sys.argv[1])
     except Stopped as stopped:
         sys.exit(stopped.code)
-    except (config.ParamsError, TrainingError, checkpoint.CheckpointError) as error:
+    except (configs.ParamsError, TrainingError, checkpoints.CheckpointError) as error:
         sys.exit(f"error: {sys.argv[1]}: {error}")

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
 
-from thirtytwo.grids import rows_png
+from thirtytwo.core.tiling import rows_png
 
 QUICK = Path(__file__).parents[1] / "scales/quick.yaml"
 SHAPES = ["circle", "square", "triangle", "star", "cross"]

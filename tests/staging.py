@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from thirtytwo.resolve import resolve
+from thirtytwo.settings.resolve import resolve
 
 
 def module_at(path: Path) -> Any:

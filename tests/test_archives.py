@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from thirtytwo.data.archives import Limits, members
-from thirtytwo.data.errors import DataError
+from thirtytwo.data.prepare.archives import Limits, members
+from thirtytwo.runtime.errors import DataError
 
 FILES = {"a/one.jpg": b"1" * 1000, "b/two.jpg": b"22", "README": b"no image"}
 

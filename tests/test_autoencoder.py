@@ -7,8 +7,8 @@ from scipy import integrate, stats
 from torch import nn
 from torch.distributions import Bernoulli, MultivariateNormal, Normal, kl_divergence
 
-from thirtytwo.families import Batch
-from thirtytwo.families.autoencoder import (
+from thirtytwo.models import Batch
+from thirtytwo.models.autoencoder.model import (
     Autoencoder,
     Settings,
     image,
@@ -18,7 +18,7 @@ from thirtytwo.families.autoencoder import (
     squared_error,
 )
 from thirtytwo.nets import cond_vae, conv_vae
-from thirtytwo.sampling.autoencoder import log_weights
+from thirtytwo.sampling.autoencoder.sample import log_weights
 
 
 def settings(**changes: object) -> Settings:

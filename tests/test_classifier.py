@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from thirtytwo.checkpoint import CheckpointError
-from thirtytwo.classifier_settings import Classifier as Settings
-from thirtytwo.classify import ClassifierTrainingError, augment, save, train
+from thirtytwo.training.checkpoints import CheckpointError
+from thirtytwo.settings.classifier import Classifier as Settings
+from thirtytwo.features.training import ClassifierTrainingError, augment, save, train
 from thirtytwo.data.batches import ImageSet
-from thirtytwo.evaluate.checks import EvaluationError
-from thirtytwo.evaluate.features import extract, load_classifier
+from thirtytwo.features.checks import EvaluationError
+from thirtytwo.features.extraction import extract, load_classifier
 from thirtytwo.nets.classifier import Classifier
 
 CPU = torch.device("cpu")

@@ -16,18 +16,19 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from staging import stage
-from thirtytwo import families, trained
-from thirtytwo.checkpoint import serialise, write_atomically
-from thirtytwo.classify import save
+from thirtytwo import models
+from thirtytwo.training import loading
+from thirtytwo.training.checkpoints import serialise, write_atomically
+from thirtytwo.features.training import save
 from thirtytwo.cli import doctor, installation, places
 from thirtytwo.cli.images import read
 from thirtytwo.cli.main import main
-from thirtytwo.data.catalogue import KNOWN
-from thirtytwo.data.settings import Archive, Dataset, Folder, Known
+from thirtytwo.data.sources.catalogue import KNOWN
+from thirtytwo.settings.data import Archive, Dataset, Folder, Known
 from thirtytwo.evaluate import comparison
 from thirtytwo.nets.classifier import Classifier
-from thirtytwo.resolve import resolve
-from thirtytwo.strict import parse
+from thirtytwo.settings.resolve import resolve
+from thirtytwo.settings.strict import parse
 
 RUNS = {  # options that make of each run of BASE the same run of ASKED
     "dcgan": "",
@@ -79,7 +80,7 @@ def write(values: dict[str, Any], project: Path) -> None:
 def weights(run: str, project: Path) -> None:
     """Random weights of a run, far from those that a network starts with, of which some give the same image always."""
     torch.manual_seed(0)
-    model = families.untrained(run, project, 1, len(CLASSES))
+    model = models.untrained(run, project, 1, len(CLASSES))
     for parameter in model.modules.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     state = model.modules.state_dict()
@@ -156,7 +157,7 @@ def test_settings_of_the_run_hold_where_no_others_are_asked_for(command, root, p
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler for a CPU")
 def test_compiled_networks_draw_the_same_images_up_to_rounding(project):
     plain, compiled = (
-        trained.load("dcgan", "raw", project, torch.device("cpu"), compiled=value) for value in (False, True)
+        loading.load("dcgan", "raw", project, torch.device("cpu"), compiled=value) for value in (False, True)
     )
     z = torch.randn(4, *plain.latent_shape, generator=torch.Generator().manual_seed(0))
     torch._dynamo.utils.counters.clear()

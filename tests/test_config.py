@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from thirtytwo.classifier_settings import ClassifierConfig
-from thirtytwo.config import load_yaml, read, read_values
-from thirtytwo.data.settings import DatasetConfig, SourceConfig
-from thirtytwo.evaluate.settings import EvaluateConfig, FidStatsConfig, FloorConfig
-from thirtytwo.families import read_config
-from thirtytwo.report.settings import ReportConfig
-from thirtytwo.resolve import resolve
+from thirtytwo.settings.classifier import ClassifierConfig
+from thirtytwo.settings.configs import load_yaml, read, read_values
+from thirtytwo.settings.data import DatasetConfig, SourceConfig
+from thirtytwo.settings.evaluation import EvaluateConfig, FidStatsConfig, FloorConfig
+from thirtytwo.models import read_config
+from thirtytwo.settings.report import ReportConfig
+from thirtytwo.settings.resolve import resolve
 from thirtytwo.sampling import read_config as read_sample_config
-from thirtytwo.strict import ParamsError, Strict
-from thirtytwo.sweeps import SweepConfig
+from thirtytwo.settings.strict import ParamsError, Strict
+from thirtytwo.sampling.diffusion.sweep import SweepConfig
 
 MISSING = object()
 CONFIGS: dict[str, type[Strict]] = {

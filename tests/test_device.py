@@ -5,8 +5,8 @@ import sys
 import pytest
 import torch
 
-from thirtytwo.config import Compute, ParamsError
-from thirtytwo.device import set_up
+from thirtytwo.settings.configs import Compute, ParamsError
+from thirtytwo.core.device import set_up
 
 COMPUTE = Compute(device="cpu", threads=1, precision="float32", compile=False, deterministic=False)
 

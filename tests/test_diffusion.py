@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from thirtytwo import likelihood
-from thirtytwo.families import Batch, diffusion
+from thirtytwo.models.diffusion import bound
+from thirtytwo.models import Batch
+from thirtytwo.models.diffusion import model as diffusion
 from thirtytwo.nets import unet
-from thirtytwo.strict import ParamsError, parse
+from thirtytwo.settings.strict import ParamsError, parse
 
 SETTINGS = {
     "schedule": "linear", "timesteps": 100, "beta_start": 1e-4, "beta_end": 0.02, "prediction": "epsilon",
@@ -180,7 +181,7 @@ def test_variational_loss_is_the_bound(prediction):
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
         losses = [model.loss(batch(images), rng)[0].item() for _ in range(300)]
-        _, steps, decoder = likelihood.bound(
+        _, steps, decoder = bound.bound(
             model.denoise, model.schedule, images, None, parts=99, clip=False, rng=rng
         ).mean(0)
     spread = 4 * torch.tensor(losses).std().item() / 300**0.5

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from thirtytwo.evaluate.checks import EvaluationError
+from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.disentanglement import (
     dci,
     disentanglement,

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from thirtytwo.data.batches import to_float
-from thirtytwo.evaluate.checks import EvaluationError, check_images, read_arrays
-from thirtytwo.evaluate.features import CHUNK, extract, file_sha256
+from thirtytwo.features.checks import EvaluationError, check_images, read_arrays
+from thirtytwo.features.extraction import CHUNK, extract, file_sha256
 from thirtytwo.nets.classifier import Classifier
 
 

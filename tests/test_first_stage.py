@@ -6,14 +6,15 @@ import torch
 from torch import nn
 
 from test_diffusion import SETTINGS
-from thirtytwo.config import Compute
+from thirtytwo.settings.configs import Compute
 from thirtytwo.data.batches import ImageSet
-from thirtytwo.families import Batch, diffusion
-from thirtytwo.first_stage import FirstStage
+from thirtytwo.models import Batch
+from thirtytwo.models.diffusion import model as diffusion
+from thirtytwo.models.diffusion.latent import FirstStage
 from thirtytwo.nets import unet
 from thirtytwo.sampling import Job, SampleConfig, Sampling
-from thirtytwo.sampling import diffusion as sampling
-from thirtytwo.strict import ParamsError, parse
+from thirtytwo.sampling.diffusion import sample as sampling
+from thirtytwo.settings.strict import ParamsError, parse
 
 
 class StandIn:

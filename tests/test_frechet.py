@@ -7,7 +7,7 @@ from cleanfid.fid import frechet_distance
 from pytorch_fid.fid_score import calculate_frechet_distance
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from thirtytwo.evaluate.checks import EvaluationError
+from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.frechet import Subsets, distance, distance_to, statistics
 
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from thirtytwo.families import Batch
-from thirtytwo.families.gan import GAN, Settings, discriminator_loss, generator_loss, gradient_penalty
+from thirtytwo.models import Batch
+from thirtytwo.models.gan.model import GAN, Settings, discriminator_loss, generator_loss, gradient_penalty
 from thirtytwo.nets import dcgan, mlp, resnet_gan
 
 

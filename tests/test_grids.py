@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torchvision.utils import make_grid
 
-from thirtytwo.grids import grid_png, rows_png
+from thirtytwo.core.tiling import grid_png, rows_png
 
 
 def pixels(png: bytes) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from thirtytwo.resolve import resolve
+from thirtytwo.settings.resolve import resolve
 
 ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from thirtytwo.evaluate.checks import EvaluationError
+from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.latent_space import FactorReader, directions, path_length
 
 

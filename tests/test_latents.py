@@ -2,7 +2,7 @@
 
 import torch
 
-from thirtytwo.latents import coordinate_grid, line, slerp
+from thirtytwo.sampling.gan.latent_paths import coordinate_grid, line, slerp
 
 
 def test_line_passes_its_ends_and_goes_on_beyond_them():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from thirtytwo.noise import NoiseStreams, latents
+from thirtytwo.sampling.noise import NoiseStreams, latents
 
 
 def test_latents_do_not_depend_on_the_other_images():

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
-from thirtytwo.resolve import resolve
+from thirtytwo.settings.resolve import resolve
 
 pytestmark = pytest.mark.timeout(1200)
 

@@ -8,7 +8,7 @@ import torch
 from scipy import integrate, stats
 from torch.distributions import Normal, kl_divergence
 
-from thirtytwo.evaluate.checks import EvaluationError
+from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.posterior import (
     aggregate_scores,
     bound_scores,

@@ -5,7 +5,7 @@ import prdc as published
 import pytest
 
 from thirtytwo.evaluate import distances
-from thirtytwo.evaluate.checks import EvaluationError
+from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.prdc import K, balls, prdc
 
 NAMES = ("precision", "recall", "density", "coverage")

@@ -20,14 +20,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from thirtytwo.data import batches, shapes
-from thirtytwo.data.errors import DataError
-from thirtytwo.data.fetch import Places
-from thirtytwo.data.images import RejectedError, to_array
-from thirtytwo.data.prepare import prepare
-from thirtytwo.data.readers import CUB_GRAYSCALE, EXPECTED, Item, read
-from thirtytwo.data.settings import Archive, Known, Preparation
-from thirtytwo.data.sources import acquire
+from thirtytwo.data import batches
+from thirtytwo.data.sources import shapes
+from thirtytwo.runtime.errors import DataError
+from thirtytwo.data.sources.fetch import Places
+from thirtytwo.data.prepare.images import RejectedError, to_array
+from thirtytwo.data.prepare.dataset import prepare
+from thirtytwo.data.prepare.readers import CUB_GRAYSCALE, EXPECTED, Item, read
+from thirtytwo.settings.data import Archive, Known, Preparation
+from thirtytwo.data.sources.acquire import acquire
 
 ROOT = Path(__file__).resolve().parents[1]
 MIRROR = os.environ.get("THIRTYTWO_MIRROR")
@@ -375,9 +376,9 @@ def test_idx_files(tmp_path, monkeypatch):
 SCRIPT = """
 import sys, json
 from pathlib import Path
-from thirtytwo.data.prepare import prepare
-from thirtytwo.data.readers import read
-from thirtytwo.data.settings import Preparation
+from thirtytwo.data.prepare.dataset import prepare
+from thirtytwo.data.prepare.readers import read
+from thirtytwo.settings.data import Preparation
 raw, out = Path(sys.argv[1]), Path(sys.argv[2])
 def slowly(images):
     for index, image in enumerate(images):
@@ -411,7 +412,7 @@ def test_killed_half_way_then_clean_and_the_same_under_another_hash_seed(tmp_pat
 
 
 def test_an_interrupted_writer_leaves_the_old_file(tmp_path):
-    from thirtytwo.data.files import replacing
+    from thirtytwo.runtime.files import replacing
 
     def fail(path):
         with replacing(path) as temporary:

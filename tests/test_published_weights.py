@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from staging import set_up_one_run, stage
-from thirtytwo.checkpoint import CheckpointError
+from thirtytwo.training.checkpoints import CheckpointError
 from thirtytwo.nets.lucid_unet import LucidUNet
 
 pytestmark = pytest.mark.usefixtures("one_thread")

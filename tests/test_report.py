@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import report_results
-from thirtytwo import config
+from thirtytwo.settings import configs
 from thirtytwo.report import against_targets, answer, answers, figures, numbers, page, pictures, sweep
 from thirtytwo.report.results import ReportError, load
 from thirtytwo.report.targets import TARGETS
@@ -466,7 +466,7 @@ def test_broken_picture_is_one_line(small):
 
 
 def test_missing_configuration_says_what_to_run(tmp_path):
-    with pytest.raises(config.ParamsError, match="dvc repro resolve"):
+    with pytest.raises(configs.ParamsError, match="dvc repro resolve"):
         load(tmp_path)
 
 
@@ -615,7 +615,7 @@ def test_targets_are_held_against_their_own_data_alone(full, tmp_path):
 
 
 def test_every_target_names_a_run_of_the_paper_scale():
-    paper = config.load_yaml(ROOT / "scales/paper.yaml")
+    paper = configs.load_yaml(ROOT / "scales/paper.yaml")
     for target in TARGETS:
         dataset = paper["datasets"][paper["runs"][target.run]["dataset"]]
         assert paper["sources"][dataset["source"]]["kind"] == target.kind

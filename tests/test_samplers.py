@@ -15,10 +15,11 @@ from diffusers import (
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from thirtytwo import samplers, schedules, solvers
+from thirtytwo.sampling.diffusion import generate, solvers
+from thirtytwo.models.diffusion import schedules
 from thirtytwo.data.batches import to_uint8
 from thirtytwo.nets.unet import UNet
-from thirtytwo.strict import ParamsError
+from thirtytwo.settings.strict import ParamsError
 
 LINEAR = schedules.linear(1000, 1e-4, 0.02)
 CPU = torch.device("cpu")
@@ -45,49 +46,49 @@ def run(sampler, denoise, steps, eta=0.0, spacing="uniform", n=10_000, schedule=
     def noise():
         return torch.randn((n, 1), generator=rng, dtype=torch.float64)
 
-    predict = samplers.predictor(denoise, schedule, None, clip=False)
-    return solvers.SAMPLERS[sampler](predict, noise(), samplers.path(schedule, steps, spacing), noise, eta)
+    predict = generate.predictor(denoise, schedule, None, clip=False)
+    return solvers.SAMPLERS[sampler](predict, noise(), generate.path(schedule, steps, spacing), noise, eta)
 
 
 # ---- timesteps
 
 
-@pytest.mark.parametrize("spacing", samplers.SPACINGS)
+@pytest.mark.parametrize("spacing", generate.SPACINGS)
 @pytest.mark.parametrize(
     ("total", "steps"), [(1000, 1), (1000, 7), (1000, 50), (1000, 999), (500, 100), (4, 3), (10, 10)]
 )
 def test_timesteps_rise_strictly_within_range(spacing, total, steps):
-    tau = samplers.timesteps(schedules.linear(total, 1e-4, 0.02), steps, spacing)
+    tau = generate.timesteps(schedules.linear(total, 1e-4, 0.02), steps, spacing)
     assert len(tau) == steps
     assert (np.diff(tau) > 0).all()
     assert 1 <= tau[0] <= tau[-1] <= total
 
 
-@pytest.mark.parametrize("spacing", samplers.SPACINGS)
+@pytest.mark.parametrize("spacing", generate.SPACINGS)
 def test_as_many_steps_as_timesteps_are_all_of_them(spacing):
-    assert samplers.timesteps(schedules.cosine(300), 300, spacing).tolist() == list(range(1, 301))
+    assert generate.timesteps(schedules.cosine(300), 300, spacing).tolist() == list(range(1, 301))
 
 
 @pytest.mark.parametrize(("spacing", "theirs"), [("uniform", "leading"), ("trailing", "trailing")])
 def test_timesteps_are_those_of_diffusers(spacing, theirs):
     scheduler = DDIMScheduler(1000, timestep_spacing=theirs, steps_offset=0)
     scheduler.set_timesteps(50)
-    assert (samplers.timesteps(LINEAR, 50, spacing)[::-1] - 1).tolist() == scheduler.timesteps.tolist()
+    assert (generate.timesteps(LINEAR, 50, spacing)[::-1] - 1).tolist() == scheduler.timesteps.tolist()
 
 
 def test_quadratic_timesteps_are_those_of_the_ddim_code():
     expected = [int(s) for s in np.linspace(0, np.sqrt(1000 * 0.8), 10) ** 2]  # as published, counted from 0
-    assert (samplers.timesteps(LINEAR, 10, "quadratic") - 1).tolist() == expected
+    assert (generate.timesteps(LINEAR, 10, "quadratic") - 1).tolist() == expected
 
 
 @pytest.mark.parametrize("steps", [0, 1001])
 def test_impossible_number_of_steps_is_refused(steps):
     with pytest.raises(ParamsError, match=r"sample\.steps: expected 1 to 1000"):
-        samplers.timesteps(LINEAR, steps, "uniform")
+        generate.timesteps(LINEAR, steps, "uniform")
 
 
 def test_path_ends_at_no_noise():
-    path = samplers.path(LINEAR, 10, "uniform")
+    path = generate.path(LINEAR, 10, "uniform")
     assert [step.t for step in path] == [901, 801, 701, 601, 501, 401, 301, 201, 101, 1]
     assert [step.s for step in path] == [801, 701, 601, 501, 401, 301, 201, 101, 1, 0]
     assert path[-1].alpha_bar_s == 1.0
@@ -111,7 +112,7 @@ def test_ddpm_step_is_ho_et_al_equation_7(t):
 )
 def test_ddim_with_eta_1_on_all_timesteps_is_the_ddpm_step(schedule, tolerance):
     x, x0, z = normals(0, 3, 100)
-    for t, _, bar_t, bar_s in samplers.path(schedule, schedule.timesteps, "uniform"):
+    for t, _, bar_t, bar_s in generate.path(schedule, schedule.timesteps, "uniform"):
         epsilon = (x - bar_t**0.5 * x0) / (1 - bar_t) ** 0.5
         ddim = solvers.ddim_step(x0, epsilon, z, 1.0, bar_t, bar_s)
         assert (ddim - solvers.ddpm_step(x, x0, z, bar_t, bar_s)).abs().max() < tolerance, t
@@ -129,7 +130,7 @@ def test_ddim_keeps_the_marginals_for_any_eta():
 
 def test_clipping_rederives_epsilon():
     x = normals(0, 4, 6)
-    predict = samplers.predictor(lambda x, t, labels: 5 * x, LINEAR, None, clip=True)
+    predict = generate.predictor(lambda x, t, labels: 5 * x, LINEAR, None, clip=True)
     x0, epsilon = predict(x, 400)
     bar = LINEAR.alpha_bars[400]
     assert x0.abs().max() <= 1
@@ -151,8 +152,8 @@ def exact_ddim_std(path, std):
 
 @pytest.mark.parametrize(("steps", "std"), [(10, 0.374), (50, 0.472), (250, 0.494), (1000, 0.498)])
 def test_ddim_converges_to_gaussian_data(steps, std):
-    path = samplers.path(LINEAR, steps, "uniform")
-    predict = samplers.predictor(gaussian_denoise(0.25, 0.5), LINEAR, None, clip=False)
+    path = generate.path(LINEAR, steps, "uniform")
+    predict = generate.predictor(gaussian_denoise(0.25, 0.5), LINEAR, None, clip=False)
     start = normals(0, 1000, 1)
     x = solvers.ddim(predict, start, path, lambda: torch.zeros(()), 0.0)
     ratio = (x.std() / start.std()).item()
@@ -270,10 +271,10 @@ def test_samplers_converge_at_their_order(sampler, order, marginal):
 def test_solvers_reach_the_moments_of_the_data_in_few_steps(sampler, spacing):
     start = normals(0, 4000, 1)
     for marginal, mean, std in ((Gaussian(), 0.25, 0.5), (Mixture(), 0.18, (0.21 * 1.4**2 + 0.4**2) ** 0.5)):
-        predict = samplers.predictor(
+        predict = generate.predictor(
             lambda x, t, labels, m=marginal: m.mean_x0(x, float(LINEAR.alpha_bars[t[0]])), LINEAR, None, clip=False
         )
-        x = solvers.SAMPLERS[sampler](predict, start, samplers.path(LINEAR, 60, spacing), lambda: None, 0.0)
+        x = solvers.SAMPLERS[sampler](predict, start, generate.path(LINEAR, 60, spacing), lambda: None, 0.0)
         assert x.mean().item() == pytest.approx(mean, abs=0.02)
         assert x.std().item() == pytest.approx(std, abs=0.02)
 
@@ -287,14 +288,14 @@ def test_evaluations_are_counted(sampler, steps):
         calls.append(t)
         return x, x
 
-    solvers.SAMPLERS[sampler](predict, torch.zeros(1), samplers.path(LINEAR, steps, "trailing"), lambda: 0.0, 0.0)
+    solvers.SAMPLERS[sampler](predict, torch.zeros(1), generate.path(LINEAR, steps, "trailing"), lambda: 0.0, 0.0)
     assert len(calls) == solvers.evaluations(sampler, steps)
 
 
 @pytest.mark.parametrize("schedule", [LINEAR, schedules.cosine(1000), schedules.linear(500, 1e-4, 0.02)])
 def test_karras_timesteps_follow_equation_5(schedule):
     sigma = schedule.snr**-0.5
-    taken = sigma[samplers.timesteps(schedule, 18, "karras")]
+    taken = sigma[generate.timesteps(schedule, 18, "karras")]
     low, high, i = sigma[1], min(sigma[-1], 80.0), np.arange(18)
     expected = (high ** (1 / 7) + i / 17 * (low ** (1 / 7) - high ** (1 / 7))) ** 7
     spread = np.diff(np.log(sigma[1:]))  # the nearest timestep is at most one away
@@ -302,7 +303,7 @@ def test_karras_timesteps_follow_equation_5(schedule):
 
 
 def test_log_snr_timesteps_are_even():
-    tau = samplers.timesteps(LINEAR, 20, "log_snr")
+    tau = generate.timesteps(LINEAR, 20, "log_snr")
     gaps = np.diff(np.log(LINEAR.snr[tau]))[5:]  # the first ones are as close as timesteps can be
     assert gaps.std() < 0.05 * abs(gaps.mean())
 
@@ -336,9 +337,9 @@ def test_ddim_walks_as_in_diffusers(steps, eta, clip):
     x = start
     for t, z in zip(theirs.timesteps, noises, strict=True):
         x = theirs.step(net(x, t), t, x, eta=eta, variance_noise=z, use_clipped_model_output=True).prev_sample
-    predict = samplers.predictor(as_denoise(net), LINEAR, None, clip)
+    predict = generate.predictor(as_denoise(net), LINEAR, None, clip)
     queue = iter(noises)
-    ours = solvers.ddim(predict, start, samplers.path(LINEAR, steps, "uniform"), lambda: next(queue), eta)
+    ours = solvers.ddim(predict, start, generate.path(LINEAR, steps, "uniform"), lambda: next(queue), eta)
     torch.testing.assert_close(ours, x, atol=1e-8, rtol=1e-8)
 
 
@@ -356,8 +357,8 @@ def test_ddpm_walks_as_in_diffusers(steps, clip, monkeypatch):
     for t in theirs.timesteps:
         x = theirs.step(net(x, t), t, x).prev_sample
     ours_queue = iter(normals(1, steps, 4, 16))
-    predict = samplers.predictor(as_denoise(net), LINEAR, None, clip)
-    ours = solvers.ddpm(predict, start, samplers.path(LINEAR, steps, "uniform"), lambda: next(ours_queue), 0.0)
+    predict = generate.predictor(as_denoise(net), LINEAR, None, clip)
+    ours = solvers.ddpm(predict, start, generate.path(LINEAR, steps, "uniform"), lambda: next(ours_queue), 0.0)
     torch.testing.assert_close(ours, x, atol=1e-8, rtol=1e-8)
 
 
@@ -373,8 +374,8 @@ def test_ddpm_walks_as_in_diffusers(steps, clip, monkeypatch):
     ],
 )
 def test_solvers_walk_as_in_diffusers(sampler, theirs, clip, spacing):
-    net, start, path = Nonlinear(), normals(0, 4, 16), samplers.path(LINEAR, 20, spacing)
-    predict = samplers.predictor(as_denoise(net), LINEAR, None, clip)
+    net, start, path = Nonlinear(), normals(0, 4, 16), generate.path(LINEAR, 20, spacing)
+    predict = generate.predictor(as_denoise(net), LINEAR, None, clip)
     times = torch.tensor([step.t for step in path]) - 1
     sigmas = torch.tensor([(1 / step.alpha_bar_t - 1) ** 0.5 for step in path] + [0.0], dtype=torch.float64)
     theirs.set_timesteps(20)
@@ -410,7 +411,7 @@ def denoise():
 
 def drawn(denoise, indices, sampler="ddim", eta=1.0, seed=3):
     indices = list(indices)
-    images = samplers.generate(
+    images = generate.generate(
         denoise, LINEAR, sampler=sampler, steps=2, eta=eta, spacing="uniform", clip=True, seed=seed, indices=indices,
         labels=torch.tensor(indices) % 5, shape=(3, 32, 32), device=CPU,
     )  # fmt: skip
@@ -436,7 +437,7 @@ def test_generate_gives_each_image_its_own_label():
     def denoise(x, t, labels):
         return labels.view(-1, 1, 1, 1).expand_as(x) / 10
 
-    images = samplers.generate(
+    images = generate.generate(
         denoise, LINEAR, sampler="ddim", steps=2, eta=0.0, spacing="uniform", clip=True, seed=0, indices=[70, 2, 51],
         labels=torch.tensor([7, 1, 4]), shape=(1, 2, 2), device=CPU,
     )  # fmt: skip

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from thirtytwo import families
-from thirtytwo.config import Compute
+from thirtytwo import models
+from thirtytwo.settings.configs import Compute
 from thirtytwo.data.batches import ImageSet, to_uint8
-from thirtytwo.families.gan import GAN
-from thirtytwo.families.gan import Settings as GANSettings
+from thirtytwo.models.gan.model import GAN
+from thirtytwo.models.gan.model import Settings as GANSettings
 from thirtytwo.nets import dcgan
 from thirtytwo.sampling import Drawn, Job, SampleConfig, Sampling
-from thirtytwo.sampling.gan import Settings, sample
+from thirtytwo.sampling.gan.sample import Settings, sample
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -48,7 +48,7 @@ def draw(model: GAN, own: GANSettings, net: object, data: ImageSet, fresh_steps:
         sample=Settings(weights="raw", fresh_steps=fresh_steps),
     )  # fmt: skip
 
-    def fresh(seed: int) -> families.Family:
+    def fresh(seed: int) -> models.Family:
         torch.manual_seed(seed)
         return GAN(own, net, 1, 2)  # type: ignore[arg-type]
 

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from thirtytwo.config import Compute
+from thirtytwo.settings.configs import Compute
 from thirtytwo.data.batches import ImageSet, to_float, to_uint8
-from thirtytwo.families.autoencoder import Autoencoder, squared_error
-from thirtytwo.families.autoencoder import Settings as Trained
+from thirtytwo.models.autoencoder.model import Autoencoder, squared_error
+from thirtytwo.models.autoencoder.model import Settings as Trained
 from thirtytwo.nets import cond_vae, conv_vae
-from thirtytwo.noise import latents
-from thirtytwo.resolve import resolve
+from thirtytwo.sampling.noise import latents
+from thirtytwo.settings.resolve import resolve
 from thirtytwo.sampling import Drawn, Job, SampleConfig, Sampling
-from thirtytwo.sampling.autoencoder import Settings, bits_per_dim, dequantise, sample
-from thirtytwo.strict import ParamsError
+from thirtytwo.sampling.autoencoder.sample import Settings, bits_per_dim, dequantise, sample
+from thirtytwo.settings.strict import ParamsError
 
 CPU = torch.device("cpu")
 

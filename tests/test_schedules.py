@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from diffusers import DDPMScheduler
 
-from thirtytwo import schedules
+from thirtytwo.models.diffusion import schedules
 
 DIFFUSERS = {"linear": "linear", "cosine": "squaredcos_cap_v2", "quadratic": "scaled_linear"}
 

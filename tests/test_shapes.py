@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from thirtytwo.data import shapes
+from thirtytwo.data.sources import shapes
 
 
 def tree(folder):

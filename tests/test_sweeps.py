@@ -2,9 +2,9 @@
 
 import pytest
 
-from thirtytwo.resolve import resolve
-from thirtytwo.strict import ParamsError, parse
-from thirtytwo.sweeps import Sweep, points
+from thirtytwo.settings.resolve import resolve
+from thirtytwo.settings.strict import ParamsError, parse
+from thirtytwo.sampling.diffusion.sweep import Sweep, points
 
 VALUES = {
     "net": "unet", "dataset": "shapes", "images": 100, "samplers": {"ddim": "uniform", "heun": "karras"},

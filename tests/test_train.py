@@ -15,10 +15,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from thirtytwo import checkpoint, families
+from thirtytwo.training import checkpoints
+from thirtytwo import models
 from thirtytwo.data.batches import ImageSet
-from thirtytwo.families import Batch, Phase, TrainSettings, autoencoder, gan
-from thirtytwo.train import State, Stopped, TrainingError, initialise, train
+from thirtytwo.models import Batch, Phase, TrainSettings
+from thirtytwo.models.autoencoder import model as autoencoder
+from thirtytwo.models.gan import model as gan
+from thirtytwo.training.loop import State, Stopped, TrainingError, initialise, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -52,7 +55,7 @@ def run(name: str, data: ImageSet, folder: Path, stop_at: int | None = None, **c
     settings = settings.model_copy(update=changes)
     calls = iter(range(1, 10_000))
     return train(
-        initialise(lambda: families.build(family, net, settings, 3, 2), seed=5), data, settings, seed=5,
+        initialise(lambda: models.build(family, net, settings, 3, 2), seed=5), data, settings, seed=5,
         device=torch.device("cpu"), precision="float32", checkpoints=folder,
         exit_code=lambda: 143 if next(calls) == stop_at else 0,
     )  # fmt: skip
@@ -92,7 +95,7 @@ def test_stopped_anywhere_and_resumed_is_equal_to_the_last_bit(name: str, data: 
 
 def test_other_seeds_give_other_weights(data: ImageSet, tmp_path: Path) -> None:
     one = run("vae", data, tmp_path / "a")
-    family = initialise(lambda: families.build("autoencoder", "conv_vae", VAE, 3, 2), seed=6)
+    family = initialise(lambda: models.build("autoencoder", "conv_vae", VAE, 3, 2), seed=6)
     other = train(
         family, data, VAE, seed=6, device=torch.device("cpu"), precision="float32", checkpoints=tmp_path / "b",
         exit_code=lambda: 0,
@@ -101,7 +104,7 @@ def test_other_seeds_give_other_weights(data: ImageSet, tmp_path: Path) -> None:
 
 
 def test_an_epoch_sees_each_image_once_and_epochs_differ(data: ImageSet) -> None:
-    from thirtytwo.train import _batch
+    from thirtytwo.training.loop import _batch
 
     images = torch.arange(45, dtype=torch.uint8)[:, None, None, None].expand(45, 32, 32, 3)
     settings = VAE.model_copy(update={"batch_size": 9, "horizontal_flip": False})
@@ -116,7 +119,7 @@ def test_an_epoch_sees_each_image_once_and_epochs_differ(data: ImageSet) -> None
 
 
 def test_flip_mirrors_about_half_of_the_images_left_to_right(data: ImageSet) -> None:
-    from thirtytwo.train import _batch
+    from thirtytwo.training.loop import _batch
 
     ramp = torch.arange(32, dtype=torch.uint8)[None, None, :, None].expand(400, 32, 32, 1)
     settings = VAE.model_copy(update={"batch_size": 400, "horizontal_flip": True})
@@ -196,7 +199,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_term_and_keeps_the_good_c
 ) -> None:
     with pytest.raises(TrainingError, match="toy_loss is nan at step 6"):
         toy(data, tmp_path, Scalar(losses=[math.nan]))
-    packed = checkpoint.load_latest(tmp_path, torch.device("cpu"))
+    packed = checkpoints.load_latest(tmp_path, torch.device("cpu"))
     assert packed is not None
     assert packed["step"] == 5
     assert torch.isfinite(packed["modules"]["net.weight"]).all()
@@ -204,7 +207,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_term_and_keeps_the_good_c
 
 WAITING = """
 import sys, time
-from thirtytwo.guard import Guard
+from thirtytwo.runtime.interrupt import Guard
 guard = Guard()
 print("ready", flush=True)
 while not guard.exit_code():

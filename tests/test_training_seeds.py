@@ -14,11 +14,11 @@ import torch
 from scipy import stats
 
 from staging import set_up_one_run, stage
-from thirtytwo.config import load_yaml, write_yaml
-from thirtytwo.evaluate.checks import EvaluationError
+from thirtytwo.settings.configs import load_yaml, write_yaml
+from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.training_seeds import over_seeds, seed_files, seed_table
-from thirtytwo.replicates import mean_and_interval
-from thirtytwo.train import Stopped, TrainingError
+from thirtytwo.core.intervals import mean_and_interval
+from thirtytwo.training.loop import Stopped, TrainingError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -229,7 +229,7 @@ def test_stopped_or_killed_in_any_training_ends_as_if_never_stopped(project: Pro
 def test_a_training_that_fails_is_named_and_the_finished_ones_are_kept(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ):
-    from thirtytwo.families.autoencoder import Autoencoder
+    from thirtytwo.models.autoencoder.model import Autoencoder
 
     watch, loss = Watch(), Autoencoder.validate
 

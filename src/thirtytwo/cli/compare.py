@@ -9,7 +9,7 @@ from thirtytwo.cli import project
 from thirtytwo.cli.project import CommandError
 from thirtytwo.evaluate import comparison
 from thirtytwo.report.numbers import plain
-from thirtytwo.strict import nearest
+from thirtytwo.settings.strict import nearest
 
 __all__ = ["run"]
 

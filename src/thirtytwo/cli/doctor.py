@@ -8,15 +8,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from thirtytwo import config
+from thirtytwo.settings import configs
 from thirtytwo.cli import project
 from thirtytwo.cli.finding import Finding
 from thirtytwo.cli.installation import machine, packages
 from thirtytwo.cli.places import inception, sources, space
-from thirtytwo.data.settings import SourceConfig
-from thirtytwo.report.settings import ReportConfig
-from thirtytwo.resolve import resolve
-from thirtytwo.strict import ParamsError
+from thirtytwo.settings.data import SourceConfig
+from thirtytwo.settings.report import ReportConfig
+from thirtytwo.settings.resolve import resolve
+from thirtytwo.settings.strict import ParamsError
 
 __all__ = ["run"]
 
@@ -40,9 +40,9 @@ def _findings(root: Path, network: bool) -> Iterator[Finding]:
         except ParamsError as error:
             yield Finding("missing", str(error), "mend params.yaml")
             return
-        settings = config.read(ReportConfig, "report", "report", Path(folder))
+        settings = configs.read(ReportConfig, "report", "report", Path(folder))
         names = [path.stem for path in written if path.parent.name == "download"]
-        found = {name: config.read(SourceConfig, "download", name, Path(folder)).source for name in names}
+        found = {name: configs.read(SourceConfig, "download", name, Path(folder)).source for name in names}
     yield Finding("ok", f"params.yaml: {len(settings.runs)} runs on {len(settings.datasets)} data sets")
     yield from machine(settings.compute)
     yield from sources(root, found, network)

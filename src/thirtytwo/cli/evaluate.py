@@ -7,22 +7,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from thirtytwo import config
-from thirtytwo.checkpoint import write_atomically
+from thirtytwo.settings import configs
+from thirtytwo.training.checkpoints import write_atomically
 from thirtytwo.cli import project
 from thirtytwo.cli.images import Given, read
 from thirtytwo.cli.project import CommandError
-from thirtytwo.data.settings import Dataset
-from thirtytwo.device import set_up
-from thirtytwo.evaluate.checks import EvaluationError, read_arrays
+from thirtytwo.settings.data import Dataset
+from thirtytwo.core.device import set_up
+from thirtytwo.features.checks import EvaluationError, read_arrays
 from thirtytwo.evaluate.diagnosis import diagnose
-from thirtytwo.evaluate.features import extract, file_sha256, load_classifier
+from thirtytwo.features.extraction import extract, file_sha256, load_classifier
 from thirtytwo.evaluate.kid import mean_among
 from thirtytwo.evaluate.scores import Real, Scored, Scores, classifier_floor, classifier_scores, join_floor
-from thirtytwo.evaluate.settings import Evaluation
+from thirtytwo.settings.evaluation import Evaluation
 from thirtytwo.report.numbers import plain
-from thirtytwo.report.settings import ReportConfig
-from thirtytwo.strict import ParamsError, nearest, parse
+from thirtytwo.settings.report import ReportConfig
+from thirtytwo.settings.strict import ParamsError, nearest, parse
 
 __all__ = ["run", "score"]
 
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     root, path, out = project.root(), Path(args.images), Path(args.out) if args.out else None
     if out and out.suffix != ".json":
         raise CommandError(f"--out: {out}; expected a name that ends in .json")
-    settings = config.read(ReportConfig, "report", "report", root)
+    settings = configs.read(ReportConfig, "report", "report", root)
     dataset = _dataset(args, settings.datasets)
     given = read(path, dataset, project.prepared(root, args.against).classes, args.labels_from_folders)
     protocol, split = settings.evaluation, args.split or settings.evaluation.reference_split

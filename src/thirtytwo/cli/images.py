@@ -8,11 +8,11 @@ import numpy as np
 from tqdm import tqdm
 
 from thirtytwo.cli.project import CommandError
-from thirtytwo.data.files import SUFFIXES
-from thirtytwo.data.images import RejectedError, to_array
-from thirtytwo.data.settings import Preparation
-from thirtytwo.evaluate.checks import read_arrays
-from thirtytwo.strict import nearest
+from thirtytwo.runtime.files import SUFFIXES
+from thirtytwo.data.prepare.images import RejectedError, to_array
+from thirtytwo.settings.data import Preparation
+from thirtytwo.features.checks import read_arrays
+from thirtytwo.settings.strict import nearest
 
 __all__ = ["Given", "read"]
 

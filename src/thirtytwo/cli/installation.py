@@ -13,8 +13,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from thirtytwo.cli.finding import Finding
-from thirtytwo.config import Compute, ParamsError
-from thirtytwo.device import set_up
+from thirtytwo.settings.configs import Compute, ParamsError
+from thirtytwo.core.device import set_up
 
 __all__ = ["machine", "packages"]
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from thirtytwo.checkpoint import CheckpointError
+from thirtytwo.training.checkpoints import CheckpointError
 from thirtytwo.data.batches import ImageSet, load
-from thirtytwo.data.errors import DataError
-from thirtytwo.evaluate.checks import EvaluationError
-from thirtytwo.strict import ParamsError
+from thirtytwo.runtime.errors import DataError
+from thirtytwo.features.checks import EvaluationError
+from thirtytwo.settings.strict import ParamsError
 
 __all__ = ["ERRORS", "CommandError", "prepared", "root"]
 

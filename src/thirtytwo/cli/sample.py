@@ -13,15 +13,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from thirtytwo import families, sampling, trained
-from thirtytwo.checkpoint import CheckpointError, write_atomically
+from thirtytwo import models, sampling
+from thirtytwo.training import loading
+from thirtytwo.training.checkpoints import CheckpointError, write_atomically
 from thirtytwo.cli import project
 from thirtytwo.cli.project import CommandError
 from thirtytwo.data.batches import to_uint8
-from thirtytwo.data.files import replacing
-from thirtytwo.device import set_up
-from thirtytwo.grids import grid_png
-from thirtytwo.strict import ParamsError, nearest, parse
+from thirtytwo.runtime.files import replacing
+from thirtytwo.core.device import set_up
+from thirtytwo.core.tiling import grid_png
+from thirtytwo.settings.strict import ParamsError, nearest, parse
 
 __all__ = ["run"]
 
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     data = project.prepared(root, cfg.dataset)
     model = _model(cfg, root, device, args.training_seed)
     labels = _labels(args, model, data.classes)
-    draw = import_module(f"thirtytwo.sampling.{cfg.family}").drawer(model, sampling.Task(cfg, data, device))
+    draw = import_module(f"thirtytwo.sampling.{cfg.family}.sample").drawer(model, sampling.Task(cfg, data, device))
     images = sampling.first(draw, args.n, labels)
     if not torch.isfinite(images).all():
         raise CheckpointError(f"{args.run}: an image is not finite; its training diverged, so lower lr and train again")
@@ -69,21 +70,21 @@ def _config(args: argparse.Namespace, root: Path) -> sampling.SampleConfig:
         raise CommandError(f"--eta: {asked['eta']:g}, but only ddim has it and the sampler is {values['sampler']}")
     try:
         settings = parse(type(cfg.sample), values)
-        settings.check(families.read_config(args.run, root).settings)
+        settings.check(models.read_config(args.run, root).settings)
     except ValueError as error:  # of `parse` or `check`; begins with the setting's name
         raise CommandError(f"--{error}") from None
     seed = cfg.seed if args.seed is None else args.seed
     return cfg.model_copy(update={"sample": settings, "seed": seed})
 
 
-def _model(cfg: sampling.SampleConfig, root: Path, device: torch.device, training_seed: int) -> families.Family:
+def _model(cfg: sampling.SampleConfig, root: Path, device: torch.device, training_seed: int) -> models.Family:
     try:
         if training_seed >= cfg.seeds:
             last = cfg.seeds - 1
             raise CommandError(
                 f"--training-seed: {training_seed}, but '{cfg.run}' has 0 to {last}; set its seeds higher"
             )
-        return trained.load(cfg.run, cfg.sample.weights, root, device, training_seed, compiled=cfg.compute.compile)
+        return loading.load(cfg.run, cfg.sample.weights, root, device, training_seed, compiled=cfg.compute.compile)
     except (CheckpointError, CommandError, ParamsError):
         raise
     except (RuntimeError, KeyError):  # of load_state_dict, or of a file of something else
@@ -93,7 +94,7 @@ def _model(cfg: sampling.SampleConfig, root: Path, device: torch.device, trainin
         ) from None
 
 
-def _labels(args: argparse.Namespace, model: families.Family, classes: tuple[str, ...]) -> Tensor | None:
+def _labels(args: argparse.Namespace, model: models.Family, classes: tuple[str, ...]) -> Tensor | None:
     """The label of each image, [n] int64: those asked for taking turns, else as in the stage; None: no labels."""
     if args.labels is None:
         return sampling.asked_labels(model, args.n, len(classes))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from thirtytwo.evaluate.checks import EvaluationError
+from thirtytwo.features.checks import EvaluationError
 
 __all__ = ["HIGHER", "LOWER", "PROTOCOL", "Comparison", "compare", "differences", "short"]
 

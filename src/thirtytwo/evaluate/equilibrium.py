@@ -8,8 +8,8 @@ Lopez-Paz & Oquab 2017. What the run's own discriminator says is held against it
 
 import numpy as np
 
-from thirtytwo.evaluate.checks import EvaluationError
-from thirtytwo.evaluate.classifier_metrics import accuracy
+from thirtytwo.features.checks import EvaluationError
+from thirtytwo.evaluate.classes import accuracy
 from thirtytwo.evaluate.intervals import named
 
 __all__ = ["equilibrium", "js_bound"]

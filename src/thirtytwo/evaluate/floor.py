@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thirtytwo.evaluate.checks import EvaluationError
+from thirtytwo.features.checks import EvaluationError
 
 __all__ = ["RealPair", "largest_pair", "real_pair"]
 

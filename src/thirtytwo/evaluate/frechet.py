@@ -11,7 +11,7 @@ eigenproblem N x N.
 import numpy as np
 from scipy import linalg
 
-from thirtytwo.evaluate.checks import EvaluationError, check_features
+from thirtytwo.features.checks import EvaluationError, check_features
 
 __all__ = ["Subsets", "distance", "distance_to", "standard_error", "statistics"]
 

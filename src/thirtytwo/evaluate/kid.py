@@ -9,7 +9,7 @@ taken once. All products and sums are float64, a block of rows at a time.
 
 import numpy as np
 
-from thirtytwo.evaluate.checks import EvaluationError, check_features
+from thirtytwo.features.checks import EvaluationError, check_features
 from thirtytwo.evaluate.intervals import jackknife
 
 __all__ = ["kid", "mean_among", "means_among", "means_to"]

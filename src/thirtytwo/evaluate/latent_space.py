@@ -6,7 +6,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
-from thirtytwo.evaluate.checks import EvaluationError
+from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.intervals import bootstrap, named
 
 __all__ = ["FactorReader", "categories", "directions", "one_hot", "path_length", "r2"]

@@ -25,7 +25,7 @@ import numpy as np
 from scipy import sparse
 
 from thirtytwo.evaluate import intervals
-from thirtytwo.evaluate.checks import EvaluationError, check_features
+from thirtytwo.features.checks import EvaluationError, check_features
 from thirtytwo.evaluate.distances import neighbours, squared
 
 __all__ = ["Balls", "K", "balls", "prdc"]

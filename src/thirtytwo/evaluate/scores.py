@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from thirtytwo.evaluate import frechet, kid
-from thirtytwo.evaluate.checks import EvaluationError
-from thirtytwo.evaluate.classifier_metrics import accuracy, best_of, class_counts, class_scores
+from thirtytwo.features.checks import EvaluationError
+from thirtytwo.evaluate.classes import accuracy, best_of, class_counts, class_scores
 from thirtytwo.evaluate.extrapolation import at_infinity
 from thirtytwo.evaluate.floor import real_pair
 from thirtytwo.evaluate.intervals import bootstrap, named

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from thirtytwo.evaluate.checks import EvaluationError
-from thirtytwo.replicates import mean_and_interval
+from thirtytwo.features.checks import EvaluationError
+from thirtytwo.core.intervals import mean_and_interval
 
 __all__ = ["over_seeds", "seed_files", "seed_table"]
 

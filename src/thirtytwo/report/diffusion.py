@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from thirtytwo import schedules
+from thirtytwo.models.diffusion import schedules
 from thirtytwo.report import charts, figures, numbers, pictures
 from thirtytwo.report.blocks import Block, Gallery, Picture, Row, Table
 from thirtytwo.report.charts import Series

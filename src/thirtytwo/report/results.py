@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from thirtytwo import config
-from thirtytwo.report.settings import ReportConfig
-from thirtytwo.solvers import evaluations
-from thirtytwo.sweeps import Sweep
+from thirtytwo.settings import configs
+from thirtytwo.settings.report import ReportConfig
+from thirtytwo.sampling.diffusion.solvers import evaluations
+from thirtytwo.sampling.diffusion.sweep import Sweep
 
 __all__ = ["ReportError", "Results", "RunResult", "SetResult", "SweepResult", "load"]
 
@@ -225,13 +225,13 @@ def load(root: Path) -> Results:
         ParamsError: the resolved configuration is missing or not valid.
         ReportError: a result cannot be read.
     """
-    settings = config.read(ReportConfig, "report", "report", root)
+    settings = configs.read(ReportConfig, "report", "report", root)
     runs = [_run(name, run, settings.sweeps.get(name), root) for name, run in settings.runs.items()]
     sets = [_set(name, settings, [run for run in runs if run.dataset == name], root) for name in settings.datasets]
     return Results(settings, sets)
 
 
-def _run(name: str, run: config.Run, sweep: Sweep | None, root: Path) -> RunResult:
+def _run(name: str, run: configs.Run, sweep: Sweep | None, root: Path) -> RunResult:
     folder = _Folder(root)
     hashes = {}
     for place in range(run.seeds):
@@ -259,10 +259,10 @@ def _run(name: str, run: config.Run, sweep: Sweep | None, root: Path) -> RunResu
         samples=folder.npz(f"data/samples/{name}/0.npz"),
         probes=folder.npz(f"data/probes/{name}.npz"),
         seconds=_seconds(name, folder),
-        model=config.read_values("train", name, root)["settings"],
-        sampling=config.read_values("sample", name, root)["sample"],
+        model=configs.read_values("train", name, root)["settings"],
+        sampling=configs.read_values("sample", name, root)["sample"],
         settings={
-            stage: config.read_bytes(stage, name, root).decode("utf-8") for stage in ("train", "sample", "evaluate")
+            stage: configs.read_bytes(stage, name, root).decode("utf-8") for stage in ("train", "sample", "evaluate")
         },
         hashes={key: value for key, value in hashes.items() if value},
         missing=folder.missing,

@@ -19,11 +19,11 @@ import torch
 from pydantic import Field, create_model
 from torch import Tensor
 
-from thirtytwo import config
-from thirtytwo.config import Compute
+from thirtytwo.settings import configs
+from thirtytwo.settings.configs import Compute
 from thirtytwo.data.batches import ImageSet, to_uint8
-from thirtytwo.families import Family, TrainSettings
-from thirtytwo.strict import ParamsError, Strict
+from thirtytwo.models import Family, TrainSettings
+from thirtytwo.settings.strict import ParamsError, Strict
 
 __all__ = [
     "Decode", "Draw", "Drawn", "Job", "SampleConfig", "SampleSettings", "Sampling", "Task", "asked_labels", "first",
@@ -116,9 +116,9 @@ def read_config(run: str, root: Path) -> SampleConfig:
         ParamsError: there is no such run, or the file is not valid.
     """
     # By its name, so that a stage depends on the family of its run alone.
-    family = import_module(f"thirtytwo.sampling.{config.read_values('sample', run, root)['family']}")
+    family = import_module(f"thirtytwo.sampling.{configs.read_values('sample', run, root)['family']}.sample")
     model = create_model("SampleConfig", __base__=SampleConfig, sample=(family.Settings, ...))
-    return config.read(model, "sample", run, root)
+    return configs.read(model, "sample", run, root)
 
 
 def asked_labels(model: Family, count: int, classes: int) -> Tensor | None:

@@ -1,0 +1,1 @@
+"""Files, paths, seeds, devices and intervals: what every other package may use."""

@@ -1,0 +1,1 @@
+"""Raw data to arrays of 32x32 images."""

@@ -1,0 +1,1 @@
+"""Raw data: known archives, downloads, and the procedural set."""

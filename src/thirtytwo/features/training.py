@@ -1,0 +1,114 @@
+"""Training of the classifier. Everything random derives from (seed, step), so equal settings give equal weights."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from thirtytwo.training.checkpoints import serialise, write_atomically
+from thirtytwo.settings.classifier import Classifier as Settings
+from thirtytwo.data.batches import ImageSet, to_float
+from thirtytwo.nets.classifier import Classifier
+from thirtytwo.core.seeds import derive_seed
+
+__all__ = ["ClassifierTrainingError", "augment", "save", "train"]
+
+_SHIFT = 2  # pixels, each way
+_WARM_UP = 0.2  # share of the steps in which the learning rate rises
+_SMOOTHING = 0.05
+
+
+class ClassifierTrainingError(RuntimeError):
+    """The classifier cannot be trained on these data or settings; the message is one line."""
+
+
+def train(
+    data: ImageSet, settings: Settings, *, seed: int, device: torch.device, exit_code: Callable[[], int] = lambda: 0
+) -> Classifier:
+    """Trains on the train split with AdamW and the one-cycle rate (Smith and Topin 2018); returns it in eval mode.
+
+    Args:
+        exit_code: asked after each step; not 0 means stop. Nothing is kept then, training takes minutes at most.
+
+    Raises:
+        SystemExit: `exit_code` said so.
+        ClassifierTrainingError: no training images, fewer than two classes, or the loss is not finite.
+    """
+    part = data.only("train")
+    if len(part.labels) < settings.batch_size or len(data.classes) < 2:
+        raise ClassifierTrainingError(
+            f"a classifier needs two classes and one batch of {settings.batch_size} training images (batch_size), "
+            f"the data set has {len(data.classes)} classes and {len(part.labels)} training images"
+        )
+    torch.manual_seed(derive_seed(seed, 0))
+    model = Classifier(part.images.shape[3], len(data.classes), settings.width)
+    model = model.to(device).to(memory_format=torch.channels_last)
+    images, labels = torch.from_numpy(part.images).to(device), torch.from_numpy(part.labels).to(device)
+    per_epoch = len(images) // settings.batch_size
+    steps = settings.epochs * per_epoch
+    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=settings.lr, total_steps=steps, pct_start=_WARM_UP, cycle_momentum=False
+    )
+    model.train()
+    for step in (bar := tqdm(range(steps), unit="step", mininterval=1.0)):
+        if step % per_epoch == 0:
+            order = torch.randperm(len(images), generator=_generator(seed, 1, step)).to(device)
+        index = order[step % per_epoch * settings.batch_size :][: settings.batch_size]
+        batch = to_float(augment(images[index], settings.augment, _generator(seed, 2, step)))
+        loss = functional.cross_entropy(model(batch), labels[index], label_smoothing=_SMOOTHING)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if code := exit_code():
+            raise SystemExit(code)
+        if (step + 1) % 20 == 0 or step + 1 == steps:
+            _check(loss.item(), step)
+            bar.set_postfix(loss=f"{loss.item():.3f}")
+    return model.eval()
+
+
+def augment(images: Tensor, kind: str, rng: torch.Generator) -> Tensor:
+    """Shifts each image [B, H, W, C] uint8 by up to 2 pixels each way, repeating its edge; flips half of them.
+
+    Args:
+        kind: "none", "shift" or "shift_flip".
+        rng: on the CPU, so that every device sees the same shifts.
+    """
+    if kind == "none":
+        return images
+    count, height, width = images.shape[:3]
+    dy, dx = torch.randint(-_SHIFT, _SHIFT + 1, (2, count, 1), generator=rng)
+    rows = (torch.arange(height) + dy).clamp(0, height - 1)
+    columns = (torch.arange(width) + dx).clamp(0, width - 1)
+    if kind == "shift_flip":
+        flipped = torch.rand(count, 1, generator=rng) < 0.5
+        columns = torch.where(flipped, columns.flip(1), columns)
+    batch = torch.arange(count)[:, None, None]
+    where = (batch, rows[:, :, None], columns[:, None, :])
+    return images[tuple(index.to(images.device) for index in where)]
+
+
+def save(model: Classifier, classes: tuple[str, ...], path: Path) -> None:
+    """Writes weights, shape and the names of the classes; equal weights give equal bytes, whatever the path.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+    shape = {"channels": model.channels, "classes": list(classes), "width": model.width}
+    write_atomically(path, serialise({"state_dict": weights, **shape}))
+
+
+def _generator(*parts: int) -> torch.Generator:
+    return torch.Generator().manual_seed(derive_seed(*parts))
+
+
+def _check(loss: float, step: int) -> None:
+    if not np.isfinite(loss):
+        raise ClassifierTrainingError(f"classifier: the loss is {loss} at step {step}; lower its lr in classifiers")

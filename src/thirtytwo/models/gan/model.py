@@ -1,0 +1,223 @@
+"""Generative adversarial networks: minimax and non-saturating, least squares, Wasserstein with gradient penalty."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from thirtytwo.models import Batch, Phase, TrainSettings
+from thirtytwo.settings.strict import Strict
+
+__all__ = ["GAN", "LabelChannels", "Settings", "build", "discriminator_loss", "generator_loss", "gradient_penalty"]
+
+Loss = Literal["non_saturating", "minimax", "lsgan", "wgan_gp"]
+
+
+class DecaySteps(Strict):
+    """Optimiser steps after which a linearly decaying learning rate reaches 0."""
+
+    discriminator: int = Field(ge=1)
+    generator: int = Field(ge=1)
+
+
+class Settings(TrainSettings):
+    """Block of params.yaml for this family."""
+
+    loss: Loss
+    latent_dim: int = Field(ge=1)
+    width: int = Field(ge=1)
+    multipliers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] = Field(
+        description="of width, for the generator's three hidden stages"
+    )
+    activation: Literal["relu", "leaky_relu"] = Field(description="of the discriminator; leaky: slope 0.2")
+    batch_norm: bool
+    init_std: float = Field(ge=0, description="weights drawn from N(0, std); 0: PyTorch's default")
+    penalty: float = Field(ge=0, description="lambda of WGAN-GP")
+    real_target: float = Field(ge=0, le=1, description="the discriminator's target for real images; below 1: smoothed")
+    fake_target: float = Field(ge=0, le=1, description="and for samples; the cross-entropy and LSGAN losses use both")
+    input_noise: float = Field(
+        ge=0, description="std of the noise on the discriminator's inputs, falling linearly to 0"
+    )
+    conditional: bool = Field(description="on the label, by an embedding tiled to extra channels of both inputs")
+    label_channels: int = Field(ge=1, description="size of that embedding")
+    generator_every: int = Field(ge=1, description="discriminator steps per generator step")
+    lr_decay: Literal["none", "linear"]
+    decay_steps: DecaySteps
+
+
+def discriminator_loss(
+    loss: Loss, real: Tensor, fake: Tensor, real_target: float = 1.0, fake_target: float = 0.0
+) -> Tensor:
+    """Mean over the batch, to be minimised; `real` and `fake` are the discriminator's outputs before any sigmoid, [B].
+
+    Minimax: Goodfellow et al. 2014, eq. 1 (its negative), the cross-entropy with the targets 1 and 0, or with
+    smoothed ones (Salimans et al. 2016, section 3.4). LSGAN: Mao et al. 2017, eq. 2 with a = fake_target and
+    b = real_target. WGAN-GP: Gulrajani et al. 2017, Algorithm 1, without the penalty; it has no targets.
+    """
+    if loss == "lsgan":
+        return 0.5 * (real - real_target).square().mean() + 0.5 * (fake - fake_target).square().mean()
+    if loss == "wgan_gp":
+        return fake.mean() - real.mean()
+    return _cross_entropy(real, real_target) + _cross_entropy(fake, fake_target)
+
+
+def _cross_entropy(logits: Tensor, target: float) -> Tensor:
+    """-t log D - (1 - t) log(1 - D), with -log D = softplus(-logit) and -log(1 - D) = softplus(logit)."""
+    return (target * F.softplus(-logits) + (1 - target) * F.softplus(logits)).mean()
+
+
+def generator_loss(loss: Loss, fake: Tensor) -> Tensor:
+    """Mean over the batch, to be minimised.
+
+    Minimax is E[log(1 - D(G(z)))] itself; non-saturating is -E[log D(G(z))] (Goodfellow et al. 2014, section 3).
+    LSGAN: Mao et al. 2017, eq. 2 with c = 1. WGAN: -E[D(G(z))].
+    """
+    if loss == "lsgan":
+        return 0.5 * (fake - 1).square().mean()
+    if loss == "wgan_gp":
+        return -fake.mean()
+    return -F.softplus(fake).mean() if loss == "minimax" else F.softplus(-fake).mean()
+
+
+def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, u: Tensor) -> Tensor:
+    """E[(||grad D(x_hat)||_2 - 1)^2] at x_hat = u x + (1 - u) G(z); Gulrajani et al. 2017, Algorithm 1, lines 6-7.
+
+    Args:
+        real, fake: [B, C, H, W].
+        u: [B] uniform in [0, 1], one a pair.
+    """
+    u = u[:, None, None, None]
+    x_hat = (u * real + (1 - u) * fake).requires_grad_(True)
+    (gradient,) = torch.autograd.grad(discriminator(x_hat).sum(), x_hat, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+class LabelChannels(nn.Module):
+    """A network that also sees the label: an embedding, tiled to extra channels of its input."""
+
+    def __init__(self, net: nn.Module, classes: int, label_channels: int) -> None:
+        super().__init__()
+        self.net = net
+        self.embedding = nn.Embedding(classes, label_channels)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """x [B, C, H, W] or [B, D], labels [B] int64."""
+        e = self.embedding(labels)  # [B, E]
+        e = e[(...,) + (None,) * (x.ndim - 2)].expand(-1, -1, *x.shape[2:])  # [B, E, H, W]
+        return self.net(torch.cat([x, e], dim=1))
+
+
+class GAN:
+    """Generator and discriminator, one phase each."""
+
+    averaged: tuple[str, ...] = ("generator",)
+    twice_differentiated = ("discriminator",)  # torch.compile does not support the penalty's double backward
+
+    def __init__(self, settings: Settings, net: ModuleType, channels: int, classes: int) -> None:
+        s = self.settings = settings
+        self.latent_shape = (s.latent_dim,)
+        self.conditional = s.conditional
+        extra = s.label_channels if s.conditional else 0
+        generator = net.Generator(channels, s.width, s.multipliers, s.latent_dim + extra, s.batch_norm)
+        discriminator = net.Discriminator(channels + extra, s.width, s.batch_norm, s.activation)
+        self.modules = nn.ModuleDict({"generator": generator, "discriminator": discriminator})
+        if s.init_std:
+            self.modules.apply(self._initialise)
+        if s.conditional:
+            for name, module in list(self.modules.items()):
+                self.modules[name] = LabelChannels(module, classes, s.label_channels)
+
+    def _initialise(self, module: nn.Module) -> None:
+        """Radford et al. 2016, section 4: all weights from N(0, 0.02); BatchNorm's gain around 1."""
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, self.settings.init_std)
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, self.settings.init_std)
+
+    def phases(self) -> list[Phase]:
+        s = self.settings
+        betas = (s.betas[0], s.betas[1])
+        adams = {n: torch.optim.Adam(m.parameters(), lr=s.lr, betas=betas, fused=True) for n, m in self.modules.items()}
+
+        def decay(update: int, updates: int) -> float:
+            return 1.0 if s.lr_decay == "none" else max(0.0, 1 - update / updates)
+
+        return [
+            Phase(
+                "discriminator", self.modules["discriminator"], adams["discriminator"], self._discriminator_loss,
+                lr_scale=lambda step: decay(step, s.decay_steps.discriminator),
+            ),
+            Phase(
+                "generator", self.modules["generator"], adams["generator"], self._generator_loss,
+                every=s.generator_every,
+                lr_scale=lambda step: decay(step // s.generator_every, s.decay_steps.generator),
+            ),
+        ]  # fmt: skip
+
+    @property
+    def gives_probability(self) -> bool:
+        """Whether `judge` estimates D* = p / (p + q), as minimax and least squares do; Wasserstein has no such bound."""
+        return self.settings.loss != "wgan_gp"
+
+    def judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """D(x) [B] of images [B, C, 32, 32]: a probability for the cross-entropy losses, the raw score for the others."""
+        return self._judgement(self.discriminate(images, labels))
+
+    def _judgement(self, outputs: Tensor) -> Tensor:
+        """D from the discriminator's outputs before any sigmoid."""
+        return outputs if self.settings.loss in ("lsgan", "wgan_gp") else outputs.sigmoid()
+
+    def _generate(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        z = torch.randn((len(batch.images), *self.latent_shape), generator=rng, device=batch.images.device)
+        return self.draw(z, batch.labels)
+
+    def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """The discriminator's outputs [B] before any sigmoid."""
+        discriminator = self.modules["discriminator"]
+        return discriminator(images, labels) if self.conditional else discriminator(images)
+
+    def _seen(self, images: Tensor, batch: Batch, rng: torch.Generator) -> Tensor:
+        """What the discriminator gets to see: instance noise (Soenderby et al. 2017) that fades as training goes on."""
+        if not self.settings.input_noise:
+            return images
+        noise = torch.randn(images.shape, generator=rng, device=images.device)
+        return images + self.settings.input_noise * (1 - batch.progress) * noise
+
+    def _discriminator_loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        s = self.settings
+        with torch.no_grad():
+            x_fake = self._generate(batch, rng)
+        x_real, x_fake = self._seen(batch.images, batch, rng), self._seen(x_fake, batch, rng)
+        real, fake = self.discriminate(x_real, batch.labels), self.discriminate(x_fake, batch.labels)
+        loss = discriminator_loss(s.loss, real, fake, s.real_target, s.fake_target)
+        d_real, d_fake = self._judgement(real).mean(), self._judgement(fake).mean()
+        terms = {"discriminator_loss": loss, "d_real": d_real, "d_fake_before": d_fake}
+        if s.loss == "wgan_gp":
+            u = torch.rand(len(real), generator=rng, device=real.device)
+            penalty = gradient_penalty(lambda x: self.discriminate(x, batch.labels), x_real, x_fake, u)
+            loss, terms = loss + s.penalty * penalty, terms | {"gradient_penalty": penalty}
+        return loss, terms
+
+    def _generator_loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        fake = self.discriminate(self._seen(self._generate(batch, rng), batch, rng), batch.labels)
+        loss = generator_loss(self.settings.loss, fake)
+        return loss, {"generator_loss": loss, "d_fake_after": self._judgement(fake).mean()}
+
+    def validate(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        """D on held-out images beside D on samples: a discriminator that memorises scores the former low."""
+        real, fake = batch.images, self._generate(batch, rng)
+        return {"d_real": self.judge(real, batch.labels).mean(), "d_fake": self.judge(fake, batch.labels).mean()}
+
+    def draw(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Images [B, C, 32, 32] in [-1, 1] for z [B, latent_dim] standard normal and labels [B] where conditional."""
+        generator = self.modules["generator"]
+        return generator(z, labels) if self.conditional else generator(z)
+
+
+def build(settings: Settings, net: ModuleType, channels: int, classes: int) -> GAN:
+    """An untrained GAN; `net` has Generator and Discriminator (see nets/dcgan.py)."""
+    return GAN(settings, net, channels, classes)

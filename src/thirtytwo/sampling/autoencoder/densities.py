@@ -1,0 +1,99 @@
+"""Densities fitted to codes, to draw new codes from (Ghosh et al. 2020, section 4: ex-post density estimation)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+import torch
+from sklearn.mixture import GaussianMixture
+from torch import Tensor
+
+from thirtytwo.settings.strict import ParamsError
+
+__all__ = ["Density", "fit", "guided"]
+
+
+@dataclass(frozen=True)
+class Density:
+    """A mixture of K Gaussians in D dimensions for each of G groups, on one device.
+
+    Attributes:
+        cumulative: [G, K] sums of the weights of the first k components.
+        means: [G, K, D].
+        factors: [G, K, D, D], A with covariance A A^T.
+    """
+
+    cumulative: Tensor
+    means: Tensor
+    factors: Tensor
+
+    def draw(self, noise: Tensor, groups: Tensor) -> Tensor:
+        """z = mean + A epsilon of a component chosen by its weight: [B, D].
+
+        Args:
+            noise: [B, D + 1] standard normal: epsilon, and a number whose normal distribution function, uniform in
+                (0, 1), chooses the component.
+            groups: [B] int64.
+        """
+        epsilon, chooser = noise[:, :-1], torch.special.ndtr(noise[:, -1])
+        component = (chooser[:, None] > self.cumulative[groups]).sum(1).clamp(max=self.cumulative.shape[1] - 1)
+        wanted = groups * self.cumulative.shape[1] + component
+        # By every component for the whole batch: products of other shapes round differently.
+        z = torch.zeros_like(epsilon)
+        for number, (mean, factor) in enumerate(zip(self.means.flatten(0, 1), self.factors.flatten(0, 1), strict=True)):
+            z = torch.where((wanted == number)[:, None], mean + epsilon @ factor.T, z)
+        return z
+
+
+def fit(
+    codes: np.ndarray, groups: np.ndarray, components: int, guidance: float, seed: int, device: torch.device
+) -> Density:
+    """Maximum-likelihood mixtures of `components` Gaussians with full covariances, one mixture a group.
+
+    Args:
+        codes: [N, D] floats.
+        groups: [N] int64 in 0 ... G - 1, none of them empty.
+        guidance: w, with which each component is moved away from the Gaussian of all codes, see `guided`; 0: none.
+
+    Raises:
+        ParamsError: fewer codes in a group than components, or than 2.
+    """
+    centre: np.ndarray = codes.mean(axis=0, dtype=np.float64)
+    spread = np.cov(codes.T, dtype=np.float64)
+    weights, means, factors = [], [], []
+    for group in range(int(groups.max()) + 1):
+        own = codes[groups == group].astype(np.float64)
+        if len(own) < max(2, components):
+            raise ParamsError(
+                f"sample.components: {components} for {len(own)} codes of training images; use fewer, or more images"
+            )
+        # k-means++ without the k-means after it, whose threads add up in no fixed order
+        mixture = GaussianMixture(components, init_params="k-means++", random_state=seed % 2**32)
+        mixture.fit(own)
+        own_parts = [
+            guided(mean, covariance, centre, spread, guidance)
+            for mean, covariance in zip(mixture.means_, mixture.covariances_, strict=True)
+        ]
+        weights.append(mixture.weights_.cumsum())
+        means.append([mean for mean, _ in own_parts])
+        factors.append([np.linalg.cholesky(covariance) for _, covariance in own_parts])
+    return Density(*(torch.from_numpy(np.array(array)).float().to(device) for array in (weights, means, factors)))
+
+
+def guided(
+    mean: np.ndarray, covariance: np.ndarray, centre: np.ndarray, spread: np.ndarray, weight: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [D] and covariance [D, D] of p(z)^(1 + w) / q(z)^w, p = N(mean, covariance), q = N(centre, spread).
+
+    What classifier-free guidance aims at (Ho & Salimans 2022, section 3.2), which Gaussians have in closed form: with
+    U such that spread = U U^T and covariance = U diag(lambda) U^T, the coordinates of U^-1 (z - centre) are independent
+    and in each 1 / variance = (1 + w) / lambda - w. Where p is the wider of the two, lambda > 1, q is taken as wide as
+    p, so that the quotient always is a density, never wider than p.
+    """
+    if weight == 0:
+        return mean, covariance
+    eigenvalues, vectors = scipy.linalg.eigh(covariance, spread)  # vectors^T spread vectors = I
+    U = spread @ vectors
+    variance = 1 / ((1 + weight) / eigenvalues - weight / np.maximum(eigenvalues, 1))
+    shift = variance * (1 + weight) / eigenvalues * (vectors.T @ (mean - centre))
+    return centre + U @ shift, (U * variance) @ U.T

@@ -1,0 +1,1 @@
+"""Sampling a diffusion model."""

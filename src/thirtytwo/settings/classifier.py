@@ -1,0 +1,30 @@
+"""Settings of the evaluation classifier; apart from the evaluation's, which must not train it anew."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from thirtytwo.settings.configs import Compute
+from thirtytwo.settings.strict import Strict
+
+__all__ = ["Classifier", "ClassifierConfig"]
+
+
+class Classifier(Strict):
+    """Training of the per-data-set classifier whose features and labels score the generators."""
+
+    width: int = Field(ge=1)
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    lr: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    augment: Literal["none", "shift", "shift_flip"]
+
+
+class ClassifierConfig(Strict):
+    """configs/classifier/<dataset>.yaml"""
+
+    dataset: str
+    seed: int
+    compute: Compute
+    classifier: Classifier

@@ -1,0 +1,25 @@
+"""Settings that the report tells of."""
+
+from thirtytwo.settings.classifier import Classifier
+from thirtytwo.settings.configs import Compute, Run
+from thirtytwo.settings.data import Dataset, Source
+from thirtytwo.settings.evaluation import Evaluation
+from thirtytwo.sampling import Sampling
+from thirtytwo.settings.strict import Strict
+from thirtytwo.sampling.diffusion.sweep import Sweep
+
+__all__ = ["ReportConfig"]
+
+
+class ReportConfig(Strict):
+    """configs/report/report.yaml"""
+
+    seed: int
+    compute: Compute
+    sources: dict[str, Source]
+    datasets: dict[str, Dataset]
+    classifiers: dict[str, Classifier]
+    evaluation: Evaluation
+    sampling: Sampling
+    runs: dict[str, Run]
+    sweeps: dict[str, Sweep]

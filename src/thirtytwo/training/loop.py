@@ -1,0 +1,256 @@
+"""The one training loop: phases, EMA, clipping, checkpoints. Everything random derives from (seed, step).
+
+There is no loader and no random state: step s draws its images from the permutation of its epoch and seeds
+its noise from s, so a resumed run takes exactly the steps that an uninterrupted one would have taken.
+"""
+
+import copy
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from thirtytwo.training import checkpoints
+from thirtytwo.data.batches import ImageSet, to_float
+from thirtytwo.models import Batch, Family, Phase, TrainSettings
+from thirtytwo.core.seeds import derive_seed
+
+__all__ = ["State", "Stopped", "TrainingError", "initialise", "snapshots", "train"]
+
+_CURVE_ROWS = 200  # rows of the training curve, whatever the budget
+_VALIDATION_BATCH = 500
+_WEIGHTS, _ORDER, _NOISE, _FLIP, _VALIDATION = range(5)  # what a seed is derived for
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message is one line."""
+
+
+class Stopped(Exception):  # noqa: N818 (nothing is wrong: somebody asked)
+    """Asked to stop from outside; the state has been saved. `code` is the exit code due."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+@dataclass
+class State:
+    """All that a checkpoint holds, and the result of `train` when `step` has reached the budget."""
+
+    family: Family
+    phases: list[Phase]
+    ema: nn.ModuleDict
+    step: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    validation: list[dict[str, float]] = field(default_factory=list)
+    window: list[dict[str, Tensor]] = field(default_factory=list)  # steps since the last row of the curve
+
+    def pack(self) -> dict[str, Any]:
+        return {
+            "modules": self.family.modules.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimisers": {phase.name: phase.optimiser.state_dict() for phase in self.phases},
+            "step": self.step,
+            "curve": self.curve,
+            "validation": self.validation,
+            "window": self.window,
+        }
+
+    def unpack(self, packed: dict[str, Any]) -> None:
+        self.family.modules.load_state_dict(packed["modules"])
+        self.ema.load_state_dict(packed["ema"])
+        for phase in self.phases:
+            phase.optimiser.load_state_dict(packed["optimisers"][phase.name])
+        self.step, self.window = packed["step"], packed["window"]
+        self.curve, self.validation = packed["curve"], packed["validation"]
+
+
+def initialise(build: Callable[[], Family], seed: int) -> Family:
+    """`build()` with torch's global generator, which initialises weights, seeded."""
+    torch.manual_seed(derive_seed(seed, _WEIGHTS))
+    return build()
+
+
+def total_steps(settings: TrainSettings, images: int) -> int:
+    """The budget in steps; an epoch drops its last, incomplete batch.
+
+    Raises:
+        TrainingError: fewer images than one batch.
+    """
+    if images < settings.batch_size:
+        raise TrainingError(f"batch_size: {settings.batch_size} exceeds the {images} training images; make it smaller")
+    return settings.steps or settings.epochs * (images // settings.batch_size)
+
+
+def train(
+    family: Family,
+    data: ImageSet,
+    settings: TrainSettings,
+    *,
+    seed: int,
+    device: torch.device,
+    precision: str,
+    checkpoints: Path,
+    exit_code: Callable[[], int],
+) -> State:
+    """Trains `family` on the train split of `data`, from the newest checkpoint in `checkpoints` if there is one.
+
+    The last checkpoint is that of the finished training, so that a further call trains nothing.
+
+    Args:
+        seed: of this training; the run's, or with several trainings one after it.
+        precision: "float32", or "bfloat16" for autocast.
+        checkpoints: folder for this configuration alone.
+        exit_code: asked after each step; not 0 means save and stop.
+
+    Raises:
+        TrainingError: a loss term is not finite; names the step and the term. The last good checkpoint is kept.
+        Stopped: `exit_code` said so; a checkpoint has been saved.
+        checkpoints.CheckpointError: a checkpoint can be neither written nor trusted.
+    """
+    images = torch.from_numpy(data.only("train").images).to(device)
+    labels = torch.from_numpy(data.only("train").labels).to(device)
+    steps = total_steps(settings, len(images))
+    family.modules.to(device).to(memory_format=torch.channels_last)
+    averaged = {name: family.modules[name] for name in family.averaged} if settings.ema_decay else {}
+    state = State(family, family.phases(), copy.deepcopy(nn.ModuleDict(averaged)).requires_grad_(False))
+    if packed := checkpoints.load_latest(checkpoints, device):
+        state.unpack(packed)
+        print(f"resumed at step {state.step} of {steps}")
+    per_epoch = len(images) // settings.batch_size
+    validate_every = settings.validate_every or per_epoch
+    curve_every = max(1, steps // _CURVE_ROWS)
+    with tqdm(total=steps, initial=state.step, unit="step", mininterval=1.0) as bar:
+        while state.step < steps:
+            batch = _batch(images, labels, settings, seed, state.step, steps)
+            state.window.append(_step(state, batch, settings, seed, precision))
+            state.step += 1
+            last = state.step == steps
+            if state.step % curve_every == 0 or last:
+                _flush(state, per_epoch, bar)
+            if state.step % validate_every == 0 or last:
+                state.validation.append(_validate(state, data, seed, device, per_epoch))
+            if settings.snapshot_every and (state.step % settings.snapshot_every == 0 or last):
+                _snapshot(state, checkpoints)
+            code = exit_code()
+            if code or last or state.step % settings.checkpoint_every == 0:
+                _check_finite(state)
+                checkpoints.save(checkpoints, state.step, state.pack())
+            if code:
+                raise Stopped(code)
+            bar.update()
+    return state
+
+
+def _snapshot(state: State, checkpoints: Path) -> None:
+    """Keeps the weights that sampling uses, averaged where they are; a resumed run writes the same bytes again."""
+    weights = {name: state.ema[name] if state.ema else state.family.modules[name] for name in state.family.averaged}
+    data = checkpoints.serialise({name: module.state_dict() for name, module in weights.items()})
+    checkpoints.write_atomically(checkpoints / "snapshots" / f"{state.step:09d}.pt", data)
+
+
+def snapshots(checkpoints: Path, steps: int) -> dict[int, dict[str, Any]]:
+    """The snapshots of a training by their step, up to `steps`, on the CPU."""
+    paths = sorted((checkpoints / "snapshots").glob("*.pt"))
+    cpu = torch.device("cpu")
+    return {int(path.stem): checkpoints.load_weights(path, cpu) for path in paths if int(path.stem) <= steps}
+
+
+def _batch(images: Tensor, labels: Tensor, settings: TrainSettings, seed: int, step: int, steps: int) -> Batch:
+    """The images of step `step`: the next slice of its epoch's permutation, mirrored where asked for."""
+    per_epoch = len(images) // settings.batch_size
+    epoch, position = divmod(step, per_epoch)
+    permutation = _permutation(seed, epoch, len(images))
+    chosen = permutation[position * settings.batch_size : (position + 1) * settings.batch_size].to(images.device)
+    x = to_float(images[chosen])
+    if settings.horizontal_flip:
+        flipped = np.random.default_rng(derive_seed(seed, _FLIP, step)).random(len(chosen)) < 0.5
+        x = torch.where(torch.from_numpy(flipped).to(x.device)[:, None, None, None], x.flip(3), x)
+    return Batch(x, labels[chosen], step / steps, epoch, steps / per_epoch)
+
+
+@functools.lru_cache(maxsize=1)
+def _permutation(seed: int, epoch: int, count: int) -> Tensor:
+    return torch.from_numpy(np.random.default_rng(derive_seed(seed, _ORDER, epoch)).permutation(count))
+
+
+def _step(state: State, batch: Batch, settings: TrainSettings, seed: int, precision: str) -> dict[str, Tensor]:
+    """One step of every phase that is due, then the EMA; returns all phases' named scalars."""
+    device = batch.images.device
+    state.family.modules.train()
+    terms: dict[str, Tensor] = {}
+    for index, phase in enumerate(state.phases):
+        if (state.step + 1) % phase.every:
+            continue
+        step_seed = derive_seed(seed, _NOISE, state.step, index)
+        torch.manual_seed(step_seed)  # dropout draws from the global generator
+        rng = torch.Generator(device).manual_seed(step_seed)
+        state.family.modules.requires_grad_(False)
+        phase.module.requires_grad_(True)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            loss, named = phase.loss(batch, rng)
+        phase.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(phase.module.parameters(), settings.clip_norm or math.inf)
+        for group in phase.optimiser.param_groups:
+            group["lr"] = settings.lr * phase.lr_scale(state.step)
+        phase.optimiser.step()
+        terms |= {name: value.detach() for name, value in named.items()} | {f"grad_norm_{phase.name}": norm.detach()}
+    _average(state, settings.ema_decay)
+    return terms
+
+
+@torch.no_grad()
+def _average(state: State, decay: float) -> None:
+    """EMA of the parameters, with the warm-up min(decay, (1 + s) / (10 + s)); buffers are copied, not averaged."""
+    weight = 1 - min(decay, (1 + state.step) / (10 + state.step))
+    for name, average in state.ema.items():
+        raw = state.family.modules[name]
+        torch._foreach_lerp_(list(average.parameters()), list(raw.parameters()), weight)
+        for ours, theirs in zip(average.buffers(), raw.buffers(), strict=True):
+            ours.copy_(theirs)
+
+
+def _flush(state: State, per_epoch: int, bar: tqdm) -> None:
+    """The mean of each term over the window becomes a row of the curve."""
+    _check_finite(state)
+    names = sorted({name for terms in state.window for name in terms})
+    row = {name: torch.stack([t[name] for t in state.window if name in t]).double().mean().item() for name in names}
+    state.curve.append({"step": state.step, "epoch": round(state.step / per_epoch, 4)} | row)
+    state.window.clear()
+    bar.set_postfix({name: f"{value:.3g}" for name, value in row.items() if not name.startswith("grad_norm")})
+
+
+def _check_finite(state: State) -> None:
+    for offset, terms in enumerate(state.window):
+        for name, value in terms.items():
+            if not torch.isfinite(value):
+                step = state.step - len(state.window) + offset
+                raise TrainingError(
+                    f"{name} is {value.item()} at step {step}; the last good checkpoint is kept. Lower lr, set clip_norm"
+                    " or use float32, then run again"
+                )
+
+
+@torch.no_grad()
+def _validate(state: State, data: ImageSet, seed: int, device: torch.device, per_epoch: int) -> dict[str, float]:
+    """Means of the family's terms over the whole test split, with the same noise at every call."""
+    held_out = data.only("test")
+    state.family.modules.eval()
+    totals: dict[str, float] = {}
+    for start in range(0, len(held_out.images), _VALIDATION_BATCH):
+        x = to_float(torch.from_numpy(held_out.images[start : start + _VALIDATION_BATCH]).to(device))
+        y = torch.from_numpy(held_out.labels[start : start + _VALIDATION_BATCH]).to(device)
+        rng = torch.Generator(device).manual_seed(derive_seed(seed, _VALIDATION, start))
+        terms = state.family.validate(Batch(x, y, 1.0, 0, 1.0), rng)
+        for name, value in terms.items():
+            totals[name] = totals.get(name, 0.0) + value.item() * len(x)
+    means = {name: total / len(held_out.images) for name, total in totals.items()}
+    return {"step": state.step, "epoch": round(state.step / per_epoch, 4)} | means
