@@ -1,30 +1,69 @@
-"""What several trainings that differ in nothing but their seed say together."""
+"""A number with its 95 % interval as one value, and the intervals that several sections of the code share."""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
-__all__ = ["mean_and_interval"]
+__all__ = ["Estimate", "flatten", "mean", "over_trainings", "read", "share"]
 
 
-def mean_and_interval(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of each number over the rows, and as <name>_low and <name>_high the 95 % interval of that mean.
+@dataclass(frozen=True)
+class Estimate:
+    """A value with the ends of its 95 % interval; None where one of them is not known.
 
-    It is Student's, mean -+ t s / sqrt(m) with m - 1 degrees of freedom, exact where the number varies normally from
-    training to training (Student 1908, "The probable error of a mean"). It may reach beyond what a number can be, such
-    as below 0 for a distance. One row is returned as it is, for it says nothing of how much another would differ.
-
-    Args:
-        rows: one a training, each with the same names.
+    In a JSON file the estimate `x` is three entries: x, x_low and x_high.
     """
-    if len(rows) == 1:
-        return dict(rows[0])
-    m, found = len(rows), dict[str, float]()
-    t = float(stats.t.ppf(0.975, m - 1))
-    for name in rows[0]:
-        values = np.array([row[name] for row in rows], np.float64)
-        mean, half = float(values.mean()), t * float(values.std(ddof=1)) / math.sqrt(m)
-        found |= {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
-    return found
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+    def __sub__(self, shift: float) -> "Estimate":
+        """The estimate moved down by a constant."""
+        return Estimate(*(None if end is None else end - shift for end in (self.value, self.low, self.high)))
+
+
+def flatten(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values for JSON: an `Estimate` becomes three entries, everything else stays as it is."""
+    flat: dict[str, Any] = {}
+    for name, score in scores.items():
+        if isinstance(score, Estimate):
+            flat |= {name: score.value, f"{name}_low": score.low, f"{name}_high": score.high}
+        else:
+            flat[name] = score
+    return flat
+
+
+def read(values: Mapping[str, Any], name: str) -> Estimate:
+    """The estimate `name` among the plain values of a JSON file."""
+    return Estimate(values.get(name), values.get(f"{name}_low"), values.get(f"{name}_high"))
+
+
+def over_trainings(values: Sequence[float]) -> Estimate:
+    """The mean over trainings that differ in their seed alone, with the 95 % interval of that mean.
+
+    The interval is Student's, mean -+ t s / sqrt(m) with m - 1 degrees of freedom, exact for normally distributed values
+    (Student 1908, "The probable error of a mean"). It may reach beyond the possible values, such as below 0 for a
+    distance. One training has no interval, because it does not show how much another would differ.
+    """
+    m, array = len(values), np.array(values, np.float64)
+    if m == 1:
+        return Estimate(float(values[0]))
+    centre, half = float(array.mean()), float(stats.t.ppf(0.975, m - 1)) * float(array.std(ddof=1)) / math.sqrt(m)
+    return Estimate(centre, centre - half, centre + half)
+
+
+def mean(values: np.ndarray) -> Estimate:
+    """The mean of independent values [N >= 2], with its 95 % interval by the central limit theorem."""
+    centre, half = values.mean(dtype=np.float64), 1.96 * values.std(ddof=1, dtype=np.float64) / np.sqrt(len(values))
+    return Estimate(float(centre), float(centre - half), float(centre + half))
+
+
+def share(hits: int, count: int) -> Estimate:
+    """The share of `hits` among `count` >= 1 independent cases, with Wilson's 95 % interval (1927)."""
+    ends = stats.binomtest(int(hits), count).proportion_ci(0.95, method="wilson")
+    return Estimate(int(hits) / count, float(ends.low), float(ends.high))

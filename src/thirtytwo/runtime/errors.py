@@ -1,7 +1,42 @@
-"""The one error of the data side."""
+"""Errors that a person can act on. The message is one line: the file, key or value, what was expected, what to do."""
 
-__all__ = ["DataError"]
+__all__ = [
+    "CheckpointError", "CommandError", "DataError", "EvaluationError", "ParamsError", "ProjectError", "ReportError",
+    "ThirtyTwoError", "TrainingError",
+]  # fmt: skip
 
 
-class DataError(ValueError):
-    """Data that cannot be had, unpacked or prepared; the message names the file, what was expected and what to do."""
+class ThirtyTwoError(Exception):
+    """Base class: stages and the command print the message without a traceback and exit with code 1."""
+
+
+class ProjectError(ThirtyTwoError):
+    """The current folder belongs to no project."""
+
+
+class ParamsError(ThirtyTwoError, ValueError):
+    """A setting is unknown, missing, mistyped or out of range."""
+
+
+class DataError(ThirtyTwoError, ValueError):
+    """Data cannot be downloaded, unpacked or prepared."""
+
+
+class CheckpointError(ThirtyTwoError, RuntimeError):
+    """A file of weights cannot be written, or cannot be trusted."""
+
+
+class TrainingError(ThirtyTwoError, RuntimeError):
+    """Training cannot go on."""
+
+
+class EvaluationError(ThirtyTwoError, ValueError):
+    """Input cannot be scored, or scores must not be compared."""
+
+
+class ReportError(ThirtyTwoError, ValueError):
+    """A result exists but cannot be read."""
+
+
+class CommandError(ThirtyTwoError):
+    """The command line asks for something that the project does not have."""
