@@ -21,10 +21,10 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from thirtytwo.settings.configs import load_yaml
 from thirtytwo.data.batches import ImageSet
 from thirtytwo.models.gan import model as gan
 from thirtytwo.nets import dcgan
+from thirtytwo.settings.configs import load_yaml
 from thirtytwo.training.loop import train
 
 BATCH = 64

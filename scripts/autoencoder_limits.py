@@ -16,12 +16,12 @@ import pandas as pd
 import torch
 from sklearn.decomposition import PCA
 
-from thirtytwo.training import checkpoints, loading
-from thirtytwo.settings import configs
 from thirtytwo import models
-from thirtytwo.data import batches
 from thirtytwo.core.device import set_up
+from thirtytwo.data import batches
 from thirtytwo.models.autoencoder.model import Autoencoder
+from thirtytwo.runtime.errors import CheckpointError, ParamsError
+from thirtytwo.training import loading
 from thirtytwo.training.loop import train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,5 +64,5 @@ if __name__ == "__main__":
         sys.exit("usage: python scripts/autoencoder_limits.py RUN EPOCHS")
     try:
         main(sys.argv[1], int(sys.argv[2]))
-    except (configs.ParamsError, checkpoints.CheckpointError) as problem:
+    except (ParamsError, CheckpointError) as problem:
         sys.exit(f"error: {problem}")

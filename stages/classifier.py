@@ -5,16 +5,16 @@ import sys
 import time
 from pathlib import Path
 
-from thirtytwo.settings import configs
-from thirtytwo.training.checkpoints import CheckpointError, write_atomically
-from thirtytwo.settings.classifier import ClassifierConfig
-from thirtytwo.features.training import ClassifierTrainingError, save, train
-from thirtytwo.data.batches import load
 from thirtytwo.core.device import set_up
-from thirtytwo.features.checks import EvaluationError
+from thirtytwo.data.batches import load
 from thirtytwo.evaluate.classes import accuracy
 from thirtytwo.features.extraction import extract
+from thirtytwo.features.training import save, train
+from thirtytwo.runtime import files
+from thirtytwo.runtime.errors import CheckpointError, EvaluationError, ParamsError, TrainingError
 from thirtytwo.runtime.interrupt import Guard
+from thirtytwo.settings import configs
+from thirtytwo.settings.classifier import ClassifierConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,12 +39,12 @@ def main(name: str) -> None:
     }
     log = {"seconds": seconds, "device": str(device), "threads": settings.compute.threads}
     for folder, content in (("metrics", metrics), ("logs", log)):
-        write_atomically(ROOT / folder / "classifier" / f"{name}.json", f"{json.dumps(content, indent=1)}\n".encode())
+        files.write(ROOT / folder / "classifier" / f"{name}.json", f"{json.dumps(content, indent=1)}\n".encode())
     print(f"{name}: {share:.2%} of {len(test.labels)} test images (95 % interval {low:.2%} to {high:.2%})")
 
 
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
-    except (configs.ParamsError, ClassifierTrainingError, EvaluationError, CheckpointError, FileNotFoundError) as error:
+    except (ParamsError, TrainingError, EvaluationError, CheckpointError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")

@@ -9,12 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-from thirtytwo.settings.configs import ParamsError, read
-from thirtytwo.runtime.errors import DataError
-from thirtytwo.data.sources.fetch import Places
-from thirtytwo.runtime.files import sha256
-from thirtytwo.settings.data import Checkpoint, SourceConfig
 from thirtytwo.data.sources.acquire import acquire
+from thirtytwo.data.sources.fetch import Places
+from thirtytwo.runtime.errors import DataError, ParamsError
+from thirtytwo.runtime.files import sha256
+from thirtytwo.settings.configs import read
+from thirtytwo.settings.data import Checkpoint, SourceConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -11,17 +11,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from thirtytwo.settings import configs
-from thirtytwo.training.checkpoints import CheckpointError, write_atomically
-from thirtytwo.data.batches import load
 from thirtytwo.core.device import set_up
-from thirtytwo.evaluate import inception, frechet
-from thirtytwo.features.checks import EvaluationError, read_arrays
+from thirtytwo.data.batches import load
+from thirtytwo.evaluate import frechet, inception
 from thirtytwo.evaluate.classes import confusion
 from thirtytwo.evaluate.diagnosis import diagnose
 from thirtytwo.evaluate.disentanglement import disentanglement
 from thirtytwo.evaluate.equilibrium import equilibrium
-from thirtytwo.features.extraction import extract, extract_floats, file_sha256, load_classifier
 from thirtytwo.evaluate.latent_space import FactorReader, directions, path_length
 from thirtytwo.evaluate.likelihood import bits_per_dim
 from thirtytwo.evaluate.posterior import bound_scores, code_scores
@@ -35,9 +31,14 @@ from thirtytwo.evaluate.scores import (
     label_scores,
     per_class,
 )  # fmt: skip
-from thirtytwo.settings.evaluation import EvaluateConfig
 from thirtytwo.evaluate.training_seeds import over_seeds, seed_files, seed_table
+from thirtytwo.features.checks import read_arrays
+from thirtytwo.features.extraction import extract, extract_floats, file_sha256, load_classifier
 from thirtytwo.nets.classifier import Classifier
+from thirtytwo.runtime import files
+from thirtytwo.runtime.errors import CheckpointError, EvaluationError, ParamsError
+from thirtytwo.settings import configs
+from thirtytwo.settings.evaluation import EvaluateConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ("features", "probabilities", "labels")
@@ -62,9 +63,9 @@ def main(name: str) -> None:
     scores = over_seeds(rows, first)
     tables["scores"] = trajectory(probes, classifier, real, settings, device)
     tables["seeds"] = seed_table(rows)
-    write_atomically(ROOT / "metrics" / f"{name}.json", f"{json.dumps(scores, indent=1)}\n".encode())
+    files.write(ROOT / "metrics" / f"{name}.json", f"{json.dumps(scores, indent=1)}\n".encode())
     for folder, table in tables.items():
-        write_atomically(ROOT / "plots" / folder / f"{name}.csv", table.to_csv(index=False).encode())
+        files.write(ROOT / "plots" / folder / f"{name}.csv", table.to_csv(index=False).encode())
     print(
         f"{name}: fd_classifier {scores['fd_classifier']:.4g} at N={scores['n']} "
         f"(floor {scores['fd_classifier_floor']:.4g} at N={scores['fd_classifier_floor_n']}), "
@@ -217,5 +218,5 @@ def inception_features(images: np.ndarray, device: torch.device, where: str) -> 
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
-    except (configs.ParamsError, EvaluationError, CheckpointError, FileNotFoundError) as error:
+    except (ParamsError, EvaluationError, CheckpointError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from thirtytwo.settings import configs
-from thirtytwo.training.checkpoints import CheckpointError, write_atomically
-from thirtytwo.data.batches import load
 from thirtytwo.core.device import set_up
-from thirtytwo.evaluate import inception, frechet, kid
-from thirtytwo.features.checks import EvaluationError
-from thirtytwo.features.extraction import file_sha256
+from thirtytwo.data.batches import load
+from thirtytwo.evaluate import frechet, inception, kid
 from thirtytwo.evaluate.floor import real_pair
 from thirtytwo.evaluate.intervals import named
+from thirtytwo.features.extraction import file_sha256
+from thirtytwo.runtime import files
+from thirtytwo.runtime.errors import CheckpointError, EvaluationError, ParamsError
+from thirtytwo.settings import configs
 from thirtytwo.settings.evaluation import FidStatsConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,7 +28,7 @@ def main(name: str) -> None:
     folder = ROOT / "data" / "fid_stats" / name
     shutil.rmtree(folder, ignore_errors=True)
     status = statistics(settings, folder) if settings.fid else {"fid": "off"}
-    write_atomically(folder / "status.json", f"{json.dumps(status, indent=1)}\n".encode())
+    files.write(folder / "status.json", f"{json.dumps(status, indent=1)}\n".encode())
     print(f"{name}: FID {status['fid']}")
 
 
@@ -50,7 +50,7 @@ def statistics(settings: FidStatsConfig, folder: Path) -> dict[str, float | int 
     kernels = kid.kid(kid.means_among(samples), kid.means_to(samples, others), kid.mean_among(others))
     buffer, path = io.BytesIO(), folder / "statistics.npz"
     np.savez(buffer, mu=mu, sigma=sigma)
-    write_atomically(path, buffer.getvalue())
+    files.write(path, buffer.getvalue())
     stats_name = inception.statistics_name(settings.dataset, settings.reference_split, data.images[reference])
     inception.install_statistics(stats_name, path)
     return {
@@ -71,5 +71,5 @@ def statistics(settings: FidStatsConfig, folder: Path) -> dict[str, float | int 
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
-    except (configs.ParamsError, EvaluationError, CheckpointError, FileNotFoundError) as error:
+    except (ParamsError, EvaluationError, CheckpointError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")

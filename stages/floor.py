@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from thirtytwo.settings import configs
-from thirtytwo.training.checkpoints import CheckpointError, write_atomically
-from thirtytwo.data.batches import load
 from thirtytwo.core.device import set_up
-from thirtytwo.features.checks import EvaluationError
+from thirtytwo.data.batches import load
 from thirtytwo.evaluate.classes import class_indices
-from thirtytwo.features.extraction import extract, file_sha256, load_classifier
 from thirtytwo.evaluate.kid import mean_among
 from thirtytwo.evaluate.ladder import ladder
 from thirtytwo.evaluate.memorisation import copy_distance
 from thirtytwo.evaluate.scores import Scored, classifier_floor
+from thirtytwo.features.extraction import extract, file_sha256, load_classifier
+from thirtytwo.runtime import files
+from thirtytwo.runtime.errors import CheckpointError, EvaluationError, ParamsError
+from thirtytwo.settings import configs
 from thirtytwo.settings.evaluation import FloorConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,10 +52,10 @@ def main(name: str) -> None:
         features, data.split, reference_split=settings.reference_split, samples=settings.samples,
         resamples=settings.bootstrap_resamples, seed=settings.seed,
     )  # fmt: skip
-    write_atomically(ROOT / "data" / "features" / f"{name}.npz", buffer.getvalue())
-    write_atomically(ROOT / "data" / "features" / f"{name}.pt", weights.read_bytes())
-    write_atomically(ROOT / "plots" / "floor" / f"{name}.csv", by_n.to_csv(index=False).encode())
-    write_atomically(ROOT / "metrics" / "floor" / f"{name}.json", f"{json.dumps(floor, indent=1)}\n".encode())
+    files.write(ROOT / "data" / "features" / f"{name}.npz", buffer.getvalue())
+    files.write(ROOT / "data" / "features" / f"{name}.pt", weights.read_bytes())
+    files.write(ROOT / "plots" / "floor" / f"{name}.csv", by_n.to_csv(index=False).encode())
+    files.write(ROOT / "metrics" / "floor" / f"{name}.json", f"{json.dumps(floor, indent=1)}\n".encode())
     print(f"{name}: floor of fd_classifier {floor['fd_classifier_floor']:.4g} at N={floor['n']}, {floor['split']}")
     if floor["n"] != settings.samples:
         print(f"note: N={floor['n']}, not evaluation.samples={settings.samples}: the data have too few real images")
@@ -64,5 +64,5 @@ def main(name: str) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
-    except (configs.ParamsError, EvaluationError, CheckpointError, FileNotFoundError) as error:
+    except (ParamsError, EvaluationError, CheckpointError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")

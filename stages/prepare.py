@@ -7,10 +7,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from thirtytwo.settings.configs import ParamsError, read
 from thirtytwo.data.prepare import readers
-from thirtytwo.runtime.errors import DataError
 from thirtytwo.data.prepare.dataset import prepare
+from thirtytwo.runtime.errors import DataError, ParamsError
+from thirtytwo.settings.configs import read
 from thirtytwo.settings.data import DatasetConfig
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from thirtytwo.settings.configs import ParamsError
 from thirtytwo.report.page import write
-from thirtytwo.report.results import ReportError, load
+from thirtytwo.report.results import load
+from thirtytwo.runtime.errors import ParamsError, ReportError
 
 ROOT = Path(__file__).resolve().parents[1]
 

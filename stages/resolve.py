@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
+from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.settings.resolve import resolve
-from thirtytwo.settings.strict import ParamsError
 
 ROOT = Path(__file__).resolve().parents[1]
 

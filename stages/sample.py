@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from thirtytwo.training import checkpoints, loading
-from thirtytwo.settings import configs
 from thirtytwo import models, sampling
-from thirtytwo.data import batches
 from thirtytwo.core.device import set_up
 from thirtytwo.core.tiling import grid_png
+from thirtytwo.core.weights import load_weights
+from thirtytwo.data import batches
+from thirtytwo.runtime import files
+from thirtytwo.runtime.errors import CheckpointError, ParamsError
+from thirtytwo.training import loading
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,7 +35,7 @@ def job(run: str, cfg: sampling.SampleConfig, device: torch.device) -> sampling.
         model.modules.to(device).to(memory_format=torch.channels_last)
         return model
 
-    kept = checkpoints.load_weights(ROOT / "data/snapshots" / f"{run}.pt", device)
+    kept = load_weights(ROOT / "data/snapshots" / f"{run}.pt", device)
     return sampling.Job(cfg, data, device, fresh, kept)
 
 
@@ -49,14 +51,14 @@ def keep(
     """Writes what one of the run's models has drawn to its file of samples, and returns the pixels."""
     if not torch.isfinite(images).all():
         bad = (~torch.isfinite(images)).flatten(1).any(1).nonzero()[0].item()
-        raise checkpoints.CheckpointError(
+        raise CheckpointError(
             f"data/models/{cfg.run}/{training_seed}.pt: image {bad} is not finite; its training diverged, so lower lr"
             " and train again"
         )
     count, pixels = len(images), batches.to_uint8(images).numpy()
     asked = np.full(count, -1, np.int64) if labels is None else labels.numpy()
     samples = npz({"images": pixels, "labels": asked, "index": np.arange(count)})
-    checkpoints.write_atomically(ROOT / "data/samples" / cfg.run / f"{training_seed}.npz", samples)
+    files.write(ROOT / "data/samples" / cfg.run / f"{training_seed}.npz", samples)
     return pixels
 
 
@@ -72,10 +74,10 @@ def main(run: str) -> None:
     shutil.rmtree(ROOT / "data/samples" / run, ignore_errors=True)  # of more seeds, perhaps
     drawn = family.sample(load(0), asked)
     pixels = keep(cfg, 0, drawn.images, drawn.labels)
-    checkpoints.write_atomically(ROOT / "data/probes" / f"{run}.npz", npz(drawn.probes))
-    checkpoints.write_atomically(ROOT / "plots/samples" / f"{run}.png", grid_png(pixels, cfg.sampling.grid_side))
+    files.write(ROOT / "data/probes" / f"{run}.npz", npz(drawn.probes))
+    files.write(ROOT / "plots/samples" / f"{run}.png", grid_png(pixels, cfg.sampling.grid_side))
     log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "images": len(pixels)}
-    checkpoints.write_atomically(ROOT / "logs/sample" / f"{run}.json", json.dumps(log).encode() + b"\n")
+    files.write(ROOT / "logs/sample" / f"{run}.json", json.dumps(log).encode() + b"\n")
     for training_seed in range(1, cfg.seeds):
         draw = family.drawer(load(training_seed), asked)
         keep(cfg, training_seed, sampling.first(draw, len(pixels), drawn.labels), drawn.labels)
@@ -84,5 +86,5 @@ def main(run: str) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
-    except (configs.ParamsError, checkpoints.CheckpointError) as error:
+    except (ParamsError, CheckpointError) as error:
         sys.exit(f"error: {sys.argv[1]}: {error}")

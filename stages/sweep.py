@@ -12,18 +12,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from thirtytwo.training import checkpoints, loading
-from thirtytwo.settings import configs
-from thirtytwo.sampling.diffusion import generate
-from thirtytwo.data.batches import to_uint8
 from thirtytwo.core.device import set_up
+from thirtytwo.core.tiling import rows_png
+from thirtytwo.data.batches import to_uint8
 from thirtytwo.evaluate import frechet
-from thirtytwo.features.checks import EvaluationError, read_arrays
+from thirtytwo.features.checks import read_arrays
 from thirtytwo.features.extraction import extract, load_classifier
 from thirtytwo.models.diffusion.model import Diffusion
-from thirtytwo.core.tiling import rows_png
+from thirtytwo.runtime import files
+from thirtytwo.runtime.errors import CheckpointError, EvaluationError, ParamsError
 from thirtytwo.sampling import asked_labels
+from thirtytwo.sampling.diffusion import generate
 from thirtytwo.sampling.diffusion.sweep import Point, SweepConfig, points
+from thirtytwo.settings import configs
+from thirtytwo.training import loading
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOWN = 10  # images of each point in the picture, whose rows are those of the table
@@ -62,15 +64,15 @@ def main(run: str) -> None:
         pictures.append(images[:SHOWN])
         print(f"{point.sampler}, {point.steps} steps, eta {point.eta:g}: fd_classifier {score:.4g}")
     table = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g")
-    checkpoints.write_atomically(ROOT / "plots/sweep" / f"{run}.csv", table.encode())
+    files.write(ROOT / "plots/sweep" / f"{run}.csv", table.encode())
     picture = rows_png(np.stack(pictures))
-    checkpoints.write_atomically(ROOT / "plots/sweep" / f"{run}.png", picture)
+    files.write(ROOT / "plots/sweep" / f"{run}.png", picture)
     log = {"device": str(device), "threads": cfg.compute.threads, "points": seconds}
-    checkpoints.write_atomically(ROOT / "logs/sweep" / f"{run}.json", json.dumps(log, indent=1).encode() + b"\n")
+    files.write(ROOT / "logs/sweep" / f"{run}.json", json.dumps(log, indent=1).encode() + b"\n")
 
 
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
-    except (configs.ParamsError, EvaluationError, checkpoints.CheckpointError) as error:
+    except (ParamsError, EvaluationError, CheckpointError) as error:
         sys.exit(f"error: {sys.argv[1]}: {error}")

@@ -13,14 +13,16 @@ import pandas as pd
 import torch
 from torch import nn
 
-from thirtytwo.training import checkpoints
-from thirtytwo.settings import configs
 from thirtytwo import models
-from thirtytwo.data import batches
 from thirtytwo.core.device import set_up
-from thirtytwo.runtime.interrupt import Guard, exclusive
 from thirtytwo.core.intervals import mean_and_interval
-from thirtytwo.training.loop import State, Stopped, TrainingError, initialise, snapshots, train
+from thirtytwo.core.weights import load_weights, serialise
+from thirtytwo.data import batches
+from thirtytwo.runtime import files
+from thirtytwo.runtime.errors import CheckpointError, ParamsError, TrainingError
+from thirtytwo.runtime.interrupt import Guard, exclusive
+from thirtytwo.settings import configs
+from thirtytwo.training.loop import State, Stopped, initialise, snapshots, train
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -74,7 +76,7 @@ def kept(state: State, cfg: models.TrainConfig, data: batches.ImageSet) -> Train
     for prefix, rows in (("train", state.curve), ("validation", state.validation)):
         terms |= {f"{prefix}_{k}": v for k, v in (rows or [{}])[-1].items() if k not in ("step", "epoch")}
         tables.append(pd.DataFrame(rows, columns=None if rows else ["step", "epoch"]))
-    return Trained(checkpoints.serialise(weights), metrics, terms, *tables)
+    return Trained(serialise(weights), metrics, terms, *tables)
 
 
 def write(run: str, trainings: list[Trained], snapshots: dict[int, dict[str, Any]]) -> None:
@@ -82,19 +84,19 @@ def write(run: str, trainings: list[Trained], snapshots: dict[int, dict[str, Any
     folder, first = ROOT / "data/models" / run, trainings[0]
     shutil.rmtree(folder, ignore_errors=True)  # of more seeds, perhaps
     for place, training in enumerate(trainings):
-        checkpoints.write_atomically(folder / f"{place}.pt", training.model)
-    checkpoints.write_atomically(ROOT / "data/snapshots" / f"{run}.pt", checkpoints.serialise(snapshots))
+        files.write(folder / f"{place}.pt", training.model)
+    files.write(ROOT / "data/snapshots" / f"{run}.pt", serialise(snapshots))
     for name, table in (("train", first.curve), ("validation", first.validation)):
         rows = table.to_csv(index=False, float_format="%.6g").encode()
-        checkpoints.write_atomically(ROOT / "plots" / name / f"{run}.csv", rows)
+        files.write(ROOT / "plots" / name / f"{run}.csv", rows)
     terms = mean_and_interval([training.terms for training in trainings])
     metrics = first.metrics | {"seeds": len(trainings)} | {k: float(f"{v:.6g}") for k, v in terms.items()}
-    checkpoints.write_atomically(ROOT / "metrics/train" / f"{run}.json", json.dumps(metrics, indent=2).encode() + b"\n")
+    files.write(ROOT / "metrics/train" / f"{run}.json", json.dumps(metrics, indent=2).encode() + b"\n")
 
 
 def start_from(model: models.Family, run: str, data: batches.ImageSet) -> None:
     """Loads the model that this one builds on, of its first training seed, and takes the statistics of its codes of training images."""
-    saved = checkpoints.load_weights(ROOT / "data/models" / run / "0.pt", torch.device("cpu"))
+    saved = load_weights(ROOT / "data/models" / run / "0.pt", torch.device("cpu"))
     train_set = data.only("train")
     first = model.modules["first_stage"]
     first.networks.load_state_dict(saved["modules"])
@@ -104,12 +106,12 @@ def start_from(model: models.Family, run: str, data: batches.ImageSet) -> None:
 def load_published(model: models.Family, folder: Path) -> None:
     """Loads the denoiser's weights from the one file of a source of kind checkpoint."""
     (path,) = folder.iterdir()
-    weights = checkpoints.load_weights(path, torch.device("cpu"))
+    weights = load_weights(path, torch.device("cpu"))
     try:
         model.modules["denoiser"].load_state_dict(weights["model_state_dict"])
     except (KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise checkpoints.CheckpointError(
+        raise CheckpointError(
             f"{path}: expected the network's weights under model_state_dict; set net, width and width_multipliers to"
             f" those of the checkpoint ({reason})"
         ) from None
@@ -142,7 +144,7 @@ def train_seed(
     try:
         state = train(
             model, data, cfg.settings, seed=seed, device=device, precision=cfg.compute.precision,
-            checkpoints=checkpoints, exit_code=guard.exit_code,
+            folder=checkpoints, exit_code=guard.exit_code,
         )  # fmt: skip
     except TrainingError as error:
         raise TrainingError(f"training seed {place} (seed {seed}): {error}") from None
@@ -165,7 +167,7 @@ def main(run: str) -> None:
         write(run, [first, *further], taken)
         shutil.rmtree(ROOT / "checkpoints" / run)
     log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "threads": cfg.compute.threads}
-    checkpoints.write_atomically(ROOT / "logs/train" / f"{run}.json", json.dumps(log).encode() + b"\n")
+    files.write(ROOT / "logs/train" / f"{run}.json", json.dumps(log).encode() + b"\n")
 
 
 if __name__ == "__main__":
@@ -173,5 +175,5 @@ if __name__ == "__main__":
         main(sys.argv[1])
     except Stopped as stopped:
         sys.exit(stopped.code)
-    except (configs.ParamsError, TrainingError, checkpoints.CheckpointError) as error:
+    except (ParamsError, TrainingError, CheckpointError) as error:
         sys.exit(f"error: {sys.argv[1]}: {error}")

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from thirtytwo.core.weights import load_weights, serialise
+from thirtytwo.runtime import files
+from thirtytwo.runtime.errors import CheckpointError
 from thirtytwo.training import checkpoints
 
 CPU = torch.device("cpu")
@@ -57,7 +60,7 @@ def test_a_full_disk_keeps_the_former_checkpoint(tmp_path: Path, monkeypatch: py
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(checkpoints.CheckpointError, match="No space left on device"):
+    with pytest.raises(CheckpointError, match="No space left on device"):
         checkpoints.save(tmp_path, 2, state(2))
     assert [p.name[:9] for p in tmp_path.iterdir()] == ["000000001"]
     loaded = checkpoints.load_latest(tmp_path, CPU)
@@ -90,17 +93,17 @@ def test_a_malicious_pickle_is_refused_and_does_not_run(tmp_path: Path, legacy: 
         path.write_bytes(pickle.dumps(Bomb(victim)))
     else:
         torch.save({"modules": Bomb(victim)}, path)
-    with pytest.raises(checkpoints.CheckpointError, match=r"weights\.pt: not a file of plain weights"):
-        checkpoints.load_weights(path, CPU)
+    with pytest.raises(CheckpointError, match=r"weights\.pt: not a file of plain weights"):
+        load_weights(path, CPU)
     assert not victim.exists()
 
 
 def test_missing_weights_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(checkpoints.CheckpointError, match="dvc repro train"):
-        checkpoints.load_weights(tmp_path / "vae.pt", CPU)
+    with pytest.raises(CheckpointError, match="dvc repro train"):
+        load_weights(tmp_path / "vae.pt", CPU)
 
 
 def test_bytes_do_not_depend_on_the_file_name(tmp_path: Path) -> None:
     for name in ("a.pt", "another_name.pt"):
-        checkpoints.write_atomically(tmp_path / name, checkpoints.serialise(state(1)))
+        files.write(tmp_path / name, serialise(state(1)))
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "another_name.pt").read_bytes()

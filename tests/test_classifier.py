@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from thirtytwo.training.checkpoints import CheckpointError
-from thirtytwo.settings.classifier import Classifier as Settings
-from thirtytwo.features.training import ClassifierTrainingError, augment, save, train
 from thirtytwo.data.batches import ImageSet
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.features.extraction import extract, load_classifier
+from thirtytwo.features.training import augment, save, train
 from thirtytwo.nets.classifier import Classifier
+from thirtytwo.runtime.errors import CheckpointError, EvaluationError, TrainingError
+from thirtytwo.settings.classifier import Classifier as Settings
 
 CPU = torch.device("cpu")
 NAMES = ("across", "down")
@@ -129,7 +128,7 @@ def test_augmentation_repeats_the_edge():
 
 
 def test_too_little_data_is_refused():
-    with pytest.raises(ClassifierTrainingError, match="batch_size"):
+    with pytest.raises(TrainingError, match="batch_size"):
         train(bars(16, 1), SETTINGS, seed=1, device=CPU)
 
 

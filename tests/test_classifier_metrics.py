@@ -4,8 +4,6 @@ import math
 
 import numpy as np
 import pytest
-
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.classifier_metrics import (
     accuracy,
     best_of,
@@ -14,6 +12,7 @@ from thirtytwo.evaluate.classifier_metrics import (
     class_scores,
     confusion,
 )  # fmt: skip
+
 from thirtytwo.evaluate.floor import largest_pair, real_pair
 from thirtytwo.evaluate.frechet import Subsets, distance, distance_to, standard_error
 from thirtytwo.evaluate.intervals import bootstrap, mean
@@ -28,6 +27,7 @@ from thirtytwo.evaluate.scores import (
     label_scores,
     per_class,
 )  # fmt: skip
+from thirtytwo.runtime.errors import EvaluationError
 
 EVEN = np.array([100, 100, 100, 100])
 

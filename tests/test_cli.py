@@ -17,18 +17,19 @@ from ruamel.yaml import YAML
 
 from staging import stage
 from thirtytwo import models
-from thirtytwo.training import loading
-from thirtytwo.training.checkpoints import serialise, write_atomically
-from thirtytwo.features.training import save
 from thirtytwo.cli import doctor, installation, places
 from thirtytwo.cli.images import read
 from thirtytwo.cli.main import main
+from thirtytwo.core.weights import serialise
 from thirtytwo.data.sources.catalogue import KNOWN
-from thirtytwo.settings.data import Archive, Dataset, Folder, Known
 from thirtytwo.evaluate import comparison
+from thirtytwo.features.training import save
 from thirtytwo.nets.classifier import Classifier
+from thirtytwo.runtime import files
+from thirtytwo.settings.data import Archive, Dataset, Folder, Known
 from thirtytwo.settings.resolve import resolve
 from thirtytwo.settings.strict import parse
+from thirtytwo.training import loading
 
 RUNS = {  # options that make of each run of BASE the same run of ASKED
     "dcgan": "",
@@ -86,8 +87,8 @@ def weights(run: str, project: Path) -> None:
     state = model.modules.state_dict()
     averaged = {key: value for key, value in state.items() if key.startswith(tuple(f"{n}." for n in model.averaged))}
     saved = {"modules": state, "ema": averaged, "channels": 1, "classes": list(CLASSES), "steps": 1}
-    write_atomically(project / "data/models" / run / "0.pt", serialise(saved))
-    write_atomically(project / "data/snapshots" / f"{run}.pt", serialise({}))
+    files.write(project / "data/models" / run / "0.pt", serialise(saved))
+    files.write(project / "data/snapshots" / f"{run}.pt", serialise({}))
 
 
 def drawn(run: str, project: Path) -> Path:

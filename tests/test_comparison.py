@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.comparison import PROTOCOL, compare, differences
+from thirtytwo.runtime.errors import EvaluationError
 
 SAME = dict.fromkeys(PROTOCOL, "same") | {"prdc_k": 5, "prdc_n": 9, "prdc_reference_n": 9, "best_of_5_n": 9}
 

@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
+from thirtytwo.models import read_config
+from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.sampling import read_config as read_sample_config
+from thirtytwo.sampling.diffusion.sweep import SweepConfig
 from thirtytwo.settings.classifier import ClassifierConfig
 from thirtytwo.settings.configs import load_yaml, read, read_values
 from thirtytwo.settings.data import DatasetConfig, SourceConfig
 from thirtytwo.settings.evaluation import EvaluateConfig, FidStatsConfig, FloorConfig
-from thirtytwo.models import read_config
 from thirtytwo.settings.report import ReportConfig
 from thirtytwo.settings.resolve import resolve
-from thirtytwo.sampling import read_config as read_sample_config
-from thirtytwo.settings.strict import ParamsError, Strict
-from thirtytwo.sampling.diffusion.sweep import SweepConfig
+from thirtytwo.settings.strict import Strict
 
 MISSING = object()
 CONFIGS: dict[str, type[Strict]] = {

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
+from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.sampling.autoencoder import densities
-from thirtytwo.settings.strict import ParamsError
 
 CPU = torch.device("cpu")
 

@@ -5,8 +5,9 @@ import sys
 import pytest
 import torch
 
-from thirtytwo.settings.configs import Compute, ParamsError
 from thirtytwo.core.device import set_up
+from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.settings.configs import Compute
 
 COMPUTE = Compute(device="cpu", threads=1, precision="float32", compile=False, deterministic=False)
 

@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from thirtytwo.models.diffusion import bound
 from thirtytwo.models import Batch
+from thirtytwo.models.diffusion import bound
 from thirtytwo.models.diffusion import model as diffusion
 from thirtytwo.nets import unet
-from thirtytwo.settings.strict import ParamsError, parse
+from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.settings.strict import parse
 
 SETTINGS = {
     "schedule": "linear", "timesteps": 100, "beta_start": 1e-4, "beta_end": 0.02, "prediction": "epsilon",

@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.disentanglement import (
     dci,
     disentanglement,
     mutual_information_gap,
     separated_attribute_predictability,
 )
+from thirtytwo.runtime.errors import EvaluationError
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.equilibrium import equilibrium, js_bound
+from thirtytwo.runtime.errors import EvaluationError
 
 
 def gaussians(shift: float, count: int = 400_000) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from thirtytwo.data.batches import to_float
-from thirtytwo.features.checks import EvaluationError, check_images, read_arrays
+from thirtytwo.features.checks import check_images, read_arrays
 from thirtytwo.features.extraction import CHUNK, extract, file_sha256
 from thirtytwo.nets.classifier import Classifier
+from thirtytwo.runtime.errors import EvaluationError
 
 
 @pytest.fixture(scope="module")

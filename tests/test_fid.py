@@ -12,9 +12,9 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from torch import nn
 
 from thirtytwo.evaluate import inception, kid
-from thirtytwo.features.checks import EvaluationError
-from thirtytwo.features.extraction import file_sha256
 from thirtytwo.evaluate.frechet import statistics
+from thirtytwo.features.extraction import file_sha256
+from thirtytwo.runtime.errors import EvaluationError
 
 CPU = torch.device("cpu")
 
@@ -79,7 +79,9 @@ def test_clean_fid_gives_the_same_number_with_our_statistics(channels, tmp_path,
         "sha256": file_sha256(tmp_path / "statistics.npz"), "stats_name": name, "n": 60, "weights_sha256": "0",
         "fid_floor": 1.0, "fid_floor_n": 55,
     }  # fmt: skip
-    ours = inception.scores(inception.inception_features(made, network, CPU, "made"), tmp_path / "statistics.npz", status)
+    ours = inception.scores(
+        inception.inception_features(made, network, CPU, "made"), tmp_path / "statistics.npz", status
+    )
     assert ours["fid"] == pytest.approx(theirs, rel=1e-4)  # clean-fid takes the mean in float32
     assert ours["fid_low"] < ours["fid"] < ours["fid_high"]
     assert ours["fid_floor_same_n"] is True
@@ -100,7 +102,7 @@ def test_features_are_cached_by_content_and_damage_is_noticed(weights, tmp_path,
     entry.write_bytes(entry.read_bytes()[:-4] + b"oops")
     np.testing.assert_array_equal(inception.cached_features(images, weights, CPU, tmp_path, "x"), first)
     assert "damaged" in capsys.readouterr().out
-    monkeypatch.setattr(fid, "inception", lambda *_: pytest.fail("should have come from the cache"))
+    monkeypatch.setattr(inception, "inception", lambda *_: pytest.fail("should have come from the cache"))
     np.testing.assert_array_equal(inception.cached_features(images, weights, CPU, tmp_path, "x"), first)
     with pytest.raises(BaseException, match="should have come"):
         inception.cached_features(images[::-1], weights, CPU, tmp_path, "x")

@@ -6,15 +6,16 @@ import torch
 from torch import nn
 
 from test_diffusion import SETTINGS
-from thirtytwo.settings.configs import Compute
 from thirtytwo.data.batches import ImageSet
 from thirtytwo.models import Batch
 from thirtytwo.models.diffusion import model as diffusion
 from thirtytwo.models.diffusion.latent import FirstStage
 from thirtytwo.nets import unet
+from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.sampling import Job, SampleConfig, Sampling
 from thirtytwo.sampling.diffusion import sample as sampling
-from thirtytwo.settings.strict import ParamsError, parse
+from thirtytwo.settings.configs import Compute
+from thirtytwo.settings.strict import parse
 
 
 class StandIn:

@@ -7,8 +7,8 @@ from cleanfid.fid import frechet_distance
 from pytorch_fid.fid_score import calculate_frechet_distance
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.frechet import Subsets, distance, distance_to, statistics
+from thirtytwo.runtime.errors import EvaluationError
 
 
 def correlated(count: int, dimensions: int, seed: int) -> np.ndarray:

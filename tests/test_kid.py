@@ -6,7 +6,7 @@ import torch
 from torch_fidelity.metric_kid import kid_features_to_metric
 
 from thirtytwo.evaluate import kid
-from thirtytwo.features.checks import EvaluationError
+from thirtytwo.runtime.errors import EvaluationError
 
 
 def scored(samples: np.ndarray, reference: np.ndarray) -> tuple[float, float, float]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.latent_space import FactorReader, directions, path_length
+from thirtytwo.runtime.errors import EvaluationError
 
 
 def scenes(factors: np.ndarray) -> np.ndarray:

@@ -7,10 +7,10 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from thirtytwo.models.diffusion import bound, schedules
-from thirtytwo.sampling.diffusion import solvers
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.likelihood import bits_per_dim
+from thirtytwo.models.diffusion import bound, schedules
+from thirtytwo.runtime.errors import EvaluationError
+from thirtytwo.sampling.diffusion import solvers
 
 LINEAR = schedules.linear(1000, 1e-4, 0.02)
 

@@ -8,7 +8,6 @@ import torch
 from scipy import integrate, stats
 from torch.distributions import Normal, kl_divergence
 
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.posterior import (
     aggregate_scores,
     bound_scores,
@@ -16,6 +15,7 @@ from thirtytwo.evaluate.posterior import (
     mmd_to_standard_normal,
     rate_scores,
 )
+from thirtytwo.runtime.errors import EvaluationError
 
 
 def channel(count: int, signal: float, noise: float, dimensions: int, seed: int = 0) -> tuple[np.ndarray, ...]:

@@ -5,8 +5,8 @@ import prdc as published
 import pytest
 
 from thirtytwo.evaluate import distances
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.prdc import K, balls, prdc
+from thirtytwo.runtime.errors import EvaluationError
 
 NAMES = ("precision", "recall", "density", "coverage")
 

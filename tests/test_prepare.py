@@ -21,14 +21,14 @@ import pytest
 from PIL import Image
 
 from thirtytwo.data import batches
-from thirtytwo.data.sources import shapes
-from thirtytwo.runtime.errors import DataError
-from thirtytwo.data.sources.fetch import Places
-from thirtytwo.data.prepare.images import RejectedError, to_array
 from thirtytwo.data.prepare.dataset import prepare
+from thirtytwo.data.prepare.images import RejectedError, to_array
 from thirtytwo.data.prepare.readers import CUB_GRAYSCALE, EXPECTED, Item, read
-from thirtytwo.settings.data import Archive, Known, Preparation
+from thirtytwo.data.sources import shapes
 from thirtytwo.data.sources.acquire import acquire
+from thirtytwo.data.sources.fetch import Places
+from thirtytwo.runtime.errors import DataError
+from thirtytwo.settings.data import Archive, Known, Preparation
 
 ROOT = Path(__file__).resolve().parents[1]
 MIRROR = os.environ.get("THIRTYTWO_MIRROR")

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from staging import set_up_one_run, stage
-from thirtytwo.training.checkpoints import CheckpointError
 from thirtytwo.nets.lucid_unet import LucidUNet
+from thirtytwo.runtime.errors import CheckpointError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -16,11 +16,12 @@ import pytest
 from PIL import Image
 
 import report_results
-from thirtytwo.settings import configs
 from thirtytwo.report import against_targets, answer, answers, figures, numbers, page, pictures, sweep
-from thirtytwo.report.results import ReportError, load
+from thirtytwo.report.results import load
 from thirtytwo.report.targets import TARGETS
 from thirtytwo.report.verdict import floor_of, judge
+from thirtytwo.runtime.errors import ParamsError, ReportError
+from thirtytwo.settings import configs
 
 ROOT = Path(__file__).parents[1]
 VOID = {"meta", "img", "br", "hr", "link", "input", "wbr"}
@@ -466,7 +467,7 @@ def test_broken_picture_is_one_line(small):
 
 
 def test_missing_configuration_says_what_to_run(tmp_path):
-    with pytest.raises(configs.ParamsError, match="dvc repro resolve"):
+    with pytest.raises(ParamsError, match="dvc repro resolve"):
         load(tmp_path)
 
 

@@ -15,11 +15,11 @@ from diffusers import (
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from thirtytwo.sampling.diffusion import generate, solvers
-from thirtytwo.models.diffusion import schedules
 from thirtytwo.data.batches import to_uint8
+from thirtytwo.models.diffusion import schedules
 from thirtytwo.nets.unet import UNet
-from thirtytwo.settings.strict import ParamsError
+from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.sampling.diffusion import generate, solvers
 
 LINEAR = schedules.linear(1000, 1e-4, 0.02)
 CPU = torch.device("cpu")

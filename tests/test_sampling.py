@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from thirtytwo import models
-from thirtytwo.settings.configs import Compute
 from thirtytwo.data.batches import ImageSet, to_uint8
 from thirtytwo.models.gan.model import GAN
 from thirtytwo.models.gan.model import Settings as GANSettings
 from thirtytwo.nets import dcgan
 from thirtytwo.sampling import Drawn, Job, SampleConfig, Sampling
 from thirtytwo.sampling.gan.sample import Settings, sample
+from thirtytwo.settings.configs import Compute
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from thirtytwo.settings.configs import Compute
 from thirtytwo.data.batches import ImageSet, to_float, to_uint8
 from thirtytwo.models.autoencoder.model import Autoencoder, squared_error
 from thirtytwo.models.autoencoder.model import Settings as Trained
 from thirtytwo.nets import cond_vae, conv_vae
-from thirtytwo.sampling.noise import latents
-from thirtytwo.settings.resolve import resolve
+from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.sampling import Drawn, Job, SampleConfig, Sampling
 from thirtytwo.sampling.autoencoder.sample import Settings, bits_per_dim, dequantise, sample
-from thirtytwo.settings.strict import ParamsError
+from thirtytwo.sampling.noise import latents
+from thirtytwo.settings.configs import Compute
+from thirtytwo.settings.resolve import resolve
 
 CPU = torch.device("cpu")
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from thirtytwo.data.sources.catalogue import KNOWN, File
-from thirtytwo.runtime.errors import DataError
-from thirtytwo.data.sources.fetch import Places, fetch
-from thirtytwo.settings.data import Archive, Checkpoint, Digits5k, Folder, Known
 from thirtytwo.data.sources.acquire import acquire
+from thirtytwo.data.sources.catalogue import KNOWN, File
+from thirtytwo.data.sources.fetch import Places, fetch
+from thirtytwo.runtime.errors import DataError
+from thirtytwo.settings.data import Archive, Checkpoint, Digits5k, Folder, Known
 
 BODY = np.random.default_rng(0).bytes(300_000)
 SHA = hashlib.sha256(BODY).hexdigest()

@@ -2,9 +2,10 @@
 
 import pytest
 
-from thirtytwo.settings.resolve import resolve
-from thirtytwo.settings.strict import ParamsError, parse
+from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.sampling.diffusion.sweep import Sweep, points
+from thirtytwo.settings.resolve import resolve
+from thirtytwo.settings.strict import parse
 
 VALUES = {
     "net": "unet", "dataset": "shapes", "images": 100, "samplers": {"ddim": "uniform", "heun": "karras"},

@@ -15,13 +15,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from thirtytwo.training import checkpoints
 from thirtytwo import models
 from thirtytwo.data.batches import ImageSet
 from thirtytwo.models import Batch, Phase, TrainSettings
 from thirtytwo.models.autoencoder import model as autoencoder
 from thirtytwo.models.gan import model as gan
-from thirtytwo.training.loop import State, Stopped, TrainingError, initialise, train
+from thirtytwo.runtime.errors import TrainingError
+from thirtytwo.training import checkpoints
+from thirtytwo.training.loop import State, Stopped, initialise, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -56,7 +57,7 @@ def run(name: str, data: ImageSet, folder: Path, stop_at: int | None = None, **c
     calls = iter(range(1, 10_000))
     return train(
         initialise(lambda: models.build(family, net, settings, 3, 2), seed=5), data, settings, seed=5,
-        device=torch.device("cpu"), precision="float32", checkpoints=folder,
+        device=torch.device("cpu"), precision="float32", folder=folder,
         exit_code=lambda: 143 if next(calls) == stop_at else 0,
     )  # fmt: skip
 
@@ -97,7 +98,7 @@ def test_other_seeds_give_other_weights(data: ImageSet, tmp_path: Path) -> None:
     one = run("vae", data, tmp_path / "a")
     family = initialise(lambda: models.build("autoencoder", "conv_vae", VAE, 3, 2), seed=6)
     other = train(
-        family, data, VAE, seed=6, device=torch.device("cpu"), precision="float32", checkpoints=tmp_path / "b",
+        family, data, VAE, seed=6, device=torch.device("cpu"), precision="float32", folder=tmp_path / "b",
         exit_code=lambda: 0,
     )  # fmt: skip
     assert digest(one) != digest(other)
@@ -169,7 +170,7 @@ class Scalar:
 def toy(data: ImageSet, folder: Path, family: Scalar, **changes: object) -> State:
     settings = TrainSettings(**(COMMON | {"lr": 0.1, "clip_norm": 0.0} | changes))
     return train(
-        family, data, settings, seed=1, device=torch.device("cpu"), precision="float32", checkpoints=folder,
+        family, data, settings, seed=1, device=torch.device("cpu"), precision="float32", folder=folder,
         exit_code=lambda: 0,
     )  # fmt: skip
 

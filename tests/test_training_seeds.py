@@ -14,11 +14,11 @@ import torch
 from scipy import stats
 
 from staging import set_up_one_run, stage
-from thirtytwo.settings.configs import load_yaml, write_yaml
-from thirtytwo.features.checks import EvaluationError
-from thirtytwo.evaluate.training_seeds import over_seeds, seed_files, seed_table
 from thirtytwo.core.intervals import mean_and_interval
-from thirtytwo.training.loop import Stopped, TrainingError
+from thirtytwo.evaluate.training_seeds import over_seeds, seed_files, seed_table
+from thirtytwo.runtime.errors import EvaluationError, TrainingError
+from thirtytwo.settings.configs import load_yaml, write_yaml
+from thirtytwo.training.loop import Stopped
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from thirtytwo.cli import project
-from thirtytwo.cli.project import CommandError
 from thirtytwo.evaluate import comparison
 from thirtytwo.report.numbers import plain
+from thirtytwo.runtime.errors import CommandError
 from thirtytwo.settings.strict import nearest
 
 __all__ = ["run"]

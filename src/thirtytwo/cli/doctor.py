@@ -8,15 +8,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from thirtytwo.settings import configs
 from thirtytwo.cli import project
 from thirtytwo.cli.finding import Finding
 from thirtytwo.cli.installation import machine, packages
 from thirtytwo.cli.places import inception, sources, space
+from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.settings import configs
 from thirtytwo.settings.data import SourceConfig
 from thirtytwo.settings.report import ReportConfig
 from thirtytwo.settings.resolve import resolve
-from thirtytwo.settings.strict import ParamsError
 
 __all__ = ["run"]
 

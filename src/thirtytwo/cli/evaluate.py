@@ -7,22 +7,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from thirtytwo.settings import configs
-from thirtytwo.training.checkpoints import write_atomically
 from thirtytwo.cli import project
 from thirtytwo.cli.images import Given, read
-from thirtytwo.cli.project import CommandError
-from thirtytwo.settings.data import Dataset
 from thirtytwo.core.device import set_up
-from thirtytwo.features.checks import EvaluationError, read_arrays
 from thirtytwo.evaluate.diagnosis import diagnose
-from thirtytwo.features.extraction import extract, file_sha256, load_classifier
 from thirtytwo.evaluate.kid import mean_among
 from thirtytwo.evaluate.scores import Real, Scored, Scores, classifier_floor, classifier_scores, join_floor
-from thirtytwo.settings.evaluation import Evaluation
+from thirtytwo.features.checks import read_arrays
+from thirtytwo.features.extraction import extract, file_sha256, load_classifier
 from thirtytwo.report.numbers import plain
+from thirtytwo.runtime import files
+from thirtytwo.runtime.errors import CommandError, EvaluationError, ParamsError
+from thirtytwo.settings import configs
+from thirtytwo.settings.data import Dataset
+from thirtytwo.settings.evaluation import Evaluation
 from thirtytwo.settings.report import ReportConfig
-from thirtytwo.settings.strict import ParamsError, nearest, parse
+from thirtytwo.settings.strict import nearest, parse
 
 __all__ = ["run", "score"]
 
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             f" them beside N = {scores['n']}; a Fréchet distance falls as N grows."
         )
     if out:
-        write_atomically(out, f"{json.dumps(scores, indent=1)}\n".encode())
+        files.write(out, f"{json.dumps(scores, indent=1)}\n".encode())
     return 0
 
 

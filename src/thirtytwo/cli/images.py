@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from thirtytwo.cli.project import CommandError
-from thirtytwo.runtime.files import SUFFIXES
 from thirtytwo.data.prepare.images import RejectedError, to_array
-from thirtytwo.settings.data import Preparation
 from thirtytwo.features.checks import read_arrays
+from thirtytwo.runtime.errors import CommandError
+from thirtytwo.runtime.files import IMAGE_SUFFIXES
+from thirtytwo.settings.data import Preparation
 from thirtytwo.settings.strict import nearest
 
 __all__ = ["Given", "read"]
@@ -80,7 +80,7 @@ _Item = tuple[str, int, bytes | np.ndarray]
 
 
 def _files(folder: Path, classes: tuple[str, ...], labelled: bool) -> Iterator[_Item]:
-    paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES}
+    paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES}
     for name, path in sorted(paths.items()):
         label = path.parent.name
         if labelled and label not in classes:

@@ -13,8 +13,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from thirtytwo.cli.finding import Finding
-from thirtytwo.settings.configs import Compute, ParamsError
 from thirtytwo.core.device import set_up
+from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.settings.configs import Compute
 
 __all__ = ["machine", "packages"]
 

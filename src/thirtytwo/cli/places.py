@@ -10,12 +10,12 @@ from pathlib import Path
 from cleanfid.downloads_helper import inception_url
 
 from thirtytwo.cli.finding import Finding
+from thirtytwo.data.sources.acquire import files_of
 from thirtytwo.data.sources.catalogue import File
 from thirtytwo.data.sources.fetch import Places, local
+from thirtytwo.evaluate.inception import WEIGHTS_NAME, WEIGHTS_SHA256
 from thirtytwo.runtime.files import sha256
 from thirtytwo.settings.data import Folder, Source
-from thirtytwo.data.sources.acquire import files_of
-from thirtytwo.evaluate.inception import WEIGHTS_NAME, WEIGHTS_SHA256
 
 __all__ = ["inception", "sources", "space"]
 

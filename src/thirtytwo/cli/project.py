@@ -2,17 +2,10 @@
 
 from pathlib import Path
 
-from thirtytwo.training.checkpoints import CheckpointError
 from thirtytwo.data.batches import ImageSet, load
-from thirtytwo.runtime.errors import DataError
-from thirtytwo.features.checks import EvaluationError
-from thirtytwo.settings.strict import ParamsError
+from thirtytwo.runtime.errors import CheckpointError, CommandError, DataError, EvaluationError, ParamsError
 
-__all__ = ["ERRORS", "CommandError", "prepared", "root"]
-
-
-class CommandError(ValueError):
-    """What a command was asked for cannot be done; the message is one line."""
+__all__ = ["ERRORS", "prepared", "root"]
 
 
 ERRORS = (CommandError, ParamsError, CheckpointError, EvaluationError, DataError)

@@ -14,15 +14,15 @@ from PIL import Image
 from torch import Tensor
 
 from thirtytwo import models, sampling
-from thirtytwo.training import loading
-from thirtytwo.training.checkpoints import CheckpointError, write_atomically
 from thirtytwo.cli import project
-from thirtytwo.cli.project import CommandError
-from thirtytwo.data.batches import to_uint8
-from thirtytwo.runtime.files import replacing
 from thirtytwo.core.device import set_up
 from thirtytwo.core.tiling import grid_png
-from thirtytwo.settings.strict import ParamsError, nearest, parse
+from thirtytwo.data.batches import to_uint8
+from thirtytwo.runtime import files
+from thirtytwo.runtime.errors import CheckpointError, CommandError, ParamsError
+from thirtytwo.runtime.files import replacing
+from thirtytwo.settings.strict import nearest, parse
+from thirtytwo.training import loading
 
 __all__ = ["run"]
 
@@ -126,12 +126,12 @@ def _check_target(out: Path) -> None:
 def _write(out: Path, pixels: np.ndarray, labels: Tensor | None, classes: tuple[str, ...]) -> None:
     """uint8 [N, 32, 32, C] as a grid, as arrays with the stage's names, or as <class>/<index>.png or <index>.png."""
     if out.suffix == ".png":
-        write_atomically(out, grid_png(pixels, math.ceil(math.sqrt(len(pixels)))))
+        files.write(out, grid_png(pixels, math.ceil(math.sqrt(len(pixels)))))
     elif out.suffix == ".npz":
         buffer = io.BytesIO()
         numbers = np.full(len(pixels), -1, np.int64) if labels is None else labels.numpy()
         np.savez_compressed(buffer, images=pixels, labels=numbers, index=np.arange(len(pixels)))
-        write_atomically(out, buffer.getvalue())
+        files.write(out, buffer.getvalue())
     else:
         # `replacing` wants a name to put the temporary one beside, which "." and ".." have not
         with replacing(Path(os.path.abspath(out))) as folder:

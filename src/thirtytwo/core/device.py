@@ -6,7 +6,8 @@ import sys
 
 import torch
 
-from thirtytwo.settings.configs import Compute, ParamsError
+from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.settings.configs import Compute
 
 __all__ = ["set_up"]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.intervals import share
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["accuracy", "best_of", "class_counts", "class_indices", "class_scores", "confusion"]
 

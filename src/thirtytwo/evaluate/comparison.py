@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from thirtytwo.features.checks import EvaluationError
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["HIGHER", "LOWER", "PROTOCOL", "Comparison", "compare", "differences", "short"]
 

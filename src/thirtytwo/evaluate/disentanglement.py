@@ -8,8 +8,8 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.metrics import balanced_accuracy_score, mutual_info_score
 from sklearn.tree import DecisionTreeClassifier
 
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.latent_space import categories, one_hot, r2
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["dci", "disentanglement", "mutual_information_gap", "separated_attribute_predictability"]
 

@@ -8,9 +8,9 @@ Lopez-Paz & Oquab 2017. What the run's own discriminator says is held against it
 
 import numpy as np
 
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.classes import accuracy
 from thirtytwo.evaluate.intervals import named
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["equilibrium", "js_bound"]
 

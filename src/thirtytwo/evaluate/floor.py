@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thirtytwo.features.checks import EvaluationError
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["RealPair", "largest_pair", "real_pair"]
 

@@ -11,7 +11,8 @@ eigenproblem N x N.
 import numpy as np
 from scipy import linalg
 
-from thirtytwo.features.checks import EvaluationError, check_features
+from thirtytwo.features.checks import check_features
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["Subsets", "distance", "distance_to", "standard_error", "statistics"]
 

@@ -22,11 +22,12 @@ from cleanfid.resize import build_resizer
 from torch import nn
 from tqdm import tqdm
 
-from thirtytwo.training.checkpoints import write_atomically
 from thirtytwo.evaluate import frechet, kid
-from thirtytwo.features.checks import EvaluationError, check_features, check_images, read_arrays
-from thirtytwo.features.extraction import file_sha256
 from thirtytwo.evaluate.intervals import named
+from thirtytwo.features.checks import check_features, check_images, read_arrays
+from thirtytwo.features.extraction import file_sha256
+from thirtytwo.runtime import files
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = [
     "WEIGHTS_NAME", "WEIGHTS_SHA256", "cached_features", "find_weights", "inception", "inception_features",
@@ -114,8 +115,8 @@ def cached_features(images: np.ndarray, weights: Path, device: torch.device, fol
     features = inception_features(images, inception(weights, device), device, where)
     buffer = io.BytesIO()
     np.save(buffer, features)
-    write_atomically(path, buffer.getvalue())
-    write_atomically(checksum, hashlib.sha256(buffer.getvalue()).hexdigest().encode())
+    files.write(path, buffer.getvalue())
+    files.write(checksum, hashlib.sha256(buffer.getvalue()).hexdigest().encode())
     return features
 
 

@@ -9,8 +9,9 @@ taken once. All products and sums are float64, a block of rows at a time.
 
 import numpy as np
 
-from thirtytwo.features.checks import EvaluationError, check_features
 from thirtytwo.evaluate.intervals import jackknife
+from thirtytwo.features.checks import check_features
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["kid", "mean_among", "means_among", "means_to"]
 

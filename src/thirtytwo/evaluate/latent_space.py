@@ -6,8 +6,8 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.intervals import bootstrap, named
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["FactorReader", "categories", "directions", "one_hot", "path_length", "r2"]
 

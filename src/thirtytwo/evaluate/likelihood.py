@@ -3,7 +3,7 @@
 import numpy as np
 
 from thirtytwo.evaluate import intervals
-from thirtytwo.features.checks import EvaluationError
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["bits_per_dim"]
 

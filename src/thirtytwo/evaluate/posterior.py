@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from thirtytwo.evaluate import intervals
-from thirtytwo.features.checks import EvaluationError
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["aggregate_scores", "bound_scores", "code_scores", "mmd_to_standard_normal", "rate_scores"]
 

@@ -25,8 +25,9 @@ import numpy as np
 from scipy import sparse
 
 from thirtytwo.evaluate import intervals
-from thirtytwo.features.checks import EvaluationError, check_features
 from thirtytwo.evaluate.distances import neighbours, squared
+from thirtytwo.features.checks import check_features
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["Balls", "K", "balls", "prdc"]
 

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from thirtytwo.evaluate import frechet, kid
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.evaluate.classes import accuracy, best_of, class_counts, class_scores
 from thirtytwo.evaluate.extrapolation import at_infinity
 from thirtytwo.evaluate.floor import real_pair
 from thirtytwo.evaluate.intervals import bootstrap, named
 from thirtytwo.evaluate.memorisation import NEAR, memorisation
 from thirtytwo.evaluate.prdc import K, balls, prdc
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = [
     "Real", "Scored", "classifier_floor", "classifier_scores", "frechet_scores", "join_floor", "label_scores", "per_class",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from thirtytwo.features.checks import EvaluationError
 from thirtytwo.core.intervals import mean_and_interval
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["over_seeds", "seed_files", "seed_table"]
 

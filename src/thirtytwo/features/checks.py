@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["EvaluationError", "check_features", "check_images", "read_arrays"]
+from thirtytwo.runtime.errors import EvaluationError
 
-
-class EvaluationError(ValueError):
-    """Input that cannot be scored, or scores that must not be compared; the message is one line."""
+__all__ = ["check_features", "check_images", "read_arrays"]
 
 
 def check_images(images: np.ndarray, where: str, channels: int | None = None) -> None:

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from thirtytwo.training.checkpoints import load_weights
+from thirtytwo.core.weights import load_weights
 from thirtytwo.data.batches import to_float
-from thirtytwo.features.checks import EvaluationError, check_features, check_images
+from thirtytwo.features.checks import check_features, check_images
 from thirtytwo.nets.classifier import Classifier
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["CHUNK", "extract", "extract_floats", "file_sha256", "load_classifier"]
 

@@ -9,21 +9,19 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from thirtytwo.training.checkpoints import serialise, write_atomically
-from thirtytwo.settings.classifier import Classifier as Settings
+from thirtytwo.core.seeds import derive_seed
+from thirtytwo.core.weights import serialise
 from thirtytwo.data.batches import ImageSet, to_float
 from thirtytwo.nets.classifier import Classifier
-from thirtytwo.core.seeds import derive_seed
+from thirtytwo.runtime import files
+from thirtytwo.runtime.errors import TrainingError
+from thirtytwo.settings.classifier import Classifier as Settings
 
-__all__ = ["ClassifierTrainingError", "augment", "save", "train"]
+__all__ = ["augment", "save", "train"]
 
 _SHIFT = 2  # pixels, each way
 _WARM_UP = 0.2  # share of the steps in which the learning rate rises
 _SMOOTHING = 0.05
-
-
-class ClassifierTrainingError(RuntimeError):
-    """The classifier cannot be trained on these data or settings; the message is one line."""
 
 
 def train(
@@ -36,11 +34,11 @@ def train(
 
     Raises:
         SystemExit: `exit_code` said so.
-        ClassifierTrainingError: no training images, fewer than two classes, or the loss is not finite.
+        TrainingError: no training images, fewer than two classes, or the loss is not finite.
     """
     part = data.only("train")
     if len(part.labels) < settings.batch_size or len(data.classes) < 2:
-        raise ClassifierTrainingError(
+        raise TrainingError(
             f"a classifier needs two classes and one batch of {settings.batch_size} training images (batch_size), "
             f"the data set has {len(data.classes)} classes and {len(part.labels)} training images"
         )
@@ -102,7 +100,7 @@ def save(model: Classifier, classes: tuple[str, ...], path: Path) -> None:
     """
     weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     shape = {"channels": model.channels, "classes": list(classes), "width": model.width}
-    write_atomically(path, serialise({"state_dict": weights, **shape}))
+    files.write(path, serialise({"state_dict": weights, **shape}))
 
 
 def _generator(*parts: int) -> torch.Generator:
@@ -111,4 +109,4 @@ def _generator(*parts: int) -> torch.Generator:
 
 def _check(loss: float, step: int) -> None:
     if not np.isfinite(loss):
-        raise ClassifierTrainingError(f"classifier: the loss is {loss} at step {step}; lower its lr in classifiers")
+        raise TrainingError(f"classifier: the loss is {loss} at step {step}; lower its lr in classifiers")

@@ -11,16 +11,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from thirtytwo.settings import configs
-from thirtytwo.settings.report import ReportConfig
+from thirtytwo.runtime.errors import ReportError
 from thirtytwo.sampling.diffusion.solvers import evaluations
 from thirtytwo.sampling.diffusion.sweep import Sweep
+from thirtytwo.settings import configs
+from thirtytwo.settings.report import ReportConfig
 
-__all__ = ["ReportError", "Results", "RunResult", "SetResult", "SweepResult", "load"]
-
-
-class ReportError(ValueError):
-    """A result that is there but cannot be read; the message is one line."""
+__all__ = ["Results", "RunResult", "SetResult", "SweepResult", "load"]
 
 
 @dataclass(frozen=True)

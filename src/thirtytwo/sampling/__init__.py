@@ -19,11 +19,12 @@ import torch
 from pydantic import Field, create_model
 from torch import Tensor
 
-from thirtytwo.settings import configs
-from thirtytwo.settings.configs import Compute
 from thirtytwo.data.batches import ImageSet, to_uint8
 from thirtytwo.models import Family, TrainSettings
-from thirtytwo.settings.strict import ParamsError, Strict
+from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.settings import configs
+from thirtytwo.settings.configs import Compute
+from thirtytwo.settings.strict import Strict
 
 __all__ = [
     "Decode", "Draw", "Drawn", "Job", "SampleConfig", "SampleSettings", "Sampling", "Task", "asked_labels", "first",

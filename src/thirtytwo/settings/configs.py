@@ -15,9 +15,10 @@ from pydantic import Field
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from thirtytwo.settings.strict import ParamsError, Strict, nearest, parse
+from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.settings.strict import Strict, nearest, parse
 
-__all__ = ["Compute", "ParamsError", "Run", "load_yaml", "naming", "read", "read_bytes", "read_values", "write_yaml"]
+__all__ = ["Compute", "Run", "load_yaml", "naming", "read", "read_bytes", "read_values", "write_yaml"]
 
 Config = TypeVar("Config", bound=Strict)
 

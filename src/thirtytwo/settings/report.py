@@ -1,12 +1,12 @@
 """Settings that the report tells of."""
 
+from thirtytwo.sampling import Sampling
+from thirtytwo.sampling.diffusion.sweep import Sweep
 from thirtytwo.settings.classifier import Classifier
 from thirtytwo.settings.configs import Compute, Run
 from thirtytwo.settings.data import Dataset, Source
 from thirtytwo.settings.evaluation import Evaluation
-from thirtytwo.sampling import Sampling
 from thirtytwo.settings.strict import Strict
-from thirtytwo.sampling.diffusion.sweep import Sweep
 
 __all__ = ["ReportConfig"]
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from pydantic import Field
 
+from thirtytwo.models import MODELS, PUBLISHED
+from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.sampling.diffusion.sweep import Sweep
 from thirtytwo.settings.configs import Run, load_yaml, naming, write_yaml
 from thirtytwo.settings.data import Source
-from thirtytwo.models import MODELS, PUBLISHED
 from thirtytwo.settings.report import ReportConfig
-from thirtytwo.settings.strict import ParamsError, Strict, nearest, parse
-from thirtytwo.sampling.diffusion.sweep import Sweep
+from thirtytwo.settings.strict import Strict, nearest, parse
 
 __all__ = ["resolve"]
 

@@ -9,11 +9,9 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-__all__ = ["ParamsError", "Strict", "nearest", "parse"]
+from thirtytwo.runtime.errors import ParamsError
 
-
-class ParamsError(ValueError):
-    """A parameter that is unknown, missing, of the wrong type or out of range; the message is one line."""
+__all__ = ["Strict", "nearest", "parse"]
 
 
 class Strict(BaseModel):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 
-from thirtytwo.training import checkpoints
 from thirtytwo import models
-from thirtytwo.settings.strict import ParamsError
+from thirtytwo.core.weights import load_weights
+from thirtytwo.runtime.errors import ParamsError
 
 __all__ = ["load"]
 
@@ -22,7 +22,7 @@ def load(
         CheckpointError: missing, truncated or not plain weights.
         ParamsError: averaged weights of a run that averages none.
     """
-    saved = checkpoints.load_weights(root / "data/models" / run / f"{training_seed}.pt", device)
+    saved = load_weights(root / "data/models" / run / f"{training_seed}.pt", device)
     model = models.untrained(run, root, saved["channels"], len(saved["classes"]))
     model.modules.load_state_dict(saved["modules"])
     if weights == "ema":

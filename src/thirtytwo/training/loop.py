@@ -17,20 +17,18 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from thirtytwo.training import checkpoints
+from thirtytwo.core.seeds import derive_seed
+from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.data.batches import ImageSet, to_float
 from thirtytwo.models import Batch, Family, Phase, TrainSettings
-from thirtytwo.core.seeds import derive_seed
+from thirtytwo.runtime import files
+from thirtytwo.runtime.errors import TrainingError
 
-__all__ = ["State", "Stopped", "TrainingError", "initialise", "snapshots", "train"]
+__all__ = ["State", "Stopped", "initialise", "snapshots", "train"]
 
 _CURVE_ROWS = 200  # rows of the training curve, whatever the budget
 _VALIDATION_BATCH = 500
 _WEIGHTS, _ORDER, _NOISE, _FLIP, _VALIDATION = range(5)  # what a seed is derived for
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on; the message is one line."""
 
 
 class Stopped(Exception):  # noqa: N818 (nothing is wrong: somebody asked)
@@ -97,23 +95,23 @@ def train(
     seed: int,
     device: torch.device,
     precision: str,
-    checkpoints: Path,
+    folder: Path,
     exit_code: Callable[[], int],
 ) -> State:
-    """Trains `family` on the train split of `data`, from the newest checkpoint in `checkpoints` if there is one.
+    """Trains `family` on the train split of `data`, from the newest checkpoint in `folder` if there is one.
 
     The last checkpoint is that of the finished training, so that a further call trains nothing.
 
     Args:
         seed: of this training; the run's, or with several trainings one after it.
         precision: "float32", or "bfloat16" for autocast.
-        checkpoints: folder for this configuration alone.
+        folder: of the checkpoints of this configuration alone.
         exit_code: asked after each step; not 0 means save and stop.
 
     Raises:
         TrainingError: a loss term is not finite; names the step and the term. The last good checkpoint is kept.
         Stopped: `exit_code` said so; a checkpoint has been saved.
-        checkpoints.CheckpointError: a checkpoint can be neither written nor trusted.
+        CheckpointError: a checkpoint can be neither written nor trusted.
     """
     images = torch.from_numpy(data.only("train").images).to(device)
     labels = torch.from_numpy(data.only("train").labels).to(device)
@@ -121,7 +119,7 @@ def train(
     family.modules.to(device).to(memory_format=torch.channels_last)
     averaged = {name: family.modules[name] for name in family.averaged} if settings.ema_decay else {}
     state = State(family, family.phases(), copy.deepcopy(nn.ModuleDict(averaged)).requires_grad_(False))
-    if packed := checkpoints.load_latest(checkpoints, device):
+    if packed := checkpoints.load_latest(folder, device):
         state.unpack(packed)
         print(f"resumed at step {state.step} of {steps}")
     per_epoch = len(images) // settings.batch_size
@@ -138,29 +136,29 @@ def train(
             if state.step % validate_every == 0 or last:
                 state.validation.append(_validate(state, data, seed, device, per_epoch))
             if settings.snapshot_every and (state.step % settings.snapshot_every == 0 or last):
-                _snapshot(state, checkpoints)
+                _snapshot(state, folder)
             code = exit_code()
             if code or last or state.step % settings.checkpoint_every == 0:
                 _check_finite(state)
-                checkpoints.save(checkpoints, state.step, state.pack())
+                checkpoints.save(folder, state.step, state.pack())
             if code:
                 raise Stopped(code)
             bar.update()
     return state
 
 
-def _snapshot(state: State, checkpoints: Path) -> None:
+def _snapshot(state: State, folder: Path) -> None:
     """Keeps the weights that sampling uses, averaged where they are; a resumed run writes the same bytes again."""
     weights = {name: state.ema[name] if state.ema else state.family.modules[name] for name in state.family.averaged}
-    data = checkpoints.serialise({name: module.state_dict() for name, module in weights.items()})
-    checkpoints.write_atomically(checkpoints / "snapshots" / f"{state.step:09d}.pt", data)
+    data = serialise({name: module.state_dict() for name, module in weights.items()})
+    files.write(folder / "snapshots" / f"{state.step:09d}.pt", data)
 
 
-def snapshots(checkpoints: Path, steps: int) -> dict[int, dict[str, Any]]:
+def snapshots(folder: Path, steps: int) -> dict[int, dict[str, Any]]:
     """The snapshots of a training by their step, up to `steps`, on the CPU."""
-    paths = sorted((checkpoints / "snapshots").glob("*.pt"))
+    paths = sorted((folder / "snapshots").glob("*.pt"))
     cpu = torch.device("cpu")
-    return {int(path.stem): checkpoints.load_weights(path, cpu) for path in paths if int(path.stem) <= steps}
+    return {int(path.stem): load_weights(path, cpu) for path in paths if int(path.stem) <= steps}
 
 
 def _batch(images: Tensor, labels: Tensor, settings: TrainSettings, seed: int, step: int, steps: int) -> Batch:

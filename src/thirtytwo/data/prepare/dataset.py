@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from thirtytwo.runtime.errors import DataError
-from thirtytwo.runtime.files import replacing, sha256
 from thirtytwo.data.prepare.images import RejectedError, to_array
 from thirtytwo.data.prepare.readers import CUB_GRAYSCALE, EXPECTED, FASHION, Item
-from thirtytwo.settings.data import Preparation
 from thirtytwo.data.sources.shapes import FACTORS, FACTORS_FILE
+from thirtytwo.runtime.errors import DataError
+from thirtytwo.runtime.files import replacing, sha256
+from thirtytwo.settings.data import Preparation
 from thirtytwo.settings.strict import nearest
 
 __all__ = ["prepare"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from thirtytwo.data.prepare.archives import members
 from thirtytwo.runtime.errors import DataError
-from thirtytwo.runtime.files import SUFFIXES
+from thirtytwo.runtime.files import IMAGE_SUFFIXES
 
 __all__ = ["CUB_GRAYSCALE", "EXPECTED", "FASHION", "Item", "read"]
 
@@ -108,12 +108,12 @@ def _arrays(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], sp
 
 def _tree(folder: Path) -> Iterator[Item]:
     for path in folder.rglob("*"):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
             yield _item(path.relative_to(folder).as_posix(), path.read_bytes(), folder)
 
 
 def _images_of(path: Path) -> Iterator[Item]:
-    for name, content in members(path, lambda name: PurePosixPath(name).suffix.lower() in SUFFIXES):
+    for name, content in members(path, lambda name: PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES):
         yield _item(name, content, path)
 
 

@@ -8,9 +8,9 @@ from tqdm import tqdm
 
 from thirtytwo.data.sources import shapes
 from thirtytwo.data.sources.catalogue import KNOWN, File
-from thirtytwo.runtime.errors import DataError
 from thirtytwo.data.sources.fetch import Places, fetch
-from thirtytwo.runtime.files import SUFFIXES, replacing
+from thirtytwo.runtime.errors import DataError
+from thirtytwo.runtime.files import IMAGE_SUFFIXES, replacing
 from thirtytwo.settings.data import Archive, Checkpoint, Digits5k, Folder, Shapes, Source
 
 __all__ = ["acquire", "files_of"]
@@ -67,9 +67,9 @@ def _write_digits5k(path: Path) -> None:
 def _copy_images(source: Path, target: Path) -> None:
     if not source.is_dir():
         raise DataError(f"{source}: no such folder; expected images in a folder a class")
-    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
     if not files:
-        raise DataError(f"{source}: no image files; expected <class>/<file> with one of {', '.join(SUFFIXES)}")
+        raise DataError(f"{source}: no image files; expected <class>/<file> with one of {', '.join(IMAGE_SUFFIXES)}")
     for path in tqdm(files, unit="file", desc=source.name):
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)

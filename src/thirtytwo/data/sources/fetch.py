@@ -12,9 +12,9 @@ from pathlib import Path
 import gdown
 
 from thirtytwo.data.sources.catalogue import File
+from thirtytwo.data.sources.download import BrokenOffError, RefusedError, resume
 from thirtytwo.runtime.errors import DataError
 from thirtytwo.runtime.files import sha256
-from thirtytwo.data.sources.download import BrokenOffError, RefusedError, resume
 
 __all__ = ["Places", "fetch", "local"]
 

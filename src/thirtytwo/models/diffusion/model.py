@@ -18,10 +18,10 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from thirtytwo.models.diffusion import bound, schedules
 from thirtytwo.models import Batch, Phase, TrainSettings
+from thirtytwo.models.diffusion import bound, schedules
 from thirtytwo.models.diffusion.latent import Autoencoder, FirstStage
-from thirtytwo.settings.strict import ParamsError
+from thirtytwo.runtime.errors import ParamsError
 
 __all__ = ["Diffusion", "Settings", "build"]
 

@@ -8,7 +8,7 @@ import torch
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from thirtytwo.settings.strict import ParamsError
+from thirtytwo.runtime.errors import ParamsError
 
 __all__ = ["Density", "fit", "guided"]
 

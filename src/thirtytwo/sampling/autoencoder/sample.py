@@ -14,15 +14,15 @@ from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
-from thirtytwo.sampling.autoencoder import densities
-from thirtytwo.sampling.diffusion import generate
+from thirtytwo.core.seeds import derive_seed
 from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.models import TrainSettings
 from thirtytwo.models.autoencoder.model import Autoencoder, log_density, squared_error
 from thirtytwo.models.autoencoder.model import Settings as Trained
+from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.sampling import Decode, Draw, Drawn, Job, SampleSettings, Task, asked_labels, first, guided, snapshots
-from thirtytwo.core.seeds import derive_seed
-from thirtytwo.settings.strict import ParamsError
+from thirtytwo.sampling.autoencoder import densities
+from thirtytwo.sampling.diffusion import generate
 
 __all__ = ["Images", "Settings", "bits_per_dim", "dequantise", "drawer", "log_weights", "sample"]
 

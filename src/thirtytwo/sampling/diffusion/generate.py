@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from thirtytwo.sampling.noise import NoiseStreams
 from thirtytwo.models.diffusion.schedules import Schedule
+from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.sampling.diffusion.solvers import SAMPLERS, Predict, Step, evaluations
-from thirtytwo.settings.strict import ParamsError
+from thirtytwo.sampling.noise import NoiseStreams
 
 __all__ = ["SPACINGS", "Denoise", "draw", "generate", "path", "predictor", "timesteps"]
 

@@ -9,13 +9,13 @@ from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
-from thirtytwo.models.diffusion import bound
-from thirtytwo.sampling.diffusion import generate
-from thirtytwo.data.batches import to_float, to_uint8
-from thirtytwo.models.diffusion.model import Diffusion
-from thirtytwo.sampling import Decode, Draw, Drawn, Job, SampleSettings, Task, asked_labels, first, guided, snapshots
 from thirtytwo.core.seeds import derive_seed
-from thirtytwo.settings.strict import ParamsError
+from thirtytwo.data.batches import to_float, to_uint8
+from thirtytwo.models.diffusion import bound
+from thirtytwo.models.diffusion.model import Diffusion
+from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.sampling import Decode, Draw, Drawn, Job, SampleSettings, Task, asked_labels, first, guided, snapshots
+from thirtytwo.sampling.diffusion import generate
 
 __all__ = ["Settings", "drawer", "sample"]
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from thirtytwo.settings.configs import Compute
 from thirtytwo.sampling.diffusion.solvers import evaluations
+from thirtytwo.settings.configs import Compute
 from thirtytwo.settings.strict import Strict
 
 __all__ = ["Point", "Sweep", "SweepConfig", "points"]

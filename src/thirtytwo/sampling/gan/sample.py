@@ -8,13 +8,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from thirtytwo.sampling.gan import latent_paths
-from thirtytwo.sampling.diffusion import generate
+from thirtytwo.core.seeds import derive_seed
 from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.models.gan.model import GAN, discriminator_loss
-from thirtytwo.sampling.noise import latents as noise
 from thirtytwo.sampling import Draw, Drawn, Job, SampleSettings, Task, asked_labels, first, snapshots
-from thirtytwo.core.seeds import derive_seed
+from thirtytwo.sampling.diffusion import generate
+from thirtytwo.sampling.gan import latent_paths
+from thirtytwo.sampling.noise import latents as noise
 
 __all__ = ["Settings", "drawer", "sample"]
 
