@@ -23,6 +23,7 @@ from thirtytwo.data.batches import ImageSet, to_float
 from thirtytwo.models import Batch, Family, Phase, TrainSettings
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import TrainingError
+from thirtytwo.training import checkpoints
 
 __all__ = ["State", "Stopped", "initialise", "snapshots", "train"]
 
