@@ -12,7 +12,7 @@ from thirtytwo.features.extraction import extract
 from thirtytwo.features.training import save, train
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import CheckpointError, EvaluationError, ParamsError, TrainingError
-from thirtytwo.runtime.interrupt import Guard
+from thirtytwo.runtime.interrupt import StopSignals
 from thirtytwo.settings import configs
 from thirtytwo.settings.classifier import ClassifierConfig
 
@@ -24,7 +24,7 @@ def main(name: str) -> None:
     settings = configs.read(ClassifierConfig, "classifier", name, ROOT)
     device, start = set_up(settings.compute), time.monotonic()
     data = load(ROOT / "data" / "prepared" / f"{name}.npz")
-    model = train(data, settings.classifier, seed=settings.seed, device=device, exit_code=Guard().exit_code)
+    model = train(data, settings.classifier, seed=settings.seed, device=device, exit_code=StopSignals().exit_code)
     seconds = time.monotonic() - start
     test = data.only("test")
     _, probabilities = extract(test.images, model, f"the test split of {name}")

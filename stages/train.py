@@ -20,7 +20,7 @@ from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.data import batches
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import CheckpointError, ParamsError, TrainingError
-from thirtytwo.runtime.interrupt import Guard, exclusive
+from thirtytwo.runtime.interrupt import StopSignals, exclusive
 from thirtytwo.settings import configs
 from thirtytwo.training.loop import State, Stopped, initialise, snapshots, train
 
@@ -131,7 +131,7 @@ def untrained(cfg: models.TrainConfig, data: batches.ImageSet, seed: int) -> mod
 
 
 def train_seed(
-    cfg: models.TrainConfig, place: int, data: batches.ImageSet, device: torch.device, guard: Guard
+    cfg: models.TrainConfig, place: int, data: batches.ImageSet, device: torch.device, signals: StopSignals
 ) -> tuple[Trained, dict[int, dict[str, Any]]]:
     """The training of the run by seed + `place`, with its snapshots; one that has ended is read from its checkpoint."""
     seed, folder = cfg.seed + place, ROOT / "checkpoints" / cfg.run / str(place)
@@ -144,7 +144,7 @@ def train_seed(
     try:
         state = train(
             model, data, cfg.settings, seed=seed, device=device, precision=cfg.compute.precision,
-            folder=checkpoints, exit_code=guard.exit_code,
+            folder=checkpoints, exit_code=signals.exit_code,
         )  # fmt: skip
     except TrainingError as error:
         raise TrainingError(f"training seed {place} (seed {seed}): {error}") from None
@@ -160,10 +160,10 @@ def main(run: str) -> None:
         load_published(model, ROOT / cfg.needs)
         write(run, [kept(State(model, [], nn.ModuleDict()), cfg, data)], {})
         return
-    start, guard = time.monotonic(), Guard()
+    start, signals = time.monotonic(), StopSignals()
     with exclusive(ROOT / "checkpoints" / run):
-        first, taken = train_seed(cfg, 0, data, device, guard)
-        further = [train_seed(cfg, place, data, device, guard)[0] for place in range(1, cfg.seeds)]
+        first, taken = train_seed(cfg, 0, data, device, signals)
+        further = [train_seed(cfg, place, data, device, signals)[0] for place in range(1, cfg.seeds)]
         write(run, [first, *further], taken)
         shutil.rmtree(ROOT / "checkpoints" / run)
     log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "threads": cfg.compute.threads}

@@ -130,7 +130,7 @@ def test_missing_or_further_files_of_samples_are_refused(there: tuple[str, ...],
 
 
 class Watch:
-    """Stands in for the guard: counts the steps, and stops or dies at one of them."""
+    """Stands in for `StopSignals`: counts the steps, and stops or dies at one of them."""
 
     def __init__(self) -> None:
         self.steps, self.stop_at, self.die_at = 0, 0, 0
@@ -164,7 +164,7 @@ class Project:
         """Runs a stage's main."""
         module = stage(name, self.root, self.folder)
         module.set_up = lambda compute: torch.device("cpu")
-        module.Guard = lambda: watch or Watch()
+        module.StopSignals = lambda: watch or Watch()
         module.main("vae")
 
     def made(self) -> dict[str, str]:
