@@ -7,18 +7,18 @@ from scipy import integrate, stats
 from torch import nn
 from torch.distributions import Bernoulli, MultivariateNormal, Normal, kl_divergence
 
-from thirtytwo.models import Batch
 from thirtytwo.models.autoencoder.model import (
     Autoencoder,
-    Settings,
     image,
     kl_to_standard_normal,
     log_density,
     reconstruction,
     squared_error,
 )
+from thirtytwo.models.contract import Batch
 from thirtytwo.nets import cond_vae, conv_vae
 from thirtytwo.sampling.autoencoder.sample import log_weights
+from thirtytwo.settings.autoencoder import AutoencoderSettings as Settings
 
 
 def settings(**changes: object) -> Settings:

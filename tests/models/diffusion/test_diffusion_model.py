@@ -3,26 +3,19 @@
 import pytest
 import torch
 
-from thirtytwo.models import Batch
+from diffusion_settings import SETTINGS
+from thirtytwo.models.contract import Batch
 from thirtytwo.models.diffusion import bound
 from thirtytwo.models.diffusion import model as diffusion
 from thirtytwo.nets import unet
 from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.settings.diffusion import DiffusionSettings
 from thirtytwo.settings.strict import parse
-
-SETTINGS = {
-    "schedule": "linear", "timesteps": 100, "beta_start": 1e-4, "beta_end": 0.02, "prediction": "epsilon",
-    "loss": "l2", "weighting": "simple", "conditional": False, "label_dropout": 0.0, "warmup": 0, "width": 16, "width_multipliers": [1, 2], "blocks": 1,
-    "attention_resolutions": [], "heads": 1, "dropout": 0.0, "time_conditioning": "scale_shift", "patch": 2,
-    "steps": 10, "epochs": 0, "batch_size": 8, "lr": 2e-3, "betas": [0.9, 0.999], "clip_norm": 1.0,
-    "horizontal_flip": False, "ema_decay": 0.9, "validate_every": 5, "checkpoint_every": 5,
-    "snapshot_every": 0,
-}  # fmt: skip
 
 
 def family(**changes):
     torch.manual_seed(0)
-    settings = parse(diffusion.Settings, SETTINGS | changes, "ddpm")
+    settings = parse(DiffusionSettings, SETTINGS | changes, "ddpm")
     return diffusion.build(settings, unet, channels=1, classes=4)
 
 
@@ -167,7 +160,7 @@ def test_step_size_warms_up_linearly(warmup, expected):
 )
 def test_bad_settings_are_named(changes, message):
     with pytest.raises(ParamsError, match=message):
-        parse(diffusion.Settings, SETTINGS | changes, "ddpm")
+        parse(DiffusionSettings, SETTINGS | changes, "ddpm")
 
 
 # ---- the bound as a loss, guidance
@@ -206,12 +199,12 @@ def test_guidance_is_ho_and_salimans_equation_6():
 
     model.modules["denoiser"] = Net()
     x, t, labels = torch.randn(2, 1, 32, 32, dtype=torch.float64), torch.tensor([60, 60]), torch.tensor([1, 3])
-    x0 = model.guided(0.7)(x, t, labels)
+    x0 = model.guided_denoiser(0.7)(x, t, labels)
     bar = model.schedule.alpha_bars[60]
     epsilon = (x - bar**0.5 * x0) / (1 - bar) ** 0.5
     conditional, nobody = x * (labels.view(-1, 1, 1, 1) + 1) / 10, x * 5 / 10  # the null class is 4
     torch.testing.assert_close(epsilon, 1.7 * conditional - 0.7 * nobody)
-    torch.testing.assert_close(model.guided(0.0)(x, t, labels), model.denoise(x, t, labels))
+    torch.testing.assert_close(model.guided_denoiser(0.0)(x, t, labels), model.denoise(x, t, labels))
 
 
 def test_labels_are_dropped_at_their_rate_in_training_alone():

@@ -11,14 +11,16 @@ import torch
 
 from thirtytwo.data.batches import ImageSet, to_float, to_uint8
 from thirtytwo.models.autoencoder.model import Autoencoder, squared_error
-from thirtytwo.models.autoencoder.model import Settings as Trained
 from thirtytwo.nets import cond_vae, conv_vae
 from thirtytwo.runtime.errors import ParamsError
-from thirtytwo.sampling import Drawn, Job, SampleConfig, Sampling
-from thirtytwo.sampling.autoencoder.sample import Settings, bits_per_dim, dequantise, sample
+from thirtytwo.sampling.autoencoder.sample import bits_per_dim, dequantise, sample
+from thirtytwo.sampling.drawing import Drawn, Job
 from thirtytwo.sampling.noise import latents
+from thirtytwo.settings.autoencoder import AutoencoderSampling as Settings
+from thirtytwo.settings.autoencoder import AutoencoderSettings as Trained
 from thirtytwo.settings.configs import Compute
 from thirtytwo.settings.resolve import resolve
+from thirtytwo.settings.sampling import SampleConfig, Sampling
 
 CPU = torch.device("cpu")
 
@@ -140,7 +142,7 @@ def test_guidance_of_codes_changes_fitted_densities_alone(data: ImageSet) -> Non
 
 
 def test_guidance_without_labels_is_refused(data: ImageSet) -> None:
-    with pytest.raises(ParamsError, match=r"sample.decoder_guidance: 0.5.*takes labels"):
+    with pytest.raises(ParamsError, match=r"sample.decoder_guidance: 0.5.*takes no labels"):
         drawn(model(), data, decoder_guidance=0.5)
     with pytest.raises(ParamsError, match=r"sample.guidance: 0.5.*takes no labels"):
         drawn(model(), data, prior="gaussian", guidance=0.5)

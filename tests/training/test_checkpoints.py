@@ -11,6 +11,7 @@ import torch
 from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import CheckpointError
+from thirtytwo.runtime.files import FileError
 from thirtytwo.training import checkpoints
 
 CPU = torch.device("cpu")
@@ -60,7 +61,7 @@ def test_a_full_disk_keeps_the_former_checkpoint(tmp_path: Path, monkeypatch: py
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CheckpointError, match="No space left on device"):
+    with pytest.raises(FileError, match="No space left on device"):
         checkpoints.save(tmp_path, 2, state(2))
     assert [p.name[:9] for p in tmp_path.iterdir()] == ["000000001"]
     loaded = checkpoints.load_latest(tmp_path, CPU)
@@ -93,7 +94,7 @@ def test_a_malicious_pickle_is_refused_and_does_not_run(tmp_path: Path, legacy: 
         path.write_bytes(pickle.dumps(Bomb(victim)))
     else:
         torch.save({"modules": Bomb(victim)}, path)
-    with pytest.raises(CheckpointError, match=r"weights\.pt: not a file of plain weights"):
+    with pytest.raises(CheckpointError, match=r"weights\.pt: expected plain weights"):
         load_weights(path, CPU)
     assert not victim.exists()
 

@@ -15,12 +15,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from thirtytwo import models
 from thirtytwo.data.batches import ImageSet
-from thirtytwo.models import Batch, Phase, TrainSettings
-from thirtytwo.models.autoencoder import model as autoencoder
-from thirtytwo.models.gan import model as gan
+from thirtytwo.models.build import build
+from thirtytwo.models.contract import Batch, Phase
 from thirtytwo.runtime.errors import TrainingError
+from thirtytwo.settings.autoencoder import AutoencoderSettings
+from thirtytwo.settings.gan import GANSettings
+from thirtytwo.settings.training import Model, TrainSettings
 from thirtytwo.training import checkpoints
 from thirtytwo.training.loop import State, Stopped, initialise, train
 
@@ -31,12 +32,12 @@ COMMON = {
     "horizontal_flip": True, "ema_decay": 0.9, "validate_every": 4, "checkpoint_every": 5,
     "snapshot_every": 5,
 }  # fmt: skip
-GAN = gan.Settings(
+GAN = GANSettings(
     **COMMON, loss="wgan_gp", latent_dim=4, width=4, activation="relu", batch_norm=True, init_std=0.0, penalty=10.0,
     multipliers=[1, 1, 1], real_target=1.0, fake_target=0.0, input_noise=0.1, conditional=True, label_channels=2, generator_every=3,
     lr_decay="linear", decay_steps={"discriminator": 100, "generator": 30},
 )  # fmt: skip
-VAE = autoencoder.Settings(
+VAE = AutoencoderSettings(
     **COMMON, variational=True, likelihood="gaussian", beta=1.0, beta_schedule="linear", latent_dim=4, width=4
 )
 RUNS = {"gan": ("gan", "resnet_gan", GAN), "vae": ("autoencoder", "conv_vae", VAE)}
@@ -56,7 +57,7 @@ def run(name: str, data: ImageSet, folder: Path, stop_at: int | None = None, **c
     settings = settings.model_copy(update=changes)
     calls = iter(range(1, 10_000))
     return train(
-        initialise(lambda: models.build(family, net, settings, 3, 2), seed=5), data, settings, seed=5,
+        initialise(lambda: build(Model(family=family, net=net, settings=settings), 3, 2), seed=5), data, settings, seed=5,
         device=torch.device("cpu"), precision="float32", folder=folder,
         exit_code=lambda: 143 if next(calls) == stop_at else 0,
     )  # fmt: skip
@@ -96,7 +97,7 @@ def test_stopped_anywhere_and_resumed_is_equal_to_the_last_bit(name: str, data: 
 
 def test_other_seeds_give_other_weights(data: ImageSet, tmp_path: Path) -> None:
     one = run("vae", data, tmp_path / "a")
-    family = initialise(lambda: models.build("autoencoder", "conv_vae", VAE, 3, 2), seed=6)
+    family = initialise(lambda: build(Model(family="autoencoder", net="conv_vae", settings=VAE), 3, 2), seed=6)
     other = train(
         family, data, VAE, seed=6, device=torch.device("cpu"), precision="float32", folder=tmp_path / "b",
         exit_code=lambda: 0,

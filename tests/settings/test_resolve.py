@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from thirtytwo.models import read_config
 from thirtytwo.runtime.errors import ParamsError
-from thirtytwo.sampling import read_config as read_sample_config
-from thirtytwo.sampling.diffusion.sweep import SweepConfig
+from thirtytwo.runtime.project import Project
 from thirtytwo.settings.classifier import ClassifierConfig
 from thirtytwo.settings.configs import load_yaml, read, read_values
 from thirtytwo.settings.data import DatasetConfig, SourceConfig
+from thirtytwo.settings.diffusion import SweepConfig
 from thirtytwo.settings.evaluation import EvaluateConfig, FidStatsConfig, FloorConfig
+from thirtytwo.settings.families import read_sample, read_train
 from thirtytwo.settings.report import ReportConfig
 from thirtytwo.settings.resolve import resolve
 from thirtytwo.settings.strict import Strict
@@ -45,7 +45,7 @@ def put(values: Any, key: str, value: Any) -> Any:
 def message(path: Path, root: Path) -> str:
     """What resolving says, with the promises that hold for every error: one line, nothing written."""
     with pytest.raises(ParamsError) as caught:
-        resolve(path, root)
+        resolve(path, Project(root))
     assert "\n" not in str(caught.value)
     assert not (root / "configs").exists()
     return str(caught.value)
@@ -53,7 +53,7 @@ def message(path: Path, root: Path) -> str:
 
 def resolved(values: Any, write_params: Write, root: Path) -> dict[str, bytes]:
     """All the resolved files by name."""
-    paths = resolve(write_params(values), root)
+    paths = resolve(write_params(values), Project(root))
     assert sorted(paths) == sorted(p for p in (root / "configs").rglob("*") if p.is_file())
     return {str(path.relative_to(root / "configs")): path.read_bytes() for path in paths}
 
@@ -195,7 +195,7 @@ def test_name_that_is_a_number(params: Any, write_params: Write, tmp_path: Path)
 def test_two_budgets_or_none(params: Any, write_params: Write, tmp_path: Path, steps: int, epochs: int):
     params["vae"] |= {"steps": steps, "epochs": epochs}
     text = message(write_params(params), tmp_path)
-    assert text == f"params.yaml: vae: exactly one of steps and epochs is positive (steps={steps}, epochs={epochs})"
+    assert text == f"params.yaml: vae: expected one of steps and epochs to be 0 (steps={steps}, epochs={epochs})"
 
 
 def test_block_without_a_run_is_checked_too(params: Any, write_params: Write, tmp_path: Path):
@@ -211,7 +211,7 @@ def test_block_without_a_run_is_checked_too(params: Any, write_params: Write, tm
         ({"lr": 0.0}, "runs.vae.set.lr: expected a number > 0"),
         ({"sample.weight": "raw"}, "runs.vae.set.sample.weight: unknown key; did you mean 'weights'?"),
         ({"sample.weights": "best"}, "runs.vae.set.sample.weights: no such value 'best'; expected one of: ema, raw"),
-        ({"steps": 5}, "runs.vae.set: exactly one of steps and epochs is positive"),
+        ({"steps": 5}, "runs.vae.set: expected one of steps and epochs to be 0"),
         ({"family": "gan"}, "runs.vae.set.family: unknown key"),
         ({"sample": {}}, "runs.vae.set.sample: unknown key"),
     ],
@@ -258,15 +258,15 @@ def test_exponent_without_a_point_is_a_number(root: Path, tmp_path: Path):
     head, tail = text.split("\nvae:")
     text = head + "\nvae:" + re.sub(r"lr: \S+", "lr: 1e-05", tail, count=1)
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
-    resolve(tmp_path / "params.yaml", tmp_path)
-    assert read_config("vae", tmp_path).settings.lr == 1e-5
+    resolve(tmp_path / "params.yaml", Project(tmp_path))
+    assert read_train("vae", Project(tmp_path)).settings.lr == 1e-5
 
 
 def test_values_survive_resolving_to_the_last_bit(params: Any, write_params: Write, tmp_path: Path):
     params["vae"]["lr"], params["ddpm"]["lr"] = 0.1 + 0.2, 1e-300
-    resolve(write_params(params), tmp_path)
-    assert read_config("vae", tmp_path).settings.lr == 0.30000000000000004
-    assert read_config("ddpm", tmp_path).settings.lr == 1e-300
+    resolve(write_params(params), Project(tmp_path))
+    assert read_train("vae", Project(tmp_path)).settings.lr == 0.30000000000000004
+    assert read_train("ddpm", Project(tmp_path)).settings.lr == 1e-300
 
 
 def test_same_settings_are_same_bytes_in_any_order(params: Any, write_params: Write, tmp_path: Path):
@@ -282,15 +282,15 @@ def test_override_reaches_its_run_alone(params: Any, write_params: Write, tmp_pa
     before = resolved(params, write_params, tmp_path)
     after = resolved(put(params, "runs/other/set", {"beta": 1.25}), write_params, tmp_path)
     assert changed(before, after) == {"train/other.yaml", "report/report.yaml"}
-    assert read_config("other", tmp_path).settings.beta == 1.25
-    assert read_config("vae", tmp_path).settings.beta == params["vae"]["beta"]
+    assert read_train("other", Project(tmp_path)).settings.beta == 1.25
+    assert read_train("vae", Project(tmp_path)).settings.beta == params["vae"]["beta"]
 
 
 def test_sampling_override_changes_no_training(params: Any, write_params: Write, tmp_path: Path):
     before = resolved(params, write_params, tmp_path)
     after = resolved(put(params, "runs/ddpm/set", {"sample.steps": 7}), write_params, tmp_path)
     assert changed(before, after) == {"sample/ddpm.yaml", "report/report.yaml"}
-    assert read_sample_config("ddpm", tmp_path).sample.steps == 7
+    assert read_sample("ddpm", Project(tmp_path)).sample.steps == 7
 
 
 def test_override_hides_a_later_change_of_the_block(params: Any, write_params: Write, tmp_path: Path):
@@ -339,54 +339,58 @@ def test_setting_reaches_no_other_stage(
 
 def test_reading_an_unknown_name(params: Any, write_params: Write, tmp_path: Path):
     with pytest.raises(ParamsError, match=r"run `dvc repro resolve`"):
-        read_config("vae", tmp_path)
-    resolve(write_params(params), tmp_path)
+        read_train("vae", Project(tmp_path))
+    resolve(write_params(params), Project(tmp_path))
     with pytest.raises(ParamsError, match=r"did you mean 'vae'\?"):
-        read_config("vaes", tmp_path)
+        read_train("vaes", Project(tmp_path))
 
 
 def test_reading_a_damaged_file(params: Any, write_params: Write, tmp_path: Path):
-    resolve(write_params(params), tmp_path)
+    resolve(write_params(params), Project(tmp_path))
     path = tmp_path / "configs/train/vae.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("beta:", "bta:"), encoding="utf-8")
     with pytest.raises(ParamsError, match=r"vae\.yaml: settings\.bta: unknown key; did you mean 'beta'"):
-        read_config("vae", tmp_path)
+        read_train("vae", Project(tmp_path))
 
 
 def test_every_resolved_file_reads_back(params: Any, write_params: Write, tmp_path: Path):
-    for path in resolve(write_params(params), tmp_path):
+    for path in resolve(write_params(params), Project(tmp_path)):
         stage, name = path.parent.name, path.stem
-        of_family = {"train": read_config, "sample": read_sample_config}
-        found = of_family[stage](name, tmp_path) if stage in of_family else read(CONFIGS[stage], stage, name, tmp_path)
-        assert found.model_dump() == read_values(stage, name, tmp_path)
+        of_family = {"train": read_train, "sample": read_sample}
+        found = (
+            of_family[stage](name, Project(tmp_path))
+            if stage in of_family
+            else read(CONFIGS[stage], stage, name, Project(tmp_path))
+        )
+        assert found.model_dump() == read_values(stage, name, Project(tmp_path))
 
 
 @pytest.mark.parametrize(
     ("run", "changes", "hint"),
     [
-        ("vae", {"needs": "ddpm"}, "expected nothing, data/models/<run> or data/raw/<source>"),
-        ("ddpm", {"needs": "data/models/vea"}, "there is no 'vea'; did you mean 'vae'?"),
-        ("ddpm", {"needs": "data/raw/digits5k"}, "there is no 'digits5k'"),
-        ("ddpm", {"needs": "data/models/vae.pt"}, "there is no 'vae.pt'; did you mean 'vae'?"),
-        ("ddpm", {"needs": "data/models/gan"}, "diffusion on gan"),
-        ("ddpm", {"needs": "data/models/ddpm"}, "diffusion on diffusion"),
-        ("ddpm", {"needs": "data/models/vae", "dataset": "digits5k"}, "trained on shapes"),
+        ("vae", {"parent": "ddpm"}, "expected .no-parent, data/models/<run> or data/raw/<source>"),
+        ("ddpm", {"parent": "data/models/vea"}, "unknown name 'vea'; did you mean 'vae'?"),
+        ("ddpm", {"parent": "data/raw/digits5k"}, "unknown name 'digits5k'"),
+        ("ddpm", {"parent": "data/models/vae.pt"}, "unknown name 'vae.pt'; did you mean 'vae'?"),
+        ("ddpm", {"parent": "data/models/gan"}, "got gan and diffusion"),
+        ("ddpm", {"parent": "data/models/ddpm"}, "got diffusion and diffusion"),
+        ("ddpm", {"parent": "data/models/vae", "dataset": "digits5k"}, "trained on shapes"),
     ],
 )
 def test_a_run_that_needs_the_wrong_model_is_refused(run, changes, hint, params, write_params, tmp_path):
     params["sweeps"] = {}
     params["runs"][run] |= changes
-    assert f"runs.{run}.needs: " in (said := message(write_params(params), tmp_path))
+    assert f"runs.{run}.parent: " in (said := message(write_params(params), tmp_path))
     assert hint in said
 
 
 def test_a_needed_model_reaches_the_training_alone(params, write_params, tmp_path):
     params["sweeps"] = {}
     before = resolved(params, write_params, tmp_path)
-    params["runs"]["ddpm"]["needs"] = "data/models/vae"
+    params["runs"]["ddpm"]["parent"] = "data/models/vae"
     assert changed(before, resolved(params, write_params, tmp_path)) == {"train/ddpm.yaml", "report/report.yaml"}
-    assert read_config("ddpm", tmp_path).first_stage == "vae"
-    assert read_config("vae", tmp_path).first_stage is None
+    assert read_train("ddpm", Project(tmp_path)).parent_model.settings.beta == params["vae"]["beta"]
+    assert read_train("vae", Project(tmp_path)).parent_model is None
 
 
 def test_seeds_reach_all_stages_of_their_run_alone(params, write_params, tmp_path):
@@ -394,11 +398,11 @@ def test_seeds_reach_all_stages_of_their_run_alone(params, write_params, tmp_pat
     params["runs"]["ddpm"]["seeds"] = 3
     stages = {f"{stage}/ddpm.yaml" for stage in ("train", "sample", "evaluate")}
     assert changed(before, resolved(params, write_params, tmp_path)) == stages | {"report/report.yaml"}
-    assert read_config("ddpm", tmp_path).seeds == 3
+    assert read_train("ddpm", Project(tmp_path)).seeds == 3
 
 
 def test_published_weights_have_one_training(root, write_params, tmp_path):
     params = load_yaml(root / "scales/paper.yaml")
     params["runs"]["ddpm_pretrained"]["seeds"] = 2
-    said = "runs.ddpm_pretrained.seeds: 2, but published weights are of one training; set seeds: 1"
+    said = "runs.ddpm_pretrained.seeds: 2, but published weights come from one training; set seeds: 1"
     assert said in message(write_params(params), tmp_path)

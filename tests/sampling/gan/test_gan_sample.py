@@ -7,14 +7,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from thirtytwo import models
 from thirtytwo.data.batches import ImageSet, to_uint8
+from thirtytwo.models.contract import Family
 from thirtytwo.models.gan.model import GAN
-from thirtytwo.models.gan.model import Settings as GANSettings
 from thirtytwo.nets import dcgan
-from thirtytwo.sampling import Drawn, Job, SampleConfig, Sampling
-from thirtytwo.sampling.gan.sample import Settings, sample
+from thirtytwo.sampling.drawing import Drawn, Job
+from thirtytwo.sampling.gan.sample import sample
 from thirtytwo.settings.configs import Compute
+from thirtytwo.settings.gan import GANSampling, GANSettings
+from thirtytwo.settings.sampling import SampleConfig, Sampling
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -45,10 +46,10 @@ def draw(model: GAN, own: GANSettings, net: object, data: ImageSet, fresh_steps:
     cfg = SampleConfig(
         run="gan", family="gan", dataset="set", seed=1, seeds=1, compute=COMPUTE,
         sampling=Sampling(images=60, grid_side=2, snapshot_images=20),
-        sample=Settings(weights="raw", fresh_steps=fresh_steps),
+        sample=GANSampling(weights="raw", fresh_steps=fresh_steps),
     )  # fmt: skip
 
-    def fresh(seed: int) -> models.Family:
+    def fresh(seed: int) -> Family:
         torch.manual_seed(seed)
         return GAN(own, net, 1, 2)  # type: ignore[arg-type]
 

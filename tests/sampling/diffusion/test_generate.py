@@ -1,6 +1,7 @@
 """Samplers against closed forms, against each other and against diffusers."""
 
 import hashlib
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from thirtytwo.models.diffusion import schedules
 from thirtytwo.nets.unet import UNet
 from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.sampling.diffusion import generate, solvers
+from thirtytwo.settings.diffusion import Sampler, SamplerSettings, Spacing
 
 LINEAR = schedules.linear(1000, 1e-4, 0.02)
 CPU = torch.device("cpu")
@@ -53,7 +55,7 @@ def run(sampler, denoise, steps, eta=0.0, spacing="uniform", n=10_000, schedule=
 # ---- timesteps
 
 
-@pytest.mark.parametrize("spacing", generate.SPACINGS)
+@pytest.mark.parametrize("spacing", get_args(Spacing))
 @pytest.mark.parametrize(
     ("total", "steps"), [(1000, 1), (1000, 7), (1000, 50), (1000, 999), (500, 100), (4, 3), (10, 10)]
 )
@@ -64,7 +66,7 @@ def test_timesteps_rise_strictly_within_range(spacing, total, steps):
     assert 1 <= tau[0] <= tau[-1] <= total
 
 
-@pytest.mark.parametrize("spacing", generate.SPACINGS)
+@pytest.mark.parametrize("spacing", get_args(Spacing))
 def test_as_many_steps_as_timesteps_are_all_of_them(spacing):
     assert generate.timesteps(schedules.cosine(300), 300, spacing).tolist() == list(range(1, 301))
 
@@ -409,10 +411,14 @@ def denoise():
     return lambda x, t, labels: net(x, t, labels)
 
 
+def settings(sampler: Sampler, eta: float) -> SamplerSettings:
+    return SamplerSettings(sampler=sampler, steps=2, eta=eta, spacing="uniform", clip=True, guidance=0.0)
+
+
 def drawn(denoise, indices, sampler="ddim", eta=1.0, seed=3):
     indices = list(indices)
     images = generate.generate(
-        denoise, LINEAR, sampler=sampler, steps=2, eta=eta, spacing="uniform", clip=True, seed=seed, indices=indices,
+        denoise, LINEAR, settings(sampler, eta), seed=seed, indices=indices,
         labels=torch.tensor(indices) % 5, shape=(3, 32, 32), device=CPU,
     )  # fmt: skip
     return [hashlib.sha256(image.numpy().tobytes()).hexdigest() for image in to_uint8(images)]
@@ -438,7 +444,11 @@ def test_generate_gives_each_image_its_own_label():
         return labels.view(-1, 1, 1, 1).expand_as(x) / 10
 
     images = generate.generate(
-        denoise, LINEAR, sampler="ddim", steps=2, eta=0.0, spacing="uniform", clip=True, seed=0, indices=[70, 2, 51],
+        denoise, LINEAR, settings("ddim", 0.0), seed=0, indices=[70, 2, 51],
         labels=torch.tensor([7, 1, 4]), shape=(1, 2, 2), device=CPU,
     )  # fmt: skip
     torch.testing.assert_close(images[:, 0, 0, 0], torch.tensor([0.7, 0.1, 0.4]))
+
+
+def test_every_sampler_of_the_settings_is_implemented():
+    assert set(get_args(Sampler)) == set(solvers.SAMPLERS)

@@ -5,16 +5,18 @@ import pytest
 import torch
 from torch import nn
 
-from test_diffusion import SETTINGS
+from diffusion_settings import SETTINGS
 from thirtytwo.data.batches import ImageSet
-from thirtytwo.models import Batch
+from thirtytwo.models.contract import Batch
 from thirtytwo.models.diffusion import model as diffusion
 from thirtytwo.models.diffusion.latent import FirstStage
 from thirtytwo.nets import unet
 from thirtytwo.runtime.errors import ParamsError
-from thirtytwo.sampling import Job, SampleConfig, Sampling
 from thirtytwo.sampling.diffusion import sample as sampling
+from thirtytwo.sampling.drawing import Job
 from thirtytwo.settings.configs import Compute
+from thirtytwo.settings.diffusion import DiffusionSampling, DiffusionSettings
+from thirtytwo.settings.sampling import SampleConfig, Sampling
 from thirtytwo.settings.strict import parse
 
 
@@ -43,7 +45,7 @@ def images(count=400):
 
 def model(**changes):
     torch.manual_seed(0)
-    settings = parse(diffusion.Settings, SETTINGS | {"conditional": True, "patch": 1} | changes, "lddpm")
+    settings = parse(DiffusionSettings, SETTINGS | {"conditional": True, "patch": 1} | changes, "lddpm")
     return diffusion.build(settings, unet, channels=1, classes=4, autoencoder=StandIn())
 
 
@@ -103,7 +105,7 @@ def job(labels=4, **changes):
     cfg = SampleConfig(
         run="lddpm", family="diffusion", dataset="stand_in", seed=0, seeds=1, compute=compute,
         sampling=Sampling(images=12, grid_side=1, snapshot_images=1),
-        sample=parse(sampling.Settings, values | changes, "lddpm.sample"),
+        sample=parse(DiffusionSampling, values | changes, "lddpm.sample"),
     )  # fmt: skip
     pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1), np.uint8)
     names = tuple("abcd"[:labels])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from staging import set_up_one_run, stage
+from staging import run_stage, set_up_one_run
 from thirtytwo.nets.lucid_unet import LucidUNet
 from thirtytwo.runtime.errors import CheckpointError
 
@@ -29,7 +29,7 @@ class Project:
         settings = {"width": 8, "width_multipliers": [1, 2], "sample.weights": "raw", "sample.steps": 1,
                     "sample.bound_images": 0}  # fmt: skip
         run = {"family": "diffusion", "net": "lucid_unet", "settings": "ddpm", "dataset": "shapes",
-               "needs": "data/raw/weights", "seeds": 1, "set": settings}  # fmt: skip
+               "parent": "data/raw/weights", "seeds": 1, "set": settings}  # fmt: skip
         set_up_one_run(folder, params, write, "published", run, sources={"weights": weights})
 
     def publish(self, content: Any) -> None:
@@ -37,9 +37,8 @@ class Project:
 
     def stage(self, name: str, argument: str) -> None:
         """Runs a stage's main."""
-        module = stage(name, self.root, self.folder)
-        module.set_up = lambda compute: torch.device("cpu")
-        module.main(argument)
+        replaced = {} if name == "download" else {"set_up": lambda compute: torch.device("cpu")}
+        run_stage(name, self.folder, argument, **replaced)
 
 
 @pytest.fixture

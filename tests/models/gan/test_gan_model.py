@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from thirtytwo.models import Batch
-from thirtytwo.models.gan.model import GAN, Settings, discriminator_loss, generator_loss, gradient_penalty
+from thirtytwo.models.contract import Batch
+from thirtytwo.models.gan.model import GAN, discriminator_loss, generator_loss, gradient_penalty
 from thirtytwo.nets import dcgan, mlp, resnet_gan
+from thirtytwo.settings.gan import GANSettings as Settings
 
 
 def parameters(module: nn.Module) -> int:
