@@ -16,7 +16,7 @@ from thirtytwo.core.device import set_up
 from thirtytwo.core.tiling import rows_png
 from thirtytwo.data.batches import to_uint8
 from thirtytwo.evaluate import frechet
-from thirtytwo.features.checks import read_arrays
+from thirtytwo.core.arrays import read_arrays
 from thirtytwo.features.extraction import extract, load_classifier
 from thirtytwo.models.diffusion.model import Diffusion
 from thirtytwo.runtime import files

@@ -30,10 +30,10 @@ def train(
     """Trains on the train split with AdamW and the one-cycle rate (Smith and Topin 2018); returns it in eval mode.
 
     Args:
-        exit_code: asked after each step; not 0 means stop. Nothing is kept then, training takes minutes at most.
+        exit_code: called after each step; a result other than 0 stops the training, of which nothing is kept.
 
     Raises:
-        SystemExit: `exit_code` said so.
+        SystemExit: `exit_code` returned a code other than 0.
         TrainingError: no training images, fewer than two classes, or the loss is not finite.
     """
     part = data.only("train")
