@@ -17,8 +17,8 @@ from thirtytwo.settings.classifier import ClassifierConfig
 
 
 def main(project: Project, dataset: str) -> None:
-    """Writes data/classifiers/<set>.pt and metrics/classifier/<set>.json."""
-    settings = configs.read(ClassifierConfig, "classifier", dataset, project.root)
+    """Write data/classifiers/<set>.pt and metrics/classifier/<set>.json."""
+    settings = configs.read(ClassifierConfig, "classifier", dataset, project)
     device, start = set_up(settings.compute), time.monotonic()
     data = load(project.prepared(dataset))
     model = train(data, settings.classifier, seed=settings.seed, device=device, exit_code=Guard().exit_code)

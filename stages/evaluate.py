@@ -22,8 +22,8 @@ from thirtytwo.settings.evaluation import EvaluateConfig
 
 
 def main(project: Project, run: str) -> None:
-    """Writes metrics/<run>.json and plots/{classes,confusion,neighbours,scores,seeds}/<run>.csv."""
-    settings = configs.read(EvaluateConfig, "evaluate", run, project.root)
+    """Write metrics/<run>.json and plots/{classes,confusion,neighbours,scores,seeds}/<run>.csv."""
+    settings = configs.read(EvaluateConfig, "evaluate", run, project)
     device, dataset = set_up(settings.compute), settings.dataset
     classifier, _ = load_classifier(project.judge(dataset), device)
     extractors = Extractors(

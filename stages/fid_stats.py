@@ -21,8 +21,8 @@ from thirtytwo.settings.evaluation import FidStatsConfig
 
 
 def main(project: Project, dataset: str) -> None:
-    """Writes data/fid_stats/<set>/status.json and, with evaluation.fid, statistics.npz beside it."""
-    settings = configs.read(FidStatsConfig, "fid_stats", dataset, project.root)
+    """Write data/fid_stats/<set>/status.json and, with evaluation.fid, statistics.npz beside it."""
+    settings = configs.read(FidStatsConfig, "fid_stats", dataset, project)
     shutil.rmtree(project.fid_stats(dataset), ignore_errors=True)
     status = measure(project, settings) if settings.fid else {"fid": "off"}
     write_json(project.fid_stats(dataset) / "status.json", status)
@@ -30,7 +30,7 @@ def main(project: Project, dataset: str) -> None:
 
 
 def measure(project: Project, settings: FidStatsConfig) -> dict[str, Any]:
-    """Writes and installs the statistics; returns their description, with the floor of FID."""
+    """Write and installs the statistics; returns their description, with the floor of FID."""
     device, weights = set_up(settings.compute), inception.find_weights(project.downloads)
     data, name = load(project.prepared(settings.dataset)), settings.dataset
     pair = real_pair(data.split, settings.reference_split, settings.samples, settings.seed)

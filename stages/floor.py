@@ -18,8 +18,8 @@ from thirtytwo.settings.evaluation import FloorConfig
 
 
 def main(project: Project, dataset: str) -> None:
-    """Writes data/features/<set>.npz and .pt (the classifier), metrics/floor/<set>.json and plots/floor/<set>.csv."""
-    settings = configs.read(FloorConfig, "floor", dataset, project.root)
+    """Write data/features/<set>.npz and .pt (the classifier), metrics/floor/<set>.json and plots/floor/<set>.csv."""
+    settings = configs.read(FloorConfig, "floor", dataset, project)
     device, weights = set_up(settings.compute), project.classifier(settings.classifier)
     data, facts = load(project.prepared(dataset)), json.loads(project.facts(dataset).read_text(encoding="utf-8"))
     classifier, names = load_classifier(weights, device)

@@ -19,7 +19,7 @@ __all__ = ["run"]
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a table with a verdict for each score, and the reason for each.
+    """Print a table with a verdict for each score, and the reason for each.
 
     Raises:
         CommandError: the metrics do not exist or cannot be read, or the score is unknown.

@@ -31,7 +31,7 @@ _WITHOUT_INTERVAL = ("modes_covered", "foreign_share", "class_entropy_bits", "me
 
 
 def run(args: argparse.Namespace) -> int:
-    """Scores the images, prints a table and writes the scores.
+    """Score the images, prints a table and writes the scores.
 
     Raises:
         CommandError, ParamsError, CheckpointError, EvaluationError: see `project.ERRORS`.
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     here, path, out = Project(project.root()), Path(args.images), Path(args.out) if args.out else None
     if out and out.suffix != ".json":
         raise CommandError(f"--out: {out}; expected a name that ends in .json")
-    settings = configs.read(ReportConfig, "report", "report", here.root)
+    settings = configs.read(ReportConfig, "report", "report", here)
     dataset = _dataset(args, settings.datasets)
     classes = project.prepared(here.root, args.against).classes
     given = read(path, dataset, classes, args.labels_from_folders)
@@ -93,7 +93,7 @@ def _dataset(args: argparse.Namespace, datasets: dict[str, Dataset]) -> Dataset:
 
 
 def _show(path: Path, name: str, dataset: Dataset, card: Scorecard, given: Given) -> None:
-    """Prints the protocol, the diagnosis, the removed files and a table of scores."""
+    """Print the protocol, the diagnosis, the removed files and a table of scores."""
     scores, facts = card.measured.scores, card.measured.protocol
     channels = "RGB" if dataset.channels == 3 else "grayscale"
     print(

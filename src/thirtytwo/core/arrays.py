@@ -12,7 +12,7 @@ __all__ = ["check_features", "check_images", "read_arrays"]
 
 
 def check_images(images: np.ndarray, where: str, channels: int | None = None) -> None:
-    """Checks that `images` is [N, 32, 32, C] uint8 with N >= 2.
+    """Check that `images` is [N, 32, 32, C] uint8 with N >= 2.
 
     Args:
         where: file or name of the images, for the message.
@@ -36,7 +36,7 @@ def check_images(images: np.ndarray, where: str, channels: int | None = None) ->
 
 
 def check_features(features: np.ndarray, where: str) -> None:
-    """Checks that `features` is [N, D], finite, with N >= 2.
+    """Check that `features` is [N, D], finite, with N >= 2.
 
     Raises:
         EvaluationError: it is not.

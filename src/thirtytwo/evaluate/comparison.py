@@ -58,7 +58,7 @@ class Comparison:
 
 
 def compare(a: Mapping[str, object], b: Mapping[str, object], score: str) -> Comparison:
-    """Compares two runs' metrics by `score`, which is among LOWER (better) or HIGHER.
+    """Compare two runs' metrics by `score`, which is among LOWER (better) or HIGHER.
 
     The interval of the difference is computed from those of the two runs (Zou and Donner 2008, MOVER), which may be
     asymmetric: L = a - b - ((a - l_a)^2 + (u_b - b)^2)^(1/2), U alike. The runs are independent given

@@ -30,7 +30,7 @@ def path_length(start: np.ndarray, end: np.ndarray, epsilon: float, resamples: i
 
 
 class FactorReader:
-    """Reads ground-truth factors off images: kernel ridge regression on principal components of the pixels.
+    """Read ground-truth factors off images: kernel ridge regression on principal components of the pixels.
 
     Args:
         images: [N, 32, 32, C] uint8 real images.

@@ -113,7 +113,7 @@ def real_bytes(real: Real, factors: np.ndarray, factor_names: tuple[str, ...]) -
 
 
 def read_real(path: Path, reference_split: str, features_sha256: str) -> Real:
-    """Reads what `real_bytes` wrote.
+    """Read what `real_bytes` wrote.
 
     Args:
         reference_split: the split that `kernel_mean` was computed on.

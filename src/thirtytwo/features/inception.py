@@ -124,7 +124,7 @@ def statistics_name(dataset: str, split: str, images: np.ndarray) -> str:
 
 
 def install_statistics(name: str, statistics: Path) -> Path:
-    """Copies a file with `mu` and `sigma` into clean-fid's folder, as its custom statistics `name`.
+    """Copy a file with `mu` and `sigma` into clean-fid's folder, as its custom statistics `name`.
 
     Raises:
         EvaluationError: the folder of the installed package cannot be written.
