@@ -2,11 +2,14 @@
 
 import importlib.util
 from collections.abc import Callable
+from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from thirtytwo.runtime.project import Project
 from thirtytwo.settings.resolve import resolve
 
 
@@ -23,7 +26,10 @@ def module_at(path: Path) -> Any:
 def stage(name: str, root: Path, project: Path) -> Any:
     """A stage's script, at work in `project`."""
     module = module_at(root / "stages" / f"{name}.py")
-    module.ROOT = project
+    if "project" in signature(module.main).parameters:
+        module.main = partial(module.main, Project(project))
+    else:
+        module.ROOT = project
     return module
 
 
