@@ -8,10 +8,10 @@ import time
 import numpy as np
 import pandas as pd
 
+from thirtytwo.core.arrays import read_arrays
 from thirtytwo.core.device import set_up
 from thirtytwo.core.tiling import rows_png
 from thirtytwo.evaluate import frechet
-from thirtytwo.features.checks import read_arrays
 from thirtytwo.features.extraction import extract, load_classifier
 from thirtytwo.models.build import load
 from thirtytwo.runtime.files import write, write_json

@@ -103,12 +103,13 @@ def test_some_timesteps_estimate_the_bound_of_all():
 
 def test_bits_per_dimension_of_a_run():
     terms = np.random.default_rng(0).normal([0.01, 3.0, 1.0], [0.001, 0.5, 0.2], (400, 3))
-    scores = bits_per_dim(terms)
-    assert scores["bits_per_dim"] == pytest.approx(terms.sum(1).mean())
-    assert scores["rate_bits_per_dim"] + scores["distortion_bits_per_dim"] == pytest.approx(scores["bits_per_dim"])
+    scores = bits_per_dim(terms).scores
+    bits = scores["bits_per_dim"]
+    assert bits.value == pytest.approx(terms.sum(1).mean())
+    assert scores["rate_bits_per_dim"] + scores["distortion_bits_per_dim"] == pytest.approx(bits.value)
     half = 1.96 * terms.sum(1).std(ddof=1) / 400**0.5  # of the mean of independent images
-    assert scores["bits_per_dim_high"] - scores["bits_per_dim"] == pytest.approx(half)
-    assert scores["bits_per_dim"] - scores["bits_per_dim_low"] == pytest.approx(half)
+    assert bits.high - bits.value == pytest.approx(half)
+    assert bits.value - bits.low == pytest.approx(half)
 
 
 @pytest.mark.parametrize("terms", [np.zeros((0, 3)), np.zeros((1, 3)), np.zeros((5, 2)), np.full((5, 3), np.nan)])

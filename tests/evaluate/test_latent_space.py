@@ -41,8 +41,8 @@ def test_axes_that_are_the_factors_and_axes_that_are_not(reader):
     z = rng.standard_normal((2000, 6))
     rotation, _ = np.linalg.qr(rng.standard_normal((6, 6)))
     real = (scenes(held_out), held_out)
-    aligned = directions(reader, from_latents(z), z, real)
-    turned = directions(reader, from_latents(z), z @ rotation, real)
+    aligned = directions(reader, from_latents(z), z, real).scores
+    turned = directions(reader, from_latents(z), z @ rotation, real).scores
     for name in ("x", "y", "level"):
         assert aligned[f"readable_r2_{name}"] > 0.95
         assert aligned[f"coordinate_r2_{name}"] > 0.9
@@ -50,7 +50,7 @@ def test_axes_that_are_the_factors_and_axes_that_are_not(reader):
         assert turned[f"coordinate_r2_{name}"] < 0.75
     # the sign of a normal variable explains 2 / pi of its own variance, linearly
     assert aligned["direction_r2_colour"] == pytest.approx(2 / np.pi, abs=0.05)
-    unrelated = directions(reader, from_latents(z), rng.standard_normal((2000, 6)), real)
+    unrelated = directions(reader, from_latents(z), rng.standard_normal((2000, 6)), real).scores
     assert unrelated["direction_r2"] < 0.02
 
 
@@ -59,7 +59,7 @@ def test_a_factor_that_cannot_be_read_is_not_judged(reader):
     shuffled = held_out.copy()
     shuffled[:, 0] = np.random.default_rng(3).permutation(shuffled[:, 0])
     z = np.random.default_rng(1).standard_normal((500, 4))
-    scores = directions(reader, from_latents(z), z, (scenes(held_out), shuffled))
+    scores = directions(reader, from_latents(z), z, (scenes(held_out), shuffled)).scores
     assert scores["readable_r2_x"] < 0.1
     assert "direction_r2_x" not in scores
     assert "direction_r2_y" in scores
@@ -68,10 +68,11 @@ def test_a_factor_that_cannot_be_read_is_not_judged(reader):
 def test_path_length_of_a_linear_map_is_its_squared_speed():
     rng = np.random.default_rng(0)
     start, step = rng.standard_normal((400, 5)), rng.standard_normal((400, 5))
-    scores = path_length(start, start + 1e-4 * step, 1e-4, 200, seed=1)
-    assert scores["path_length"] == pytest.approx(np.square(step).sum(1).mean(), rel=1e-6)
-    assert scores["path_length_low"] < scores["path_length"] < scores["path_length_high"]
-    assert scores["path_length_n"] == 400
+    measured = path_length(start, start + 1e-4 * step, 1e-4, 200, seed=1)
+    length = measured.scores["path_length"]
+    assert length.value == pytest.approx(np.square(step).sum(1).mean(), rel=1e-6)
+    assert length.low < length.value < length.high
+    assert measured.protocol == {"path_length_n": 400}
 
 
 def test_latents_of_another_number_are_refused(reader):

@@ -24,8 +24,8 @@ def test_it_is_the_test_of_two_means_for_symmetric_intervals(seed):
     assert (found.verdict != "tie") == (p < 0.05)
     if p < 0.05:
         assert found.verdict == ("a" if means[0] < means[1] else "b")
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * np.hypot(*errors))
-    assert found.difference == pytest.approx(means[0] - means[1])
+    assert (found.difference.high - found.difference.low) / 2 == pytest.approx(1.96 * np.hypot(*errors))
+    assert found.difference.value == pytest.approx(means[0] - means[1])
 
 
 def test_asymmetric_intervals_count_on_the_side_that_matters():
@@ -64,8 +64,9 @@ def test_each_score_has_its_own_protocol():
 
 def test_what_is_missing_is_named():
     without = {key: value for key, value in run(1, 0, 2).items() if key != "fd_classifier_high"}
-    assert compare(run(1, 0, 2), without, "fd_classifier").reason == "the second has no fd_classifier_high."
-    with pytest.raises(EvaluationError, match="score 'fdd' cannot be compared; expected one of fd_classifier"):
+    assert compare(run(1, 0, 2), without, "fd_classifier").reason == "the second has no interval of fd_classifier."
+    assert compare(SAME, run(1, 0, 2), "fd_classifier").reason == "the first has no fd_classifier."
+    with pytest.raises(EvaluationError, match=r"'fdd'.*fd_classifier"):
         compare(run(1, 0, 2), run(1, 0, 2), "fdd")
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from thirtytwo.core.arrays import check_images
 from thirtytwo.data.batches import to_float
-from thirtytwo.features.checks import check_images, read_arrays
-from thirtytwo.features.extraction import CHUNK, extract, file_sha256
+from thirtytwo.features.extraction import CHUNK, extract
 from thirtytwo.nets.classifier import Classifier
 from thirtytwo.runtime.errors import EvaluationError
 
@@ -72,17 +72,3 @@ def test_a_broken_network_is_noticed(network):
     broken.stem[1].weight.data.fill_(float("nan"))
     with pytest.raises(EvaluationError, match="NaN"):
         extract(noise(3), broken)
-
-
-def test_files_missing_damaged_or_without_the_array_are_refused(tmp_path):
-    path = tmp_path / "vae.npz"
-    with pytest.raises(EvaluationError, match="no such file"):
-        read_arrays(path, ("images",))
-    with pytest.raises(EvaluationError, match="no such file"):
-        file_sha256(path)
-    np.savez(path, labels=np.arange(1000))
-    with pytest.raises(EvaluationError, match="images"):
-        read_arrays(path, ("images",))
-    path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(EvaluationError, match="damaged"):
-        read_arrays(path, ("labels",))

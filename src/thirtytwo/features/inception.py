@@ -1,14 +1,16 @@
-"""FID with Inception features exactly as clean-fid computes them, with verified weights and our own statistics.
+"""Inception features exactly as clean-fid computes them, with verified weights, a cache and custom statistics.
 
-clean-fid (Parmar et al. 2022) gives the resize and the network's wrapper. What it leaves open is done here: its
+clean-fid (Parmar et al. 2022) provides the resize and the network's wrapper. This module adds what it lacks: its
 weights are checked against their sha256, images are uint8 arrays in the order of the data set, and reference
-statistics are put where `fid.compute_fid(..., dataset_name=NAME, mode="clean", dataset_split="custom")` finds them.
+statistics are written where `fid.compute_fid(..., dataset_name=NAME, mode="clean", dataset_split="custom")` finds them.
 """
 
 import hashlib
 import io
+import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -22,20 +24,18 @@ from cleanfid.resize import build_resizer
 from torch import nn
 from tqdm import tqdm
 
-from thirtytwo.evaluate import frechet, kid
-from thirtytwo.evaluate.intervals import named
-from thirtytwo.features.checks import check_features, check_images, read_arrays
-from thirtytwo.features.extraction import file_sha256
+from thirtytwo.core.arrays import check_features, check_images, read_arrays
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import EvaluationError
+from thirtytwo.runtime.project import Project
 
 __all__ = [
     "WEIGHTS_NAME", "WEIGHTS_SHA256", "cached_features", "find_weights", "inception", "inception_features",
-    "install_statistics", "kid_scores", "scores", "statistics_name",
+    "install_statistics", "reference", "statistics_name",
 ]  # fmt: skip
 
 WEIGHTS_NAME = "inception-2015-12-05.pt"
-# Of NVIDIA's file at clean-fid's address; the same sum stands in k-diffusion's evaluation.
+# Of NVIDIA's file at clean-fid's address; k-diffusion's evaluation has the same sum.
 WEIGHTS_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
 _CHUNK = 50  # images at a time; a constant, because kernels may round differently for other shapes
 
@@ -44,16 +44,14 @@ def find_weights(downloads: Path, sha256: str = WEIGHTS_SHA256, url: str = incep
     """The verified weights in the mirror folder (THIRTYTWO_MIRROR), else in `downloads`, else downloaded there.
 
     Raises:
-        EvaluationError: they are nowhere, or a file of that name is not the right one.
+        EvaluationError: they are not found and cannot be downloaded, or a file of that name has another sha256.
     """
     mirror = os.environ.get("THIRTYTWO_MIRROR")
     for folder in ([Path(mirror)] if mirror else []) + [downloads]:
         path = folder / WEIGHTS_NAME
         if path.is_file():
-            if (found := file_sha256(path)) != sha256:
-                raise EvaluationError(
-                    f"{path}: sha256 is {found}, expected {sha256}; remove it or put the right file there"
-                )
+            if (actual := files.sha256(path)) != sha256:
+                raise EvaluationError(f"{path}: sha256 is {actual}, expected {sha256}; delete it or replace it")
             return path
     path = downloads / WEIGHTS_NAME
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,8 +60,8 @@ def find_weights(downloads: Path, sha256: str = WEIGHTS_SHA256, url: str = incep
     except (URLError, OSError, RuntimeError) as error:
         reason = str(getattr(error, "reason", error)).splitlines()[0]
         raise EvaluationError(
-            f"{WEIGHTS_NAME} (sha256 {sha256}) cannot be had from {url} ({reason}); "
-            f"put it at {path}, or set evaluation.fid: false"
+            f"{WEIGHTS_NAME} (sha256 {sha256}) cannot be downloaded from {url} ({reason}); "
+            f"save it as {path}, or set evaluation.fid: false"
         ) from None
     return path
 
@@ -99,17 +97,17 @@ def inception_features(images: np.ndarray, network: nn.Module, device: torch.dev
 
 
 def cached_features(images: np.ndarray, weights: Path, device: torch.device, folder: Path, where: str) -> np.ndarray:
-    """`inception_features`, kept in `folder` under the sha256 of images and weights; a damaged entry is made again.
+    """`inception_features`, kept in `folder` under the sha256 of images and weights; a damaged entry is computed again.
 
     Raises:
         EvaluationError: as `inception_features`.
     """
     check_images(images, where)
-    key = hashlib.sha256(images.tobytes() + str(images.shape).encode() + file_sha256(weights).encode()).hexdigest()
+    key = hashlib.sha256(images.tobytes() + str(images.shape).encode() + files.sha256(weights).encode()).hexdigest()
     path = folder / f"{key}.npy"
     checksum = path.with_suffix(".sha256")
     if path.is_file() and checksum.is_file():
-        if file_sha256(path) == checksum.read_text():
+        if files.sha256(path) == checksum.read_text():
             return np.load(path)
         print(f"warning: {path}: damaged, computing it again")
     features = inception_features(images, inception(weights, device), device, where)
@@ -121,12 +119,12 @@ def cached_features(images: np.ndarray, weights: Path, device: torch.device, fol
 
 
 def statistics_name(dataset: str, split: str, images: np.ndarray) -> str:
-    """The name under which clean-fid finds the statistics of these very images."""
+    """The name under which clean-fid finds the statistics of these images."""
     return f"thirtytwo_{dataset}_{split}_{hashlib.sha256(images.tobytes()).hexdigest()[:8]}".lower()
 
 
 def install_statistics(name: str, statistics: Path) -> Path:
-    """Copies a file with `mu` and `sigma` into clean-fid's folder, as its custom statistics `name`.
+    """Copy a file with `mu` and `sigma` into clean-fid's folder, as its custom statistics `name`.
 
     Raises:
         EvaluationError: the folder of the installed package cannot be written.
@@ -144,39 +142,26 @@ def install_statistics(name: str, statistics: Path) -> Path:
     return path
 
 
-def scores(features: np.ndarray, statistics: Path, status: dict[str, Any]) -> dict[str, float | int | str | bool]:
-    """FID of Inception features [N, 2048] against the statistics in a file, beside the floor that `status` holds.
+def reference(
+    project: Project, dataset: str, images: np.ndarray, device: torch.device
+) -> tuple[Callable[[np.ndarray, str], np.ndarray], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    """What FID and KID against the reference `images` of a data set need.
 
-    The interval is 95 % by the delta method: a bootstrap in 2048 dimensions would take minutes.
+    Returns:
+        a function that extracts features [N, 2048] of images, given their name in messages; the features of the
+        reference; their mean and covariance from the stage fid_stats; and the values of its status.json.
 
     Raises:
-        EvaluationError: the statistics are missing, or not the ones that `status` speaks of.
+        EvaluationError: statistics or weights are missing, or the statistics have another sha256 than in status.json.
     """
-    if (found := file_sha256(statistics)) != status["sha256"]:
-        raise EvaluationError(f"{statistics}: sha256 is {found}, expected {status['sha256']}; run fid_stats again")
+    folder, weights = project.fid_stats(dataset), find_weights(project.downloads)
+    statistics = folder / "statistics.npz"
+    status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+    if (actual := files.sha256(statistics)) != status["sha256"]:
+        raise EvaluationError(f"{statistics}: sha256 is {actual}, expected {status['sha256']}; run fid_stats again")
     mu, sigma = read_arrays(statistics, ("mu", "sigma"))
-    floor = {key: status[key] for key in status if key.startswith("fid_")}
-    value, error = frechet.distance_to(features, mu, sigma), frechet.standard_error(features, mu, sigma)
-    return {
-        "fid": value,
-        "fid_low": value - 1.96 * error,
-        "fid_high": value + 1.96 * error,
-        "fid_n": len(features),
-        "fid_reference_n": status["n"],
-        "fid_statistics": status["stats_name"],
-        "fid_resizer": "clean",
-        "fid_features_sha256": status["weights_sha256"],
-        **floor,
-        "fid_floor_same_n": status["fid_floor_n"] == len(features),
-    }
 
+    def features(images: np.ndarray, where: str) -> np.ndarray:
+        return cached_features(images, weights, device, project.inception, where)
 
-def kid_scores(features: np.ndarray, reference: np.ndarray, status: dict[str, Any]) -> dict[str, float]:
-    """KID of Inception features [N, 2048] against those of the reference [M, 2048], beside the floor in `status`.
-
-    Raises:
-        EvaluationError: as `kid.means_to`.
-    """
-    values = kid.kid(kid.means_among(features), kid.means_to(features, reference), status["kernel_mean"])
-    floor = {key: status[key] for key in status if key.startswith("kid_")}
-    return named("kid", values) | floor
+    return features, features(images, f"real images of {dataset}"), mu, sigma, status

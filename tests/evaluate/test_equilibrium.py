@@ -37,25 +37,25 @@ def test_equal_distributions_are_the_equilibrium():
     half = np.full(1000, 0.5)
     rng = np.random.default_rng(1)
     guess = rng.uniform(0.45, 0.55, 1000), rng.uniform(0.45, 0.55, 1000)
-    scores = equilibrium((half, half), guess, gives_probability=True)
-    assert scores["fresh_accuracy_low"] < 0.5 < scores["fresh_accuracy_high"]
+    scores = equilibrium((half, half), guess, gives_probability=True).scores
+    assert scores["fresh_accuracy"].low < 0.5 < scores["fresh_accuracy"].high
     assert scores["js_bound_bits"] == pytest.approx(0, abs=1e-2)
     assert scores["d_gap"] == pytest.approx(0.025, abs=2e-3)
 
 
 def test_accuracy_and_gap_of_known_gaussians():
     _, _, real, fake = gaussians(1.0)
-    own = np.full(len(real), 0.5)
-    scores = equilibrium((own, own), (real, fake), gives_probability=True)
+    trained = np.full(len(real), 0.5)
+    scores = equilibrium((trained, trained), (real, fake), gives_probability=True).scores
     phi = 0.5 * (1 + math.erf(0.5 / math.sqrt(2)))  # the Bayes rate of two normals one standard deviation apart
-    assert scores["fresh_accuracy"] == pytest.approx(phi, abs=3e-3)
+    assert scores["fresh_accuracy"].value == pytest.approx(phi, abs=3e-3)
     expected = np.abs(np.concatenate([real, fake]) - 0.5).mean()
     assert scores["d_gap"] == pytest.approx(expected)
 
 
 def test_a_critic_has_no_gap():
     real = np.array([3.0, 4.0])
-    scores = equilibrium((real, -real), (real / 10, real / 10), gives_probability=False)
+    scores = equilibrium((real, -real), (real / 10, real / 10), gives_probability=False).scores
     assert (scores["d_real"], scores["d_fake"]) == (3.5, -3.5)
     assert not {"d_gap", "d_accuracy"} & scores.keys()
 

@@ -89,9 +89,10 @@ def test_moments_of_the_aggregate_posterior():
 def test_active_units_and_distortion():
     rng = np.random.default_rng(0)
     means = rng.standard_normal((1000, 4)) * [1, 0.2, 0.05, 0]  # variances 1, 0.04, 0.0025, 0
-    scores = code_scores(means, means, np.arange(1000.0), None)
+    measured = code_scores(means, means, np.arange(1000.0), None)
+    scores = measured.scores
     assert scores["active_units"] == 2
-    assert scores["code_dimensions"] == 4
+    assert measured.protocol == {"codes_n": 1000, "code_dimensions": 4}
     assert scores["distortion"] == 499.5
     assert "rate_nats" not in scores
 
@@ -99,12 +100,13 @@ def test_active_units_and_distortion():
 def test_bound_is_the_mean_and_its_interval_that_of_a_mean():
     rng = np.random.default_rng(0)
     bits = 3 + 0.5 * rng.standard_normal(400)
-    scores = bound_scores(bits, bits + 0.1, 50)
-    assert scores["iwae_bits_per_dim"] == pytest.approx(bits.mean())
+    scores = bound_scores(bits, bits + 0.1, 50).scores
+    bound = scores["iwae_bits_per_dim"]
+    assert bound.value == pytest.approx(bits.mean())
     assert scores["elbo_bits_per_dim"] == pytest.approx(bits.mean() + 0.1)
     half = 1.96 * bits.std(ddof=1) / 20
-    assert scores["iwae_bits_per_dim_low"] == pytest.approx(bits.mean() - half)
-    assert scores["iwae_bits_per_dim_high"] == pytest.approx(bits.mean() + half)
+    assert bound.low == pytest.approx(bits.mean() - half)
+    assert bound.high == pytest.approx(bits.mean() + half)
 
 
 def test_broken_codes_are_refused():

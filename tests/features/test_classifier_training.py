@@ -60,8 +60,8 @@ def test_features_are_the_penultimate_activations(trained):
 def test_a_rerun_gives_equal_bytes_at_any_path_and_hash_seed(trained, tmp_path):
     save(trained, NAMES, tmp_path / "first.pt")
     code = (
-        "import sys; sys.path[:0] = ['src', 'tests']; from pathlib import Path; import torch;"
-        "from test_classifier import *; torch.set_num_threads(int(sys.argv[2]));"
+        "import sys; sys.path[:0] = ['src', 'tests/features']; from pathlib import Path; import torch;"
+        "from test_classifier_training import *; torch.set_num_threads(int(sys.argv[2]));"
         "save(train(bars(512, 1), SETTINGS, seed=1, device=CPU), NAMES, Path(sys.argv[1]))"
     )
     path = tmp_path / "elsewhere" / "second.pt"

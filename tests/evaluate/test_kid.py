@@ -10,7 +10,8 @@ from thirtytwo.runtime.errors import EvaluationError
 
 
 def scored(samples: np.ndarray, reference: np.ndarray) -> tuple[float, float, float]:
-    return kid.kid(kid.means_among(samples), kid.means_to(samples, reference), kid.mean_among(reference))
+    estimate = kid.kid(kid.means_among(samples), kid.means_to(samples, reference), kid.mean_among(reference))
+    return estimate.value, estimate.low, estimate.high
 
 
 def drawn(count: int, dimensions: int, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -49,8 +50,8 @@ def test_the_jackknife_leaves_out_one_sample_at_a_time():
 def test_unbiased_and_its_interval_as_wide_as_the_spread_of_draws(shift, most):
     reference, mean = drawn(4000, 6, 7), kid.mean_among(drawn(4000, 6, 7))
     draws = [drawn(100, 6, 100 + seed, shift) for seed in range(300)]
-    found = np.array([kid.kid(kid.means_among(x), kid.means_to(x, reference), mean) for x in draws])
-    values, halves = found[:, 0], found[:, 2] - found[:, 0]
+    found = [kid.kid(kid.means_among(x), kid.means_to(x, reference), mean) for x in draws]
+    values, halves = (np.array(column) for column in zip(*[(e.value, e.high - e.value) for e in found], strict=True))
     truth = scored(drawn(4000, 6, 8, shift), reference)[0]
     assert values.mean() == pytest.approx(truth, abs=4 * values.std() / np.sqrt(300) + 0.02 * truth + 0.002)
     assert 0.85 * values.std() < halves.mean() / 1.96 < most * values.std()

@@ -1,4 +1,4 @@
-"""What the evaluation accepts: refused at once and in one line, never scored into a plausible wrong number."""
+"""Checks of images and features, so that broken input never becomes a plausible score, and reading of .npz files."""
 
 import zipfile
 import zlib
@@ -12,11 +12,11 @@ __all__ = ["check_features", "check_images", "read_arrays"]
 
 
 def check_images(images: np.ndarray, where: str, channels: int | None = None) -> None:
-    """`images` is [N, 32, 32, C] uint8 with N >= 2.
+    """Check that `images` is [N, 32, 32, C] uint8 with N >= 2.
 
     Args:
         where: file or name of the images, for the message.
-        channels: C; None accepts 1 and 3.
+        channels: C; None allows 1 and 3.
 
     Raises:
         EvaluationError: it is not.
@@ -24,11 +24,11 @@ def check_images(images: np.ndarray, where: str, channels: int | None = None) ->
     allowed = (1, 3) if channels is None else (channels,)
     expected = f"expected uint8 images [N, 32, 32, {' or '.join(map(str, allowed))}] in 0..255"
     if images.dtype != np.uint8:
-        found = str(images.dtype)
+        actual = str(images.dtype)
         if np.issubdtype(images.dtype, np.number) and images.size:
             values = "NaN among them" if np.isnan(images).any() else f"values {images.min():g} to {images.max():g}"
-            found += f", {values}"
-        raise EvaluationError(f"{where}: {expected}, got {found}; convert with thirtytwo.data.batches.to_uint8")
+            actual += f", {values}"
+        raise EvaluationError(f"{where}: {expected}, got {actual}; convert with thirtytwo.data.batches.to_uint8")
     if images.ndim != 4 or images.shape[1:3] != (32, 32) or images.shape[3] not in allowed:
         raise EvaluationError(f"{where}: {expected}, got shape {images.shape}")
     if len(images) < 2:
@@ -36,7 +36,7 @@ def check_images(images: np.ndarray, where: str, channels: int | None = None) ->
 
 
 def check_features(features: np.ndarray, where: str) -> None:
-    """`features` is [N, D], finite, with N >= 2.
+    """Check that `features` is [N, D], finite, with N >= 2.
 
     Raises:
         EvaluationError: it is not.

@@ -5,14 +5,16 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
+from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate.diagnosis import diagnose
 from thirtytwo.evaluate.kid import mean_among
 from thirtytwo.evaluate.memorisation import copy_distance
-from thirtytwo.evaluate.scores import Real, Scored, classifier_floor, classifier_scores, join_floor
+from thirtytwo.evaluate.real import Real, Scored
+from thirtytwo.evaluate.scorecard import Measured, Scorecard
+from thirtytwo.evaluate.scores import classifier_floor, score
 
 N = 450
 SPLIT = np.repeat(np.array([0, 1], np.uint8), [900, 447])
-PROTOCOL = {"reference_split": "train", "features_sha256": "0"}
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +30,14 @@ def digits():
 
     train, held_out = pixels[:900], pixels[900:1347]
     images = Scored(pixels[:1347], classifier.predict_proba(pixels[:1347] / 16), labels[:1347])
-    real = Real(images, SPLIT, "train", mean_among(train), copy_distance(train, held_out))
-    floor = classifier_floor(images, SPLIT, reference_split="train", samples=N, resamples=50, seed=1)
+    names = tuple("0123456789")
+    distance = copy_distance(train, held_out)
+    real = Real(images, SPLIT, "train", mean_among(train), distance, names, np.arange(10), "0", "none")
+    floor = classifier_floor(real, samples=N, resamples=50, seed=1)
 
     def diagnosed(samples: np.ndarray) -> tuple[str, str]:
-        scores, _ = classifier_scores(see(samples), real, mode_share=0.1, resamples=50, seed=1)
-        return diagnose(join_floor(scores | PROTOCOL, floor | PROTOCOL))
+        card, _ = score(see(samples), real, floor, mode_share=0.1, resamples=50, seed=1)
+        return card.diagnosis.word, card.diagnosis.reason
 
     return pixels, labels, diagnosed
 
@@ -99,4 +103,16 @@ def test_samples_within_wide_balls_but_far_by_frechet_distance_are_not_healthy(d
 
 
 def test_what_is_missing_is_named():
-    assert diagnose({"precision": 0.5}) == ("undecided", "There is no precision_floor to judge by.")
+    scores = dict.fromkeys(("coverage", "fd_classifier"), Estimate(1.0, 0.5, 2.0))
+    scores |= {
+        "precision": Estimate(0.5, 0.4, 0.6),
+        "modes_covered": 1,
+        "reference_variance": 1.0,
+        "sample_variance": 1.0,
+    }
+    whole = Measured(scores, {"classes": 2})
+    assert diagnose(Scorecard(whole)).word == "undecided"
+    assert "precision_floor" in diagnose(Scorecard(whole)).reason
+    lacking = Measured(scores | {"coverage": Estimate(None)}, {"classes": 2})
+    assert "coverage" in diagnose(Scorecard(lacking, whole)).reason
+    assert "classes" in diagnose(Scorecard(Measured(scores), whole)).reason

@@ -7,7 +7,8 @@ from cleanfid.fid import frechet_distance
 from pytorch_fid.fid_score import calculate_frechet_distance
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from thirtytwo.evaluate.frechet import Subsets, distance, distance_to, statistics
+from thirtytwo.core.intervals import bootstrap
+from thirtytwo.evaluate.frechet import Subsets, distance, distance_to, standard_error, statistics
 from thirtytwo.runtime.errors import EvaluationError
 
 
@@ -100,3 +101,19 @@ def test_statistics_of_other_features_are_refused():
         distance_to(np.random.default_rng(0).standard_normal((9, 4)), np.zeros(5), np.eye(5))
     with pytest.raises(EvaluationError, match="negative eigenvalue"):
         distance(np.zeros(2), np.diag([1.0, -1.0]), np.zeros(2), np.eye(2))
+
+
+@pytest.mark.parametrize(
+    ("count", "dimensions", "least", "most"),
+    [(400, 6, 0.85, 1.15), (40, 60, 0.9, 1.5)],  # with fewer samples than dimensions on the safe side
+)
+def test_both_intervals_have_the_spread_of_repeated_draws(count, dimensions, least, most):
+    rng = np.random.default_rng(0)
+    mu, sigma = np.full(dimensions, 0.3), np.eye(dimensions) * 1.5
+    draws = rng.standard_normal((300, count, dimensions))
+    spread = np.std([distance_to(draw, mu, sigma) for draw in draws])
+    errors = [standard_error(draw, mu, sigma) for draw in draws[:20]]
+    assert least * spread < np.mean(errors) < most * spread
+    if count > dimensions:
+        estimate = bootstrap(Subsets(draws[0], mu, sigma), distance_to(draws[0], mu, sigma), count, 300, 1)
+        assert estimate.high - estimate.low == pytest.approx(2 * 1.96 * spread, rel=0.25)

@@ -8,13 +8,14 @@ import pytest
 import torch
 from cleanfid.fid import compute_fid
 from PIL import Image
-from sklearn.metrics.pairwise import polynomial_kernel
 from torch import nn
 
-from thirtytwo.evaluate import inception, kid
+from thirtytwo.evaluate.fid import inception_scores
 from thirtytwo.evaluate.frechet import statistics
-from thirtytwo.features.extraction import file_sha256
+from thirtytwo.features import inception
 from thirtytwo.runtime.errors import EvaluationError
+from thirtytwo.runtime.files import sha256, write_json
+from thirtytwo.runtime.project import Project
 
 CPU = torch.device("cpu")
 
@@ -75,18 +76,27 @@ def test_clean_fid_gives_the_same_number_with_our_statistics(channels, tmp_path,
             str(folder), dataset_name=name, mode="clean", dataset_split="custom", num_workers=0, device=CPU,
             custom_feat_extractor=network, verbose=False,
         )  # fmt: skip
-    status = {
-        "sha256": file_sha256(tmp_path / "statistics.npz"), "stats_name": name, "n": 60, "weights_sha256": "0",
-        "fid_floor": 1.0, "fid_floor_n": 55,
-    }  # fmt: skip
-    ours = inception.scores(
-        inception.inception_features(made, network, CPU, "made"), tmp_path / "statistics.npz", status
-    )
-    assert ours["fid"] == pytest.approx(theirs, rel=1e-4)  # clean-fid takes the mean in float32
-    assert ours["fid_low"] < ours["fid"] < ours["fid_high"]
-    assert ours["fid_floor_same_n"] is True
-    with pytest.raises(EvaluationError, match="run fid_stats again"):
-        inception.scores(np.zeros((3, 16)), tmp_path / "statistics.npz", status | {"sha256": "other"})
+    features = inception.inception_features(made, network, CPU, "made")
+    status = {"stats_name": name, "n": 60, "weights_sha256": "0", "kernel_mean": 0.0}
+    ours = inception_scores(features, features, mu, sigma, status).scores["fid"]
+    assert ours.value == pytest.approx(theirs, rel=1e-4)  # clean-fid takes the mean in float32
+    assert ours.low < ours.value < ours.high
+
+
+def test_statistics_other_than_those_of_the_status_are_refused(weights, tmp_path, monkeypatch):
+    monkeypatch.setenv("THIRTYTWO_MIRROR", str(weights.parent))
+    monkeypatch.setattr(inception, "find_weights", lambda *_: weights)
+    project, images = Project(tmp_path), pictures(4, 1, 5)
+    folder = project.fid_stats("digits")
+    folder.mkdir(parents=True)
+    np.savez(folder / "statistics.npz", mu=np.zeros(2048), sigma=np.eye(2048))
+    write_json(folder / "status.json", {"sha256": sha256(folder / "statistics.npz"), "n": 4})
+    features, reference, mu, sigma, status = inception.reference(project, "digits", images, CPU)
+    np.testing.assert_array_equal(features(images, "x"), reference)
+    assert (mu.shape, sigma.shape, status["n"]) == ((2048,), (2048, 2048), 4)
+    write_json(folder / "status.json", {"sha256": "other"})
+    with pytest.raises(EvaluationError, match=r"statistics\.npz: .*expected other.*fid_stats"):
+        inception.reference(project, "digits", images, CPU)
 
 
 def test_inception_is_loaded_by_clean_fid_from_where_we_say(weights):
@@ -109,17 +119,17 @@ def test_features_are_cached_by_content_and_damage_is_noticed(weights, tmp_path,
 
 
 def test_weights_come_from_the_mirror_then_the_downloads_then_the_address(weights, tmp_path, monkeypatch):
-    sha256 = file_sha256(weights)
+    digest = sha256(weights)
     monkeypatch.delenv("THIRTYTWO_MIRROR", raising=False)
-    downloaded = inception.find_weights(tmp_path, sha256, weights.as_uri())
+    downloaded = inception.find_weights(tmp_path, digest, weights.as_uri())
     assert downloaded == tmp_path / inception.WEIGHTS_NAME
-    assert file_sha256(downloaded) == sha256
-    assert inception.find_weights(tmp_path, sha256, "file:///nowhere") == downloaded
+    assert sha256(downloaded) == digest
+    assert inception.find_weights(tmp_path, digest, "file:///nowhere") == downloaded
     monkeypatch.setenv("THIRTYTWO_MIRROR", str(weights.parent))
-    assert inception.find_weights(tmp_path, sha256, "file:///nowhere") == weights
+    assert inception.find_weights(tmp_path, digest, "file:///nowhere") == weights
 
 
-def test_weights_that_cannot_be_had_are_named_with_hash_and_place(tmp_path, monkeypatch):
+def test_weights_that_cannot_be_downloaded_are_named_with_hash_and_place(tmp_path, monkeypatch):
     monkeypatch.delenv("THIRTYTWO_MIRROR", raising=False)
     with pytest.raises(EvaluationError) as caught:
         inception.find_weights(tmp_path, url=(tmp_path / "nowhere").as_uri())
@@ -130,20 +140,10 @@ def test_weights_that_cannot_be_had_are_named_with_hash_and_place(tmp_path, monk
 
 def test_wrong_weights_are_refused_and_never_kept(tmp_path, weights, monkeypatch):
     monkeypatch.delenv("THIRTYTWO_MIRROR", raising=False)
-    with pytest.raises(EvaluationError, match="cannot be had"):
+    with pytest.raises(EvaluationError, match="cannot be downloaded"):
         inception.find_weights(tmp_path, "0" * 64, weights.as_uri())
     assert list(tmp_path.iterdir()) == []
     (tmp_path / inception.WEIGHTS_NAME).write_bytes(b"<html>")
     found = hashlib.sha256(b"<html>").hexdigest()
     with pytest.raises(EvaluationError, match=f"{found}, expected {inception.WEIGHTS_SHA256}"):
         inception.find_weights(tmp_path)
-
-
-def test_kid_of_inception_features_stands_beside_its_floor():
-    rng = np.random.default_rng(0)
-    made, real = rng.standard_normal((30, 8)), rng.standard_normal((40, 8)) + 1
-    status = {"kernel_mean": kid.mean_among(real), "kid_floor": 0.1, "fid": "on"}
-    scores = inception.kid_scores(made, real, status)
-    assert sorted(scores) == ["kid", "kid_floor", "kid_high", "kid_low"]
-    among = [polynomial_kernel(x)[~np.eye(len(x), dtype=bool)].mean() for x in (made, real)]  # degree 3, as KID's
-    assert scores["kid"] == pytest.approx(sum(among) - 2 * polynomial_kernel(made, real).mean(), rel=1e-10)

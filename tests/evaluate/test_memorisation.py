@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
+from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate import distances
 from thirtytwo.evaluate.memorisation import copy_distance, memorisation
 
@@ -34,10 +35,12 @@ def test_new_samples_are_as_near_to_training_as_to_held_out_images():
     real, split = drawn(4000, 6), np.repeat(np.array([0, 1], np.uint8), [1000, 3000])
     threshold = copy_distance(real[:1000], real[1000:])
     assert threshold == np.quantile(distances.nearest(real[1000:], real[:1000])[0], 0.01)
-    scores, _ = memorisation(drawn(3000, 2), real, split, threshold, 1)
-    assert scores["train_nearer"] == pytest.approx(0.5, abs=0.04)  # the real images are themselves random
-    assert scores["copies"] == pytest.approx(0.01, abs=0.007)
-    assert (scores["train_nearer_n"], scores["copies_n"]) == (1000, 1000)
+    measured, _ = memorisation(drawn(3000, 2), real, split, threshold, 1)
+    assert measured.scores["train_nearer"].value == pytest.approx(
+        0.5, abs=0.04
+    )  # the real images are themselves random
+    assert measured.scores["copies"].value == pytest.approx(0.01, abs=0.007)
+    assert measured.protocol == {"train_nearer_n": 1000, "copies_n": 1000}
 
 
 @pytest.mark.parametrize("part", [1.0, 0.4])
@@ -45,11 +48,12 @@ def test_copies_are_counted(part):
     noise = 1e-3 * drawn(1000, 3)
     copies = REAL[np.random.default_rng(4).integers(600, size=1000)] + noise
     samples = np.where((np.arange(1000) < part * 1000)[:, None], copies, drawn(1000, 5))
-    scores, closest = memorisation(samples, REAL, SPLIT, THRESHOLD, 1)
-    assert scores["copies"] == pytest.approx(part + 0.01 * (1 - part), abs=0.02)
+    measured, closest = memorisation(samples, REAL, SPLIT, THRESHOLD, 1)
+    copied = measured.scores["copies"]
+    assert copied.value == pytest.approx(part + 0.01 * (1 - part), abs=0.02)
     # half of the training images stand against the held-out ones, and the others' copies decide as new samples do
-    assert scores["train_nearer"] == pytest.approx(0.5 + part / 4, abs=0.05)
-    assert scores["copies_low"] < scores["copies"] <= scores["copies_high"]
+    assert measured.scores["train_nearer"].value == pytest.approx(0.5 + part / 4, abs=0.05)
+    assert copied.low < copied.value <= copied.high
     assert len(closest) == 10
     assert closest["distance"].is_monotonic_increasing
     pairs = REAL[closest["neighbour"]] - samples[closest["sample"]]
@@ -59,9 +63,9 @@ def test_copies_are_counted(part):
 
 
 def test_without_held_out_images_nothing_is_measured_and_the_reason_given():
-    scores, closest = memorisation(drawn(50, 2), REAL, np.zeros(900, np.uint8), float("nan"), 1)
-    assert scores["train_nearer"] is None
-    assert scores["copies_high"] is None
-    assert scores["memorisation_reason"] == "900 training and 0 held-out images; 100 held-out ones are needed"
+    measured, closest = memorisation(drawn(50, 2), REAL, np.zeros(900, np.uint8), float("nan"), 1)
+    assert measured.scores == {"train_nearer": Estimate(None), "copies": Estimate(None)}
+    for part in ("900 training", "0 held-out", "100"):
+        assert part in measured.protocol["memorisation_reason"]
     assert closest.columns.tolist() == ["sample", "neighbour", "distance", "held_out_distance"]
     assert np.isnan(copy_distance(REAL, REAL[:99]))
