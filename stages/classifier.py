@@ -3,13 +3,12 @@
 import time
 
 from thirtytwo.core.device import set_up
-from thirtytwo.core.intervals import flatten
+from thirtytwo.core.intervals import flatten, share
 from thirtytwo.data.batches import load
-from thirtytwo.evaluate.classes import accuracy
 from thirtytwo.features.extraction import extract
 from thirtytwo.features.training import save, train
 from thirtytwo.runtime.files import write_json
-from thirtytwo.runtime.interrupt import Guard
+from thirtytwo.runtime.interrupt import StopSignals
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.stage import run_stage
 from thirtytwo.settings import configs
@@ -21,11 +20,11 @@ def main(project: Project, dataset: str) -> None:
     settings = configs.read(ClassifierConfig, "classifier", dataset, project)
     device, start = set_up(settings.compute), time.monotonic()
     data = load(project.prepared(dataset))
-    model = train(data, settings.classifier, seed=settings.seed, device=device, exit_code=Guard().exit_code)
+    model = train(data, settings.classifier, seed=settings.seed, device=device, exit_code=StopSignals().exit_code)
     seconds = time.monotonic() - start
     test = data.only("test")
     _, probabilities = extract(test.images, model, f"the test split of {dataset}")
-    correct = accuracy(probabilities.argmax(axis=1), test.labels)
+    correct = share((probabilities.argmax(axis=1) == test.labels).sum(), len(test.labels))
     save(model, data.classes, project.classifier(dataset))
     parameters = sum(weight.numel() for weight in model.parameters())
     metrics = {"accuracy_test": correct, "n_test": len(test.labels), "parameters": parameters}

@@ -209,12 +209,12 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_term_and_keeps_the_good_c
 
 WAITING = """
 import sys, time
-from thirtytwo.runtime.interrupt import Guard
-guard = Guard()
+from thirtytwo.runtime.interrupt import StopSignals
+signals = StopSignals()
 print("ready", flush=True)
-while not guard.exit_code():
+while not signals.exit_code():
     time.sleep(0.05)
-sys.exit(guard.exit_code())
+sys.exit(signals.exit_code())
 """
 
 
@@ -224,7 +224,7 @@ def environment() -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_guard_turns_signals_into_exit_codes(number: signal.Signals, code: int) -> None:
+def test_signals_become_exit_codes(number: signal.Signals, code: int) -> None:
     process = subprocess.Popen([sys.executable, "-c", WAITING], stdout=subprocess.PIPE, env=environment())
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
@@ -232,7 +232,7 @@ def test_guard_turns_signals_into_exit_codes(number: signal.Signals, code: int) 
     assert process.wait(10) == code
 
 
-def test_guard_stops_when_its_grandparent_behind_a_shell_is_killed(tmp_path: Path) -> None:
+def test_a_stage_stops_when_its_grandparent_behind_a_shell_is_killed(tmp_path: Path) -> None:
     # The grandparent plays dvc: it runs the stage through a shell, as dvc does, and is killed.
     script, pid_file = tmp_path / "stage.py", tmp_path / "pid"
     script.write_text(f"import os; open({str(pid_file)!r}, 'w').write(str(os.getpid()))\n{WAITING}")

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Watch:
-    """Stands in for the guard: counts the steps, and stops or dies at one of them."""
+    """Stands in for the signals: counts the steps, and stops or dies at one of them."""
 
     def __init__(self) -> None:
         self.steps, self.stop_at, self.die_at = 0, 0, 0
@@ -57,7 +57,7 @@ class Project:
         """Runs a stage's main."""
         replaced = {"set_up": lambda compute: torch.device("cpu")}
         if name == "train":
-            replaced["Guard"] = lambda: watch or Watch()
+            replaced["StopSignals"] = lambda: watch or Watch()
         run_stage(name, self.folder, "vae", **replaced)
 
     def made(self) -> dict[str, str]:
