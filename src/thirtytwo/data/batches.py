@@ -44,7 +44,6 @@ class ImageSet:
 
 
 def load(path: Path) -> ImageSet:
-<<<<<<< HEAD
     """Read `<set>.npz`, and the class and factor names from `<set>.json` beside it.
 
     Raises:
@@ -61,20 +60,6 @@ def load(path: Path) -> ImageSet:
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: damaged ({reason}); run `dvc repro -f prepare@{path.stem}`") from None
-=======
-    """Read `<set>.npz`, and the names of classes and factors from `<set>.json` beside it."""
-    facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    with np.load(path) as file:
-        factors = file["factors"] if "factors" in file else np.zeros((len(file["labels"]), 0), np.float32)
-        return ImageSet(
-            file["images"],
-            file["labels"],
-            file["split"],
-            tuple(facts["classes"]),
-            factors,
-            tuple(facts["factor_names"]),
-        )
->>>>>>> data
 
 
 def to_float(images: Tensor) -> Tensor:
