@@ -25,7 +25,7 @@ class RealPair:
 
 
 def real_pair(split: np.ndarray, reference_split: str, samples: int, seed: int, draw: int = 0) -> RealPair:
-    """Picks `samples` real images from the split that is not the reference, held against the whole reference.
+    """Pick `samples` real images from the split that is not the reference, held against the whole reference.
 
     Where the other split has too few, both sets come from the reference split: `samples` of its images, or
     half of them where that is fewer, against the rest.
