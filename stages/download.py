@@ -16,7 +16,7 @@ from thirtytwo.settings.data import Checkpoint, SourceConfig
 
 
 def main(project: Project, name: str) -> None:
-    start, source = time.monotonic(), configs.read(SourceConfig, "download", name, project.root).source
+    start, source = time.monotonic(), configs.read(SourceConfig, "download", name, project).source
     served = acquire(source, name, project, Places.of(project))
     for file, place in served.items():
         print(f"{name}: {file} from {place}")

@@ -16,7 +16,7 @@ SHOWN = 20  # removed files in the output
 
 
 def main(project: Project, name: str) -> None:
-    start, config = time.monotonic(), configs.read(DatasetConfig, "prepare", name, project.root)
+    start, config = time.monotonic(), configs.read(DatasetConfig, "prepare", name, project)
     settings = config.dataset
     total = readers.EXPECTED.get(config.kind) or (None if settings.classes else settings.expected_images or None)
     items = readers.read(config.kind, project.raw(settings.source))
