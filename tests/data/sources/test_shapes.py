@@ -1,6 +1,5 @@
-"""The procedural set: its pictures agree with its factors, and its bytes with its seed alone."""
+"""The procedural set: its pictures show their factors, and its bytes depend on the seed alone."""
 
-import csv
 import hashlib
 from collections import Counter
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from thirtytwo.data.factors import read_factors
 from thirtytwo.data.sources import shapes
 
 
@@ -27,15 +27,15 @@ def folder(tmp_path_factory):
 def test_files_classes_and_factors(folder):
     files = [p for p in folder.rglob("*") if p.suffix in (".jpg", ".png")]
     assert len(files) == 200 + shapes.broken_files(200) == 205
-    with (folder / shapes.FACTORS_FILE).open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    assert len(rows) == 200
-    assert Counter(row["file"].split("/")[0] for row in rows) == dict.fromkeys(shapes.CLASSES, 40)
-    assert all(shapes.CLASSES[int(float(row["shape"]))] == row["file"].split("/")[0] for row in rows)
-    sizes = {Image.open(folder / row["file"]).size for row in rows}
+    good = [str(p.relative_to(folder)) for p in files if int(p.stem) < 200]
+    names, factors = read_factors(folder, good)
+    assert (tuple(names), factors.shape) == (shapes.FACTORS, (200, 7))
+    assert Counter(file.split("/")[0] for file in good) == dict.fromkeys(shapes.CLASSES, 40)
+    assert [shapes.CLASSES[int(shape)] for shape in factors[:, 0]] == [file.split("/")[0] for file in good]
+    sizes = {Image.open(folder / file).size for file in good}
     assert len(sizes) > 50
     assert any(width != height for width, height in sizes)
-    assert {Image.open(folder / row["file"]).mode for row in rows} == {"RGB", "P", "RGBA"}
+    assert {Image.open(folder / file).mode for file in good} == {"RGB", "P", "RGBA"}
 
 
 def test_a_smaller_set_begins_a_larger_one_and_the_seed_counts(folder, tmp_path):
