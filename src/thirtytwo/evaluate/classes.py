@@ -29,7 +29,7 @@ def class_scores(counts: np.ndarray, reference: np.ndarray, mode_share: float) -
 
     Args:
         counts: [K], of the samples.
-        reference: [K], of the real images. A class may have none where the classifier knows more than the data set.
+        reference: [K], of the real images. Classes that the classifier has and the data set lacks have none.
         mode_share: a class counts as covered when its share of the samples is at least this part of its
             share of the real images.
 

@@ -21,8 +21,8 @@ _BYTES = 2**26  # of one block of the kernel matrix
 def kid(among: np.ndarray, to: np.ndarray, reference: float) -> Estimate:
     """KID of samples, with its 95 % interval over drawing them again, the reference being fixed.
 
-    The interval is that of the jackknife (Efron and Stein 1981, whose inequality says that its variance errs on the
-    safe side): without sample i, the mean over pairs and the mean to the reference follow from the row means alone.
+    The interval is that of the jackknife (Efron and Stein 1981, by whose inequality its variance is not too
+    small on average): without sample i, the mean over pairs and the mean to the reference follow from the row means alone.
 
     Args:
         among: [N] mean kernel of each sample to the other samples, see `means_among`.

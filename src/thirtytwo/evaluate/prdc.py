@@ -1,6 +1,6 @@
 """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
-Around each feature lies a ball that reaches to its k-th nearest neighbour in its own set. With r_i, s_j the radii of
+Around each feature lies a ball that reaches to its k-th nearest neighbour in the same set. With r_i, s_j the radii of
 the real features x_i and of the samples' y_j,
 
 precision = mean_j [some i: |x_i - y_j| < r_i]     recall = mean_i [some j: |x_i - y_j| < s_j]  (Kynkäänniemi, eq. 1, 2)

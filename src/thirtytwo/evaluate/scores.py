@@ -47,7 +47,7 @@ def classifier_floor(real: Real, *, samples: int, resamples: int, seed: int) -> 
     """The scores of real images against disjoint real images.
 
     fd_classifier is the mean of several draws, with the interval of a single one; the others are of the first draw.
-    Those of memorisation are known: an image that is no copy is as near to training as to held-out images, and
+    Those of memorisation are known: an image that is not a copy is as near to training as to held-out images, and
     `copies` counts from a quantile of 1 %.
 
     Raises:
@@ -73,8 +73,8 @@ def classifier_scores(
     """Every score in the classifier's features and classes, and the table of the closest pairs (see `memorisation`).
 
     reference_variance, the trace of the reference's covariance, is the Fréchet distance of a generator that returns the
-    mean of the real features: a yardstick where fd_classifier is far from its floor. sample_variance is the samples'
-    own trace.
+    mean of the real features: a yardstick where fd_classifier is far from its floor. sample_variance is the same trace
+    of the samples.
 
     Raises:
         EvaluationError: samples cannot be scored, or only part of them carry labels.
