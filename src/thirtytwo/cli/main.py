@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from thirtytwo.runtime.errors import ThirtyTwoError
+
 __all__ = ["main"]
 
 
@@ -16,10 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     # By its name: PyTorch takes seconds to import, which the help and a mistyped option should not.
     command = import_module(f"thirtytwo.cli.{args.command}")
-    errors = import_module("thirtytwo.cli.project").ERRORS
     try:
         return command.run(args)
-    except errors as error:
+    except ThirtyTwoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
