@@ -18,6 +18,7 @@ from thirtytwo.features.extraction import extract, file_sha256, load_classifier
 from thirtytwo.report.numbers import plain
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import CommandError, EvaluationError, ParamsError
+from thirtytwo.runtime.project import Project
 from thirtytwo.settings import configs
 from thirtytwo.settings.data import Dataset
 from thirtytwo.settings.evaluation import Evaluation
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     root, path, out = project.root(), Path(args.images), Path(args.out) if args.out else None
     if out and out.suffix != ".json":
         raise CommandError(f"--out: {out}; expected a name that ends in .json")
-    settings = configs.read(ReportConfig, "report", "report", root)
+    settings = configs.read(ReportConfig, "report", "report", Project(root))
     dataset = _dataset(args, settings.datasets)
     given = read(path, dataset, project.prepared(root, args.against).classes, args.labels_from_folders)
     protocol, split = settings.evaluation, args.split or settings.evaluation.reference_split

@@ -1,12 +1,16 @@
 """A prepared data set in memory, and the one place where uint8 pixels become floats and back."""
 
 import json
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from thirtytwo.runtime.errors import DataError
 
 __all__ = ["ImageSet", "load", "to_float", "to_uint8"]
 
@@ -40,18 +44,22 @@ class ImageSet:
 
 
 def load(path: Path) -> ImageSet:
-    """Reads `<set>.npz` and the class and factor names from `<set>.json` beside it."""
-    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    with np.load(path) as file:
-        factors = file["factors"] if "factors" in file else np.zeros((len(file["labels"]), 0), np.float32)
-        return ImageSet(
-            file["images"],
-            file["labels"],
-            file["split"],
-            tuple(about["classes"]),
-            factors,
-            tuple(about["factor_names"]),
-        )
+    """Read `<set>.npz`, and the class and factor names from `<set>.json` beside it.
+
+    Raises:
+        DataError: a file is missing or damaged.
+    """
+    try:
+        about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        with np.load(path, allow_pickle=False) as file:
+            factors = file["factors"] if "factors" in file else np.zeros((len(file["labels"]), 0), np.float32)
+            classes, names = tuple(about["classes"]), tuple(about["factor_names"])
+            return ImageSet(file["images"], file["labels"], file["split"], classes, factors, names)
+    except FileNotFoundError as error:
+        raise DataError(f"{error.filename}: no such file; run `dvc repro prepare@{path.stem}`") from None
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: damaged ({reason}); run `dvc repro -f prepare@{path.stem}`") from None
 
 
 def to_float(images: Tensor) -> Tensor:

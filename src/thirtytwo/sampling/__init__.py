@@ -1,35 +1,37 @@
-"""What is made with a trained model: its images, and whatever else shows what it has learnt.
+"""What is drawn from a trained model: its images, and arrays that show what the model has learnt.
 
-A family has one module here, of its own name, apart from its module in `thirtytwo.families` so that a change of
-sampling does not train anew:
+A family is a folder here with a module `sample`, apart from its folder in `thirtytwo.models`, so that a change of
+sampling retrains nothing:
 
-    Settings            its `sample:` sub-block of params.yaml, a subclass of `SampleSettings`
     drawer(model, task) -> Draw
     sample(model, job) -> Drawn
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, create_model
 from torch import Tensor
 
 from thirtytwo.data.batches import ImageSet, to_uint8
-from thirtytwo.models import Family, TrainSettings
-from thirtytwo.runtime.errors import ParamsError
-from thirtytwo.settings import configs
-from thirtytwo.settings.configs import Compute
-from thirtytwo.settings.strict import Strict
+from thirtytwo.models import Family
+from thirtytwo.runtime.errors import CheckpointError, ParamsError
+from thirtytwo.settings.sampling import SampleConfig
 
 __all__ = [
-    "Decode", "Draw", "Drawn", "Job", "SampleConfig", "SampleSettings", "Sampling", "Task", "asked_labels", "first",
-    "guided", "read_config", "snapshots",
-]  # fmt: skip
+    "Decode",
+    "Draw",
+    "Drawn",
+    "Job",
+    "Task",
+    "cycle_labels",
+    "first",
+    "guided_decoder",
+    "snapshots",
+    "to_arrays",
+]
 
 # [n, C, 32, 32] in [-1, 1] on the CPU, of n indices and their labels [n] int64; None where the model takes none
 Draw = Callable[[Sequence[int], Tensor | None], Tensor]
@@ -37,54 +39,24 @@ Draw = Callable[[Sequence[int], Tensor | None], Tensor]
 Decode = Callable[[Tensor, Tensor | None], Tensor]
 
 
-class Sampling(Strict):
-    """What sampling asks of every family alike."""
-
-    images: int = Field(ge=1, description="images drawn a run")
-    grid_side: int = Field(ge=1, description="rows and columns of the sample grid")
-    snapshot_images: int = Field(ge=1, description="images drawn from each snapshot of a training")
-
-
-class SampleSettings(Strict):
-    """What drawing images takes beyond training; a family's `Settings` adds its own keys."""
-
-    weights: Literal["ema", "raw"]
-
-    def check(self, trained: TrainSettings) -> None:
-        """Raises ValueError, naming the key, where these cannot go with how the model is trained."""
-
-
-class SampleConfig(Strict):
-    """configs/sample/<run>.yaml; `sample` is an instance of the family's own Settings."""
-
-    run: str
-    family: str
-    dataset: str
-    seed: int
-    seeds: int
-    compute: Compute
-    sampling: Sampling
-    sample: SampleSettings
-
-
 @dataclass(frozen=True)
 class Task:
-    """What a family's `drawer` works with.
+    """The input of a family's `drawer`.
 
     Attributes:
-        cfg: resolved settings of the stage.
+        cfg: resolved settings of the stage, with the family's sampling settings.
         data: the prepared data set that the model was trained on.
         device: where the model is.
     """
 
-    cfg: SampleConfig
+    cfg: SampleConfig[Any]
     data: ImageSet
     device: torch.device
 
 
 @dataclass(frozen=True)
 class Job(Task):
-    """What a family's `sample` works with.
+    """The input of a family's `sample`.
 
     Attributes:
         fresh: an untrained model of the same run, initialised from a seed.
@@ -97,12 +69,12 @@ class Job(Task):
 
 @dataclass(frozen=True)
 class Drawn:
-    """What `sample` returns.
+    """The output of a family's `sample`.
 
     Attributes:
         images: [N, C, 32, 32] float32 on the CPU, nominally in [-1, 1].
-        labels: [N] int64 labels asked for, or None.
-        probes: named arrays besides, saved as they are: images as uint8 [..., 32, 32, C], else numbers.
+        labels: [N] int64, requested of a conditional model, or None.
+        probes: further arrays by name, saved as they are: images as uint8 [..., 32, 32, C], or numbers.
     """
 
     images: Tensor
@@ -110,35 +82,23 @@ class Drawn:
     probes: dict[str, np.ndarray]
 
 
-def read_config(run: str, root: Path) -> SampleConfig:
-    """configs/sample/<run>.yaml, with the sampling settings of the run's family.
-
-    Raises:
-        ParamsError: there is no such run, or the file is not valid.
-    """
-    # By its name, so that a stage depends on the family of its run alone.
-    family = import_module(f"thirtytwo.sampling.{configs.read_values('sample', run, root)['family']}.sample")
-    model = create_model("SampleConfig", __base__=SampleConfig, sample=(family.Settings, ...))
-    return configs.read(model, "sample", run, root)
-
-
-def asked_labels(model: Family, count: int, classes: int) -> Tensor | None:
-    """Labels that take turns through the classes, [count] int64; None where the model takes none."""
+def cycle_labels(model: Family, count: int, classes: int) -> Tensor | None:
+    """Labels 0, 1, ..., K - 1, 0, 1, ... [count] int64; None where the model takes no labels."""
     return torch.arange(count) % classes if model.conditional else None
 
 
 def first(draw: Draw, count: int, labels: Tensor | None) -> Tensor:
-    """The first `count` images of a run, which has these labels."""
+    """The first `count` images of a run whose labels are `labels`."""
     return draw(range(count), None if labels is None else labels[:count])
 
 
-def guided(decode: Decode, weight: float, classes: int) -> Decode:
-    """Images moved away from what their codes would be with any other label: sharper in all that the label decides.
+def guided_decoder(decode: Decode, weight: float, classes: int) -> Decode:
+    """Move images away from the mean of what their codes decode to under every label.
 
-    x(z, y) + w (x(z, y) - 1/K sum_k x(z, k)), clipped to [-1, 1]. This is the form of classifier-free guidance (Ho &
-    Salimans 2022, eq. 6) for a decoder: its mean over labels stands for the decoder that knows no label. A decoder
-    trained on squared or cross error draws the mean of all images that a code may stand for, and this takes the part
-    of the blur away that is a blur between classes. It takes K calls an image.
+    x(z, y) + w (x(z, y) - 1/K sum_k x(z, k)), clipped to [-1, 1]: classifier-free guidance (Ho & Salimans 2022, eq. 6)
+    for a decoder, with its mean over labels in place of an unconditional decoder. A decoder trained on squared or cross
+    error draws the mean of all images that a code may stand for; guidance removes the part of that blur that lies
+    between classes. It costs K decodings an image.
 
     Args:
         weight: w; 0: `decode` itself.
@@ -150,26 +110,28 @@ def guided(decode: Decode, weight: float, classes: int) -> Decode:
     if weight == 0:
         return decode
     if not classes:
-        raise ParamsError(f"sample.decoder_guidance: {weight:g}, but no decoder of this run takes labels; set it to 0")
+        raise ParamsError(
+            f"sample.decoder_guidance: {weight:g}, but the decoder of this run takes no labels; set it to 0"
+        )
 
     def decode_guided(z: Tensor, labels: Tensor | None) -> Tensor:
         every = torch.stack([decode(z, torch.full((len(z),), label, device=z.device)) for label in range(classes)])
-        own = every[labels, torch.arange(len(z), device=z.device)]
-        return (own + weight * (own - every.mean(0))).clamp(-1, 1)
+        labelled = every[labels, torch.arange(len(z), device=z.device)]
+        return (labelled + weight * (labelled - every.mean(0))).clamp(-1, 1)
 
     return decode_guided
 
 
 def snapshots(model: Family, job: Job, drawer: Callable[[], Draw], labels: Tensor | None) -> dict[str, np.ndarray]:
-    """The same images, from the same noise, by the weights of each snapshot of the training.
+    """Draw the same images, from the same noise, with the weights of each snapshot of the training.
 
     Args:
         drawer: of the model as it is when called.
         labels: of the run's images, or None.
 
     Returns:
-        snapshot_steps [S] int64 and snapshot_images [S, n, 32, 32, C] uint8. The model ends with other weights
-        than it came with, so draw from it first.
+        snapshot_steps [S] int64 and snapshot_images [S, n, 32, 32, C] uint8. The model keeps the weights of the last
+        snapshot, so draw the run's images first.
     """
     drawn = []
     for state in job.snapshots.values():
@@ -177,3 +139,27 @@ def snapshots(model: Family, job: Job, drawer: Callable[[], Draw], labels: Tenso
             model.modules[name].load_state_dict(weights)
         drawn.append(to_uint8(first(drawer(), job.cfg.sampling.snapshot_images, labels)).numpy())
     return {"snapshot_steps": np.array(list(job.snapshots)), "snapshot_images": np.stack(drawn)} if drawn else {}
+
+
+def to_arrays(images: Tensor, labels: Tensor | None, source: str) -> dict[str, np.ndarray]:
+    """The content of a file of samples.
+
+    Args:
+        images: [N, C, 32, 32], nominally in [-1, 1].
+        labels: [N] int64, or None.
+        source: file of the weights, for the message.
+
+    Returns:
+        images [N, 32, 32, C] uint8, labels [N] int64 (-1: none was requested) and index [N] int64.
+
+    Raises:
+        CheckpointError: an image is not finite.
+    """
+    if not torch.isfinite(images).all():
+        bad = (~torch.isfinite(images)).flatten(1).any(1).nonzero()[0].item()
+        raise CheckpointError(
+            f"{source}: image {bad} is not finite; its training diverged, so lower lr and train again"
+        )
+    count = len(images)
+    requested = np.full(count, -1, np.int64) if labels is None else labels.numpy()
+    return {"images": to_uint8(images).numpy(), "labels": requested, "index": np.arange(count)}

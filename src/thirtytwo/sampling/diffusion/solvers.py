@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from thirtytwo.settings.diffusion import Sampler
+
 __all__ = [
     "SAMPLERS", "Step", "ddim", "ddim_step", "ddpm", "ddpm_step", "dpm_solver_pp_2m", "dpm_solver_pp_step",
     "euler_step", "evaluations", "heun", "heun_step", "unipc", "unipc_step",
@@ -181,11 +183,11 @@ def unipc(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: 
     return x
 
 
-SAMPLERS: dict[str, Callable[[Predict, Tensor, Sequence[Step], Noise, float], Tensor]] = {
+SAMPLERS: dict[Sampler, Callable[[Predict, Tensor, Sequence[Step], Noise, float], Tensor]] = {
     "ddpm": ddpm, "ddim": ddim, "dpm_solver_pp_2m": dpm_solver_pp_2m, "heun": heun, "unipc": unipc,
 }  # fmt: skip
 
 
-def evaluations(sampler: str, steps: int) -> int:
+def evaluations(sampler: Sampler, steps: int) -> int:
     """How often a sampler of SAMPLERS calls `predict` in as many steps."""
     return 2 * steps - 1 if sampler == "heun" else steps
