@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from thirtytwo.cli.finding import Finding
@@ -41,7 +42,7 @@ def packages(root: Path) -> Iterator[Finding]:
             yield Finding("missing", what, "pip install -r requirements.txt")
             continue
         good.append(wanted.name)
-        if (pin := pins.get(wanted.name.lower())) and pin != version.public:
+        if (pin := pins.get(canonicalize_name(wanted.name))) and pin != version.public:
             other.append(f"{wanted.name} {version}, not {pin}")
     yield Finding("ok", f"Python {found}, {len(good)} packages within pyproject.toml's ranges")
     if other:
@@ -52,10 +53,10 @@ def packages(root: Path) -> Iterator[Finding]:
 
 
 def _pins(path: Path) -> dict[str, str]:
-    """Exact versions by lower-case name."""
+    """Exact versions by canonical name."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    pairs = (line.partition("#")[0].partition(";")[0].strip().partition("==") for line in lines)
-    return {name.lower(): version for name, equals, version in pairs if equals}
+    pairs = (line.partition("#")[0].partition(";")[0].strip(" \\").partition("==") for line in lines)
+    return {canonicalize_name(name): version for name, equals, version in pairs if equals}
 
 
 def machine(compute: Compute) -> Iterator[Finding]:
