@@ -7,7 +7,7 @@ import torch
 from tabulate import tabulate
 
 from thirtytwo.cli import project
-from thirtytwo.cli.images import Given, read
+from thirtytwo.cli.images import UserImages, read
 from thirtytwo.core.device import set_up
 from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate.real import Scored, read_real
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     given = read(path, dataset, classes, args.labels_from_folders)
     protocol = settings.evaluation
     if len(given.images) > protocol.samples:
-        given = given.some(protocol.samples, settings.seed if path.is_dir() else None)
+        given = given.subset(protocol.samples, settings.seed if path.is_dir() else None)
     device = set_up(settings.compute)
     card = score_images(given, here, args.against, protocol, args.split, settings.seed, device)
     _show(path, args.against, dataset, card, given)
@@ -60,7 +60,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def score_images(
-    given: Given, here: Project, dataset: str, protocol: Evaluation, split: str | None, seed: int, device: torch.device
+    given: UserImages,
+    here: Project,
+    dataset: str,
+    protocol: Evaluation,
+    split: str | None,
+    seed: int,
+    device: torch.device,
 ) -> Scorecard:
     """The scores that the stage `evaluate` gives the same images, beside the floor at their N.
 
@@ -92,7 +98,7 @@ def _dataset(args: argparse.Namespace, datasets: dict[str, Dataset]) -> Dataset:
         raise CommandError(f"--{error}") from None
 
 
-def _show(path: Path, name: str, dataset: Dataset, card: Scorecard, given: Given) -> None:
+def _show(path: Path, name: str, dataset: Dataset, card: Scorecard, given: UserImages) -> None:
     """Print the protocol, the diagnosis, the removed files and a table of scores."""
     scores, facts = card.measured.scores, card.measured.protocol
     channels = "RGB" if dataset.channels == 3 else "grayscale"
