@@ -2,6 +2,7 @@ import io
 import os
 from pathlib import Path
 
+import pytest
 from tqdm import tqdm
 
 from thirtytwo.repro.output import Progress, as_shown, captured, progress
@@ -11,7 +12,7 @@ def bar(**options: object) -> str:
     stream = io.StringIO()
     with tqdm(total=40, file=stream, ncols=100, **options) as shown:
         shown.update(10)
-        shown.set_postfix(loss=0.5, kl=2)
+        shown.set_postfix_str("loss=0.5, kl=2")
     return stream.getvalue().split("\r")[-1]
 
 
@@ -30,9 +31,9 @@ def test_a_carriage_return_starts_the_line_again() -> None:
     assert as_shown("one\n 1%\r 2%\r 3%\r\nend\n") == "one\n 3%\nend\n"
 
 
-def test_captures_what_children_print(tmp_path: Path) -> None:
+def test_captures_what_children_print(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "logs/stage.log"
-    with captured(log, lambda line: None):
+    with capfd.disabled(), captured(log, lambda line: None):
         print("from Python")
         os.system("echo out; echo error >&2; printf '1%%\\r2%%\\n'")
     assert log.read_text(encoding="utf-8") == "from Python\nout\nerror\n2%\n"
