@@ -6,16 +6,16 @@ from importlib import import_module
 
 import torch
 
-from thirtytwo import sampling
 from thirtytwo.core.device import set_up
 from thirtytwo.core.tiling import grid_png
 from thirtytwo.core.weights import load_weights
 from thirtytwo.data import batches
-from thirtytwo.models import Family
 from thirtytwo.models.build import load, untrained
+from thirtytwo.models.contract import Family
 from thirtytwo.runtime.files import write, write_arrays, write_json
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.stage import run_stage
+from thirtytwo.sampling import drawing
 from thirtytwo.settings.families import read_sample, read_train
 
 
@@ -35,18 +35,18 @@ def main(project: Project, run: str) -> None:
         path, weights = project.model(run, training), cfg.sample.weights
         return load(trained, path, weights, device, compiled=cfg.compute.compile)
 
-    job = sampling.Job(cfg, data, device, fresh, load_weights(project.snapshots(run), device))
+    job = drawing.Job(cfg, data, device, fresh, load_weights(project.snapshots(run), device))
     shutil.rmtree(project.sample_folder(run), ignore_errors=True)  # there may be more files, of more seeds
     drawn = family.sample(model(0), job)
-    arrays = sampling.to_arrays(drawn.images, drawn.labels, str(project.model(run)))
+    arrays = drawing.to_arrays(drawn.images, drawn.labels, str(project.model(run)))
     write_arrays(project.samples(run), arrays)
     write_arrays(project.probes(run), drawn.probes)
     write(project.plot("samples", run, ".png"), grid_png(arrays["images"], cfg.sampling.grid_side))
     log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "images": len(drawn.images)}
     write_json(project.log("sample", run), log)
     for training in range(1, cfg.seeds):
-        images = sampling.first(family.drawer(model(training), job), len(drawn.images), drawn.labels)
-        arrays = sampling.to_arrays(images, drawn.labels, str(project.model(run, training)))
+        images = drawing.first(family.drawer(model(training), job), len(drawn.images), drawn.labels)
+        arrays = drawing.to_arrays(images, drawn.labels, str(project.model(run, training)))
         write_arrays(project.samples(run, training), arrays)
 
 

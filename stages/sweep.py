@@ -8,17 +8,17 @@ import time
 import numpy as np
 import pandas as pd
 
+from thirtytwo.core.arrays import read_arrays
 from thirtytwo.core.device import set_up
 from thirtytwo.core.tiling import rows_png
 from thirtytwo.evaluate import frechet
-from thirtytwo.features.checks import read_arrays
 from thirtytwo.features.extraction import extract, load_classifier
 from thirtytwo.models.build import load
 from thirtytwo.runtime.files import write, write_json
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.stage import run_stage
-from thirtytwo.sampling import cycle_labels
 from thirtytwo.sampling.diffusion.sweep import draw, network_evaluations, points
+from thirtytwo.sampling.drawing import cycle_labels
 from thirtytwo.settings import configs
 from thirtytwo.settings.diffusion import SweepConfig
 from thirtytwo.settings.families import read_train

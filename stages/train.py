@@ -8,7 +8,7 @@ from thirtytwo.core.intervals import flatten
 from thirtytwo.core.weights import serialise
 from thirtytwo.data import batches
 from thirtytwo.runtime.files import write, write_json
-from thirtytwo.runtime.interrupt import Guard, exclusive
+from thirtytwo.runtime.interrupt import StopSignals, exclusive
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.stage import run_stage
 from thirtytwo.settings.families import read_train
@@ -22,12 +22,12 @@ def main(project: Project, run: str) -> None:
     if cfg.published:
         keep(project, run, [published(cfg, data, parent)], {})
         return
-    start, guard, checkpoints = time.monotonic(), Guard(), project.checkpoints(run)
+    start, signals, checkpoints = time.monotonic(), StopSignals(), project.checkpoints(run)
     with exclusive(checkpoints):
         trainings, snapshots = train_run(
             cfg, data, parent=parent / "0.pt", device=device, checkpoints=checkpoints,
             fingerprint=fingerprint(project.config("train", run), project.prepared(cfg.dataset), parent),
-            exit_code=guard.exit_code,
+            exit_code=signals.exit_code,
         )  # fmt: skip
         keep(project, run, trainings, snapshots)
         shutil.rmtree(checkpoints)

@@ -12,14 +12,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from thirtytwo import sampling
 from thirtytwo.core.device import set_up
 from thirtytwo.core.tiling import grid_png
 from thirtytwo.data.batches import load
-from thirtytwo.models import Family, build
+from thirtytwo.models import build
+from thirtytwo.models.contract import Family
 from thirtytwo.runtime.errors import CommandError
 from thirtytwo.runtime.files import replacing, write, write_arrays
 from thirtytwo.runtime.project import Project
+from thirtytwo.sampling import drawing
 from thirtytwo.settings.families import read_sample, read_train
 from thirtytwo.settings.sampling import SampleConfig
 from thirtytwo.settings.strict import nearest, parse
@@ -51,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
     path = project.model(args.run, args.training_seed)
     model = build.load(trained, path, cfg.sample.weights, device, compiled=cfg.compute.compile)
     labels = _labels(args, model, data.classes)
-    draw = import_module(f"thirtytwo.sampling.{cfg.family}.sample").drawer(model, sampling.Task(cfg, data, device))
-    arrays = sampling.to_arrays(sampling.first(draw, args.n, labels), labels, str(path))
+    draw = import_module(f"thirtytwo.sampling.{cfg.family}.sample").drawer(model, drawing.Task(cfg, data, device))
+    arrays = drawing.to_arrays(drawing.first(draw, args.n, labels), labels, str(path))
     _write(out, arrays, data.classes)
     settings = ", ".join(f"{key} {value}" for key, value in cfg.sample.model_dump().items() if key in _SETTINGS)
     print(f"{args.run}: {args.n} images, seed {cfg.seed}, {settings}: {out}")
@@ -84,7 +85,7 @@ def _config(args: argparse.Namespace, cfg: SampleConfig[Any], trained: TrainConf
 def _labels(args: argparse.Namespace, model: Family, classes: tuple[str, ...]) -> Tensor | None:
     """The label of each image, [n] int64: the requested classes in turn, or all of them; None: the model takes none."""
     if args.labels is None:
-        return sampling.cycle_labels(model, args.n, len(classes))
+        return drawing.cycle_labels(model, args.n, len(classes))
     if not model.conditional:
         raise CommandError(f"--labels: '{args.run}' is not conditional on labels; leave --labels out")
     numbers = torch.tensor([_number(word.strip(), classes) for word in args.labels.split(",")])
@@ -111,7 +112,7 @@ def _check_target(out: Path) -> None:
 
 
 def _write(out: Path, arrays: dict[str, np.ndarray], classes: tuple[str, ...]) -> None:
-    """The arrays of `sampling.to_arrays` as a grid, as a file of arrays, or as <class>/<index>.png or <index>.png."""
+    """The arrays of `drawing.to_arrays` as a grid, as a file of arrays, or as <class>/<index>.png or <index>.png."""
     pixels, labels = arrays["images"], arrays["labels"]
     if out.suffix == ".png":
         write(out, grid_png(pixels, math.ceil(math.sqrt(len(pixels)))))

@@ -24,7 +24,7 @@ class ImageSet:
         labels: [N] int64, index into `classes`.
         split: [N] uint8, 0 train, 1 test.
         classes: names of the classes.
-        factors: [N, F] float32 ground-truth factors; F = 0 where there are none.
+        factors: [N, F] float32 ground-truth factors; F = 0 if the set has none.
         factor_names: F names.
     """
 
@@ -63,10 +63,10 @@ def load(path: Path) -> ImageSet:
 
 
 def to_float(images: Tensor) -> Tensor:
-    """[N, H, W, C] uint8 to [N, C, H, W] float32 in [-1, 1], channels_last in memory."""
+    """Convert [N, H, W, C] uint8 to [N, C, H, W] float32 in [-1, 1], channels_last in memory."""
     return images.permute(0, 3, 1, 2).to(torch.float32).div(127.5).sub(1.0)
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """[N, C, H, W] float in [-1, 1] (clamped) to [N, H, W, C] uint8, rounded to the nearest level."""
+    """Convert [N, C, H, W] float in [-1, 1] (clamped) to [N, H, W, C] uint8, rounded to the nearest level."""
     return images.float().clamp(-1, 1).add(1.0).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()

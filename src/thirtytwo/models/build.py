@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from thirtytwo.core.weights import load_weights
-from thirtytwo.models import Family
+from thirtytwo.models.contract import Family
 from thirtytwo.runtime.errors import CheckpointError, ParamsError
 from thirtytwo.settings.training import Model, TrainConfig
 
-__all__ = ["load", "untrained"]
+__all__ = ["build", "load", "untrained"]
 
 
 def untrained(cfg: TrainConfig[Any, Any], channels: int, classes: int) -> Family:
@@ -23,11 +23,12 @@ def untrained(cfg: TrainConfig[Any, Any], channels: int, classes: int) -> Family
         ParamsError: the settings do not fit the network or the parent.
     """
     if cfg.parent_model is None:
-        return _build(cfg, channels, classes)
-    return _build(cfg, channels, classes, _build(cfg.parent_model, channels, classes))
+        return build(cfg, channels, classes)
+    return build(cfg, channels, classes, build(cfg.parent_model, channels, classes))
 
 
-def _build(model: Model[Any], channels: int, classes: int, *parent: Family) -> Family:
+def build(model: Model[Any], channels: int, classes: int, *parent: Family) -> Family:
+    """The untrained model around `parent`, if any."""
     # By name, so that a stage depends on the family and the network of its run alone.
     network = import_module(f"thirtytwo.nets.{model.net}")
     return import_module(f"thirtytwo.models.{model.family}.model").build(

@@ -61,9 +61,9 @@ def write(path: Path, content: bytes) -> None:
         raise FileError(f"{path}: cannot be written ({error.strerror}); the previous file is kept") from None
 
 
-def write_json(path: Path, values: Any) -> None:
+def write_json(path: Path, values: Any, sort_keys: bool = False) -> None:
     """Writes `values` as indented JSON."""
-    write(path, json.dumps(values, indent=1).encode() + b"\n")
+    write(path, json.dumps(values, indent=1, sort_keys=sort_keys).encode() + b"\n")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -68,7 +68,7 @@ class SamplerSettings(Strict):
 class DiffusionSampling(SampleSettings, SamplerSettings):
     """A diffusion model's `sample:` block."""
 
-    decoder_guidance: float = Field(ge=0, description="w of `sampling.guided_decoder`, for codes; 0: none")
+    decoder_guidance: float = Field(ge=0, description="w of `drawing.guided_decoder`, for codes; 0: none")
     frames: int = Field(ge=0, description="pictures of the path from noise to image; 0: none")
     bound_images: int = Field(ge=0, description="held-out images whose bits per dimension are bounded; 0: none")
     bound_timesteps: int = Field(ge=1, description="timesteps drawn for each of them; T - 1: all")

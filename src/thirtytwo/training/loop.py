@@ -20,7 +20,7 @@ from tqdm import tqdm
 from thirtytwo.core.seeds import derive_seed
 from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.data.batches import ImageSet, to_float
-from thirtytwo.models import Batch, Family, Phase
+from thirtytwo.models.contract import Batch, Family, Phase
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import Stopped, TrainingError
 from thirtytwo.settings.training import TrainSettings

@@ -14,8 +14,8 @@ from torch import nn
 from thirtytwo.core.intervals import Estimate, over_trainings
 from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.data.batches import ImageSet, to_float
-from thirtytwo.models import ChildFamily, Family
 from thirtytwo.models.build import untrained
+from thirtytwo.models.contract import ChildFamily, Family
 from thirtytwo.runtime.errors import CheckpointError, TrainingError
 from thirtytwo.runtime.files import sha256
 from thirtytwo.settings.training import TrainConfig

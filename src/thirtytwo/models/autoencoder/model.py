@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import ContinuousBernoulli
 
-from thirtytwo.models import Batch, Phase
+from thirtytwo.models.contract import Batch, Phase
 from thirtytwo.settings.autoencoder import AutoencoderSettings, Likelihood
 
 __all__ = [

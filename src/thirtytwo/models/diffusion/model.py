@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thirtytwo.models import Batch, Phase
+from thirtytwo.models.contract import Batch, Phase
 from thirtytwo.models.diffusion import bound, schedules
 from thirtytwo.models.diffusion.latent import Autoencoder, FirstStage
 from thirtytwo.runtime.errors import ParamsError

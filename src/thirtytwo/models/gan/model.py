@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thirtytwo.models import Batch, Phase
+from thirtytwo.models.contract import Batch, Phase
 from thirtytwo.settings.gan import GANLoss, GANSettings
 
 __all__ = ["GAN", "LabelChannels", "build", "discriminator_loss", "generator_loss", "gradient_penalty"]

@@ -16,19 +16,9 @@ from thirtytwo.core.seeds import derive_seed
 from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.models.autoencoder.model import Autoencoder, log_density, squared_error
 from thirtytwo.runtime.errors import ParamsError
-from thirtytwo.sampling import (
-    Decode,
-    Draw,
-    Drawn,
-    Job,
-    Task,
-    cycle_labels,
-    first,
-    guided_decoder,
-    noise,
-    snapshots,
-)  # fmt: skip
+from thirtytwo.sampling import noise
 from thirtytwo.sampling.autoencoder import densities
+from thirtytwo.sampling.drawing import Decode, Draw, Drawn, Job, Task, cycle_labels, first, guided_decoder, snapshots
 from thirtytwo.settings.autoencoder import AutoencoderSampling, Prior
 
 __all__ = ["Images", "bits_per_dim", "dequantise", "drawer", "log_weights", "sample"]

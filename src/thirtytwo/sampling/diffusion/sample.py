@@ -12,18 +12,8 @@ from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.models.diffusion import bound
 from thirtytwo.models.diffusion.model import Diffusion
 from thirtytwo.runtime.errors import ParamsError
-from thirtytwo.sampling import (
-    Decode,
-    Draw,
-    Drawn,
-    Job,
-    Task,
-    cycle_labels,
-    first,
-    guided_decoder,
-    snapshots,
-)  # fmt: skip
 from thirtytwo.sampling.diffusion import generate
+from thirtytwo.sampling.drawing import Decode, Draw, Drawn, Job, Task, cycle_labels, first, guided_decoder, snapshots
 from thirtytwo.settings.diffusion import DiffusionSampling
 
 __all__ = ["drawer", "sample"]

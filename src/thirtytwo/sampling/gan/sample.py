@@ -10,7 +10,8 @@ from tqdm import tqdm
 from thirtytwo.core.seeds import derive_seed
 from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.models.gan.model import GAN, discriminator_loss
-from thirtytwo.sampling import Draw, Drawn, Job, Task, cycle_labels, first, noise, snapshots
+from thirtytwo.sampling import noise
+from thirtytwo.sampling.drawing import Draw, Drawn, Job, Task, cycle_labels, first, snapshots
 from thirtytwo.sampling.gan import latent_paths
 from thirtytwo.settings.gan import GANSampling
 
