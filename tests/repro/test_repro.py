@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-
-from repro.conftest import environment, locked, sh
+from toy_project import environment, locked, sh
 
 RUNS = '{"runs": {"a": {"steps": 10}, "b": {"steps": 12}, "c": {"steps": 14}}}'
 
@@ -26,7 +25,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(path: Path, seconds: float = 60) -> None:
+def wait_for(path: Path, seconds: float = 200) -> None:
     deadline = time.monotonic() + seconds
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} did not appear"
@@ -78,7 +77,7 @@ def test_interrupt_stops_all_stages_after_their_state_is_saved(project: Callable
     for name in ("a", "b"):
         wait_for(folder / "checkpoints" / name)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=250)
     assert process.returncode == 130, output
     for name in ("a", "b"):
         assert (folder / f"checkpoints/{name}.log").read_text(encoding="utf-8").splitlines()[-1].startswith("stop")
@@ -96,7 +95,7 @@ def test_a_stage_whose_worker_is_killed_goes_on_elsewhere(project: Callable[[str
     worker = worker if "multiprocessing" in " ".join(worker.cmdline()) else worker.parent()  # past a shell
     assert worker is not None
     worker.kill()
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=250)
     assert process.returncode == 0, output
     events = (folder / "checkpoints/a.log").read_text(encoding="utf-8").split("\n")
     assert events[0] == "start 0"
