@@ -1,3 +1,3 @@
-from toy_project import project
+from dvc_project import project
 
 __all__ = ["project"]

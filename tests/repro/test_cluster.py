@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from toy_project import environment, locked, sh
+
+from dvc_project import environment, locked, sh
 
 
 def free_port() -> int:
@@ -81,6 +82,7 @@ def kill_the_one_that_trains(state: Path, workers: list[subprocess.Popen[bytes]]
             stages = [" ".join(child.cmdline()) for child in psutil.Process(worker.pid).children(recursive=True)]
             if state.exists() and any(f"train.py {state.name}" in stage for stage in stages):
                 worker.kill()
+                worker.wait()  # DVC takes a process that nobody has waited for as alive
                 return
         time.sleep(0.05)
     raise AssertionError(f"no worker trains {state.name}")

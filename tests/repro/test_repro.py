@@ -4,11 +4,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from toy_project import environment, locked, sh
+
+from dvc_project import environment, locked, sh
 
 RUNS = '{"runs": {"a": {"steps": 10}, "b": {"steps": 12}, "c": {"steps": 14}}}'
 
@@ -18,11 +20,17 @@ def repro(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+@contextmanager
+def started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "thirtytwo", "repro", *arguments]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def wait_for(path: Path, seconds: float = 200) -> None:
@@ -38,11 +46,11 @@ def test_locks_what_a_sequential_repro_locks_and_then_has_nothing_to_do(project:
     assert done.returncode == 0, done.stdout + done.stderr
     assert sh(folder, "dvc", "status").strip() == "Data and pipelines are up to date."
     parallel = locked(folder)
-    start_time = time.process_time_ns(), os.times()
+    before = os.times()
     again = repro(folder)
-    spent = os.times()
+    after = os.times()
     assert again.stdout.strip() == "Data and pipelines are up to date."
-    cpu = spent.children_user + spent.children_system - start_time[1].children_user - start_time[1].children_system
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
     assert cpu < 5  # of CPU time, since others may use the machine
     for name in ("configs", "models", "samples", "metrics", ".dvc/cache"):
         shutil.rmtree(folder / name)
@@ -73,11 +81,11 @@ def test_a_failing_chain_lets_the_others_finish_and_is_named(project: Callable[[
 
 def test_interrupt_stops_all_stages_after_their_state_is_saved(project: Callable[[str], Path]) -> None:
     folder = project('{"runs": {"a": {"steps": 2000}, "b": {"steps": 2000}, "c": {"steps": 5}}}')
-    process = start(folder, "--jobs", "2")
-    for name in ("a", "b"):
-        wait_for(folder / "checkpoints" / name)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=250)
+    with started(folder, "--jobs", "2") as process:
+        for name in ("a", "b"):
+            wait_for(folder / "checkpoints" / name)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=250)
     assert process.returncode == 130, output
     for name in ("a", "b"):
         assert (folder / f"checkpoints/{name}.log").read_text(encoding="utf-8").splitlines()[-1].startswith("stop")
@@ -87,15 +95,13 @@ def test_interrupt_stops_all_stages_after_their_state_is_saved(project: Callable
 
 def test_a_stage_whose_worker_is_killed_goes_on_elsewhere(project: Callable[[str], Path]) -> None:
     folder = project('{"runs": {"a": {"steps": 60}}}')
-    process = start(folder, "--jobs", "2", "train@a")
-    wait_for(folder / "checkpoints/a")
-    stage = next(p for p in psutil.Process(process.pid).children(recursive=True) if "train.py" in p.cmdline())
-    worker = stage.parent()
-    assert worker is not None
-    worker = worker if "multiprocessing" in " ".join(worker.cmdline()) else worker.parent()  # past a shell
-    assert worker is not None
-    worker.kill()
-    output, _ = process.communicate(timeout=250)
+    with started(folder, "--jobs", "2", "train@a") as process:
+        wait_for(folder / "checkpoints/a")
+        children = psutil.Process(process.pid).children(recursive=True)
+        stage = next(child for child in children if "train.py" in child.cmdline())
+        worker = next(parent for parent in stage.parents() if "multiprocessing" in " ".join(parent.cmdline()))
+        worker.kill()
+        output, _ = process.communicate(timeout=250)
     assert process.returncode == 0, output
     events = (folder / "checkpoints/a.log").read_text(encoding="utf-8").split("\n")
     assert events[0] == "start 0"

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 __all__ = ["environment", "locked", "project", "sh"]
 
-SRC = Path(__file__).resolve().parents[2] / "src"
+SRC = Path(__file__).resolve().parents[1] / "src"
 
 PIPELINE = """
 stages:
