@@ -7,7 +7,7 @@ from pathlib import Path
 
 from thirtytwo.cli import project
 from thirtytwo.evaluate import comparison
-from thirtytwo.report.numbers import plain
+from thirtytwo.report.wording import plain
 from thirtytwo.runtime.errors import CommandError
 from thirtytwo.settings.strict import nearest
 

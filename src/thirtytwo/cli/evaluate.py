@@ -15,7 +15,7 @@ from thirtytwo.evaluate.kid import mean_among
 from thirtytwo.evaluate.scores import Real, Scored, Scores, classifier_floor, classifier_scores, join_floor
 from thirtytwo.features.checks import read_arrays
 from thirtytwo.features.extraction import extract, file_sha256, load_classifier
-from thirtytwo.report.numbers import plain
+from thirtytwo.report.wording import plain
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import CommandError, EvaluationError, ParamsError
 from thirtytwo.settings import configs
