@@ -128,6 +128,10 @@ class Project:
         """Durations and other facts about one execution of a stage, which no result depends on (.json)."""
         return self.root / "logs" / stage / f"{name}.json"
 
+    def output(self, stage: str) -> Path:
+        """What a stage printed when `thirtytwo repro` ran it (.log); a stage of a run is called train@vae."""
+        return self.root / "logs/repro" / f"{stage}.log"
+
     @property
     def report(self) -> Path:
         """Folder of the report."""
