@@ -192,8 +192,8 @@ def test_grid_holds_all_images(command, tmp_path):
         ("cvae --labels three", "--labels: there is no class 'three'; expected one of: zero, one, two"),
         ("cvae --labels on", "--labels: there is no class 'on'; did you mean 'one'?"),
         ("cvae --labels 3", "--labels: there is no class '3'"),
-        ("cddmp", "no such resolved configuration; did you mean 'cddpm'?"),
-        ("cddpm --sampler dimm", "--sampler: no such value 'dimm'; did you mean 'ddim'?"),
+        ("cddmp", "no such file; did you mean 'cddpm'?"),
+        ("cddpm --sampler dimm", "--sampler: unknown value 'dimm'; did you mean 'ddim'?"),
         ("cddpm --steps 0", "--steps: expected a number >= 1, got 0"),
         ("cddpm --steps 1001", "sample.steps: expected 1 to 1000"),
         ("cddpm --sampler heun --eta 0.5", "--eta: 0.5, but only ddim has it and the sampler is heun"),
@@ -317,7 +317,7 @@ def test_files_are_resized_as_the_data_set_is(params, tmp_path):
         ("{0}/labels.npz --against digits5k", "labels are not [2] of 0 to 2, or -1 for none"),
         ("{0}/floats.npz --against digits5k --labels-from-folders", "expected a folder of images"),
         ("{0}/floats.npz --against digits5k --out x.csv", "expected a name that ends in .json"),
-        ("{0} --against digits5k --convert rbg", "--convert[0]: no such value 'rbg'; did you mean 'rgb'?"),
+        ("{0} --against digits5k --convert rbg", "--convert[0]: unknown value 'rbg'; did you mean 'rgb'?"),
     ],
 )
 def test_what_cannot_be_scored_is_refused_in_one_line(line, message, command, tmp_path, capsys):

@@ -153,7 +153,7 @@ def test_learning_rate_warms_up_linearly(warmup, expected):
         ({"timesteps": 1}, "ddpm.timesteps"),
         ({"width": 10}, "ddpm.width"),
         ({"patch": 8, "width_multipliers": [1, 2, 2, 2]}, "patches of 8 on 4 levels"),
-        ({"heads": 3}, "3 heads"),
+        ({"heads": 3}, "ddpm: heads: 3"),
         ({"weighting": "variational", "loss": "l1"}, "set loss: l2"),
         ({"label_dropout": 0.1}, "set conditional: true"),
     ],
