@@ -176,7 +176,7 @@ def test_variational_loss_is_the_bound(prediction):
     with torch.no_grad():
         losses = [model.loss(batch(images), rng)[0].item() for _ in range(300)]
         _, steps, decoder = bound.bound(
-            model.denoise, model.schedule, images, None, parts=99, clip=False, rng=rng
+            model.denoise, model.schedule, images, None, intervals=99, clip=False, rng=rng
         ).mean(0)
     tolerance = 4 * torch.tensor(losses).std().item() / 300**0.5
     assert sum(losses) / 300 == pytest.approx((steps + decoder).item(), abs=tolerance)
