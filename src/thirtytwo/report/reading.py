@@ -17,8 +17,8 @@ from thirtytwo.report.results import Floor, Results, RunResult, SetResult, Sweep
 from thirtytwo.runtime.errors import ReportError
 from thirtytwo.runtime.files import sha256
 from thirtytwo.runtime.project import Project
-from thirtytwo.sampling.diffusion.sweep import Sweep
 from thirtytwo.settings import configs
+from thirtytwo.settings.diffusion import Sweep
 from thirtytwo.settings.report import ReportConfig
 
 __all__ = ["load"]
@@ -86,7 +86,7 @@ def load(project: Project) -> Results:
         ParamsError: the resolved configuration is missing or not valid.
         ReportError: a result cannot be read.
     """
-    settings = configs.read(ReportConfig, "report", "report", project.root)
+    settings = configs.read(ReportConfig, "report", "report", project)
     runs = [_run(name, run, settings.sweeps.get(name), project) for name, run in settings.runs.items()]
     sets = [_set(name, settings, [run for run in runs if run.dataset == name], project) for name in settings.datasets]
     return Results(settings, sets)
@@ -121,11 +121,10 @@ def _run(name: str, run: configs.Run, sweep: Sweep | None, project: Project) -> 
         samples=files.npz(project.samples(name)),
         probes=files.npz(project.probes(name)),
         seconds=_seconds(name, files, project),
-        model=configs.read_values("train", name, project.root)["settings"],
-        sampling=configs.read_values("sample", name, project.root)["sample"],
+        model=configs.read_values("train", name, project)["settings"],
+        sampling=configs.read_values("sample", name, project)["sample"],
         settings={
-            stage: configs.read_bytes(stage, name, project.root).decode("utf-8")
-            for stage in ("train", "sample", "evaluate")
+            stage: configs.read_bytes(stage, name, project).decode("utf-8") for stage in ("train", "sample", "evaluate")
         },
         hashes=hashes,
         missing=files.missing,

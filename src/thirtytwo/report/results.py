@@ -9,7 +9,7 @@ import pandas as pd
 
 from thirtytwo.core.intervals import Estimate, read
 from thirtytwo.sampling.diffusion.solvers import evaluations
-from thirtytwo.sampling.diffusion.sweep import Sweep
+from thirtytwo.settings.diffusion import Sweep
 from thirtytwo.settings.report import ReportConfig
 
 __all__ = ["Floor", "Results", "RunResult", "SetResult", "SweepResult", "is_base"]
