@@ -1,9 +1,9 @@
-"""Our Fréchet distance against clean-fid's, on equal features of 2048 dimensions: seconds, ratio, difference.
+"""Our Fréchet distance beside clean-fid's, on the same features of 2048 dimensions: seconds, ratio, difference.
 
 python benchmarks/frechet.py [dimensions] [N ...]
 
-Both are timed from features on: mean and covariance of the samples, then the distance to known statistics. Seconds
-are the processor's, so that other work on the machine changes little; set OMP_NUM_THREADS=1 for one thread.
+Both are timed from the features: mean and covariance of the samples, then the distance to given statistics. Seconds
+are CPU time, which other work on the machine changes little; set OMP_NUM_THREADS=1 for one thread.
 """
 
 import sys
@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 from cleanfid.fid import frechet_distance
+from tabulate import tabulate
 
 from thirtytwo.evaluate.frechet import distance_to, statistics
 
@@ -30,7 +31,7 @@ def timed(work: Callable[[], float]) -> tuple[float, float]:
 
 
 def theirs(samples: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> float:
-    """As clean-fid's `fid_folder`, from features on, but for the mean, which it takes in float32."""
+    """Like clean-fid's `fid_folder` after its features, except for the mean, which clean-fid computes in float32."""
     mean = np.mean(samples, axis=0, dtype=np.float64)
     return float(frechet_distance(mean, np.cov(samples, rowvar=False), mu, sigma))
 
@@ -39,10 +40,11 @@ if __name__ == "__main__":
     size, *counts = [int(value) for value in sys.argv[1:]] or [2048]
     mu, sigma = statistics(features(10_000, size, 0))
     print(f"d = {size}, reference N = 10000")
-    print(f"{'N':>6} {'ours s':>8} {'clean-fid s':>12} {'ratio':>6} {'relative difference':>20}")
+    rows = []
     for count in counts or (50_000, 10_000, 5000, 1000):
         samples = features(count, size, 1)
-        own, own_seconds = timed(lambda s=samples: distance_to(s, mu, sigma))
+        value, seconds = timed(lambda s=samples: distance_to(s, mu, sigma))
         other, other_seconds = timed(lambda s=samples: theirs(s, mu, sigma))
-        ratio, difference = other_seconds / own_seconds, abs(own - other) / other
-        print(f"{count:>6} {own_seconds:>8.2f} {other_seconds:>12.2f} {ratio:>6.1f} {difference:>20.1e}")
+        rows.append((count, seconds, other_seconds, other_seconds / seconds, abs(value - other) / other))
+    heads = ("N", "ours, s", "clean-fid, s", "ratio", "relative difference")
+    print(tabulate(rows, heads, floatfmt=("", ".2f", ".2f", ".1f", ".1e")))

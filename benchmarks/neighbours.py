@@ -1,4 +1,4 @@
-"""Our precision, recall, density and coverage against those of the package prdc: seconds, peak memory, difference.
+"""Our precision, recall, density and coverage beside those of the package prdc: seconds, peak memory, difference.
 
 python benchmarks/neighbours.py [N] [dimensions]
 
@@ -11,6 +11,7 @@ import sys
 import time
 
 import numpy as np
+from tabulate import tabulate
 
 Result = tuple[dict[str, float], float, float]
 
@@ -22,10 +23,10 @@ def features(count: int, dimensions: int, seed: int) -> np.ndarray:
 
 
 def ours(real: np.ndarray, samples: np.ndarray) -> dict[str, float]:
-    """The import is in here so that the other process does without it."""
+    """Imported here, so that the memory of the other process does not include it."""
     from thirtytwo.evaluate.prdc import K, balls, prdc
 
-    return prdc(balls(real, samples, K))
+    return {name: estimate.value for name, estimate in prdc(balls(real, samples, K)).scores.items()}
 
 
 def theirs(real: np.ndarray, samples: np.ndarray) -> dict[str, float]:
@@ -45,14 +46,13 @@ def measured(work: str, count: int, dimensions: int) -> Result:
 
 if __name__ == "__main__":
     count, dimensions = (int(value) for value in (sys.argv[1:] + ["10000", "128"][len(sys.argv) - 1 :])[:2])
-    context = multiprocessing.get_context("spawn")  # a fresh process each, whose peak is its own
+    context = multiprocessing.get_context("spawn")  # a fresh process for each, with a peak of its own
     results: dict[str, Result] = {}
     for work in ("ours", "prdc"):
         with context.Pool(1) as pool:
             results[work] = pool.apply(measured, (work, count, dimensions))
     print(f"N = {count} samples and as many real images, d = {dimensions}")
-    print(f"{'':>6} {'seconds':>8} {'peak GiB':>9}")
-    for work, (_, seconds, peak) in results.items():
-        print(f"{work:>6} {seconds:>8.1f} {peak:>9.2f}")
+    rows = [(work, seconds, peak) for work, (_, seconds, peak) in results.items()]
+    print(tabulate(rows, ("", "seconds", "peak, GiB"), floatfmt=("", ".1f", ".2f")))
     largest = max(abs(results["ours"][0][name] - value) for name, value in results["prdc"][0].items())
     print(f"largest difference of a score: {largest:.1e}")

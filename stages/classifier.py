@@ -1,50 +1,39 @@
 """classifier: trains the data set's classifier; writes its weights and its accuracy on the test split."""
 
-import json
-import sys
 import time
-from pathlib import Path
 
 from thirtytwo.core.device import set_up
+from thirtytwo.core.intervals import flatten, share
 from thirtytwo.data.batches import load
-from thirtytwo.evaluate.classes import accuracy
 from thirtytwo.features.extraction import extract
 from thirtytwo.features.training import save, train
-from thirtytwo.runtime import files
-from thirtytwo.runtime.errors import CheckpointError, EvaluationError, ParamsError, TrainingError
-from thirtytwo.runtime.interrupt import Guard
+from thirtytwo.runtime.files import write_json
+from thirtytwo.runtime.interrupt import StopSignals
+from thirtytwo.runtime.project import Project
+from thirtytwo.runtime.stage import run_stage
 from thirtytwo.settings import configs
 from thirtytwo.settings.classifier import ClassifierConfig
 
-ROOT = Path(__file__).resolve().parents[1]
 
-
-def main(name: str) -> None:
-    """Writes data/classifiers/<set>.pt and metrics/classifier/<set>.json."""
-    settings = configs.read(ClassifierConfig, "classifier", name, ROOT)
+def main(project: Project, dataset: str) -> None:
+    """Write data/classifiers/<set>.pt and metrics/classifier/<set>.json."""
+    settings = configs.read(ClassifierConfig, "classifier", dataset, project)
     device, start = set_up(settings.compute), time.monotonic()
-    data = load(ROOT / "data" / "prepared" / f"{name}.npz")
-    model = train(data, settings.classifier, seed=settings.seed, device=device, exit_code=Guard().exit_code)
+    data = load(project.prepared(dataset))
+    model = train(data, settings.classifier, seed=settings.seed, device=device, exit_code=StopSignals().exit_code)
     seconds = time.monotonic() - start
     test = data.only("test")
-    _, probabilities = extract(test.images, model, f"the test split of {name}")
-    share, low, high = accuracy(probabilities.argmax(axis=1), test.labels)
-    save(model, data.classes, ROOT / "data" / "classifiers" / f"{name}.pt")
-    metrics = {
-        "accuracy_test": share,
-        "accuracy_test_low": low,
-        "accuracy_test_high": high,
-        "n_test": len(test.labels),
-        "parameters": sum(weight.numel() for weight in model.parameters()),
-    }
+    _, probabilities = extract(test.images, model, f"the test split of {dataset}")
+    correct = share((probabilities.argmax(axis=1) == test.labels).sum(), len(test.labels))
+    save(model, data.classes, project.classifier(dataset))
+    parameters = sum(weight.numel() for weight in model.parameters())
+    metrics = {"accuracy_test": correct, "n_test": len(test.labels), "parameters": parameters}
+    write_json(project.metrics(dataset, "classifier"), flatten(metrics))
     log = {"seconds": seconds, "device": str(device), "threads": settings.compute.threads}
-    for folder, content in (("metrics", metrics), ("logs", log)):
-        files.write(ROOT / folder / "classifier" / f"{name}.json", f"{json.dumps(content, indent=1)}\n".encode())
-    print(f"{name}: {share:.2%} of {len(test.labels)} test images (95 % interval {low:.2%} to {high:.2%})")
+    write_json(project.log("classifier", dataset), log)
+    interval = f"95 % interval {correct.low:.2%} to {correct.high:.2%}"
+    print(f"{dataset}: {correct.value:.2%} of {len(test.labels)} test images ({interval})")
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1])
-    except (ParamsError, TrainingError, EvaluationError, CheckpointError, FileNotFoundError) as error:
-        sys.exit(f"error: {error}")
+    run_stage(main)

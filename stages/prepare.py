@@ -1,41 +1,32 @@
-"""prepare: data/raw/<source>/ to data/prepared/<set>.npz and .json."""
+"""prepare: turn data/raw/<source>/ into data/prepared/<set>.npz and .json."""
 
-import json
-import sys
 import time
-from pathlib import Path
 
 from tqdm import tqdm
 
 from thirtytwo.data.prepare import readers
 from thirtytwo.data.prepare.dataset import prepare
-from thirtytwo.runtime.errors import DataError, ParamsError
-from thirtytwo.settings.configs import read
+from thirtytwo.runtime.files import write_json
+from thirtytwo.runtime.project import Project
+from thirtytwo.runtime.stage import run_stage
+from thirtytwo.settings import configs
 from thirtytwo.settings.data import DatasetConfig
 
-ROOT = Path(__file__).resolve().parents[1]
+SHOWN = 20  # removed files in the output
 
 
-def main(name: str) -> None:
-    """Prepares data set `name`."""
-    start, config = time.monotonic(), read(DatasetConfig, "prepare", name, ROOT)
-    raw = ROOT / "data/raw" / config.dataset.source
-    total = readers.EXPECTED.get(config.kind) or (None if config.dataset.classes else config.dataset.expected_images)
-    images = tqdm(readers.read(config.kind, raw), total=total or None, unit="image", desc=name)
-    about = prepare(name, config.kind, config.dataset, raw, ROOT / "data/prepared" / f"{name}.npz", images)
-    removed, classes = len(about["removed"]), len(about["classes"])
-    print(
-        f"{about['images']} images ({about['train']} train, {about['test']} test), {classes} classes, {removed} removed"
-    )
-    for row in about["removed"][:20]:
+def main(project: Project, name: str) -> None:
+    start, config = time.monotonic(), configs.read(DatasetConfig, "prepare", name, project)
+    settings = config.dataset
+    total = readers.EXPECTED.get(config.kind) or (None if settings.classes else settings.expected_images or None)
+    items = readers.read(config.kind, project.raw(settings.source))
+    facts = prepare(project, name, config.kind, settings, tqdm(items, total=total, unit="image", desc=name))
+    counts = f"{facts['images']} images ({facts['train']} train, {facts['test']} test)"
+    print(f"{name}: {counts}, {len(facts['classes'])} classes, {len(facts['removed'])} removed")
+    for row in facts["removed"][:SHOWN]:
         print(f"  removed {row['file']}: {row['reason']}")
-    log = ROOT / "logs/prepare" / f"{name}.json"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text(json.dumps({"seconds": time.monotonic() - start}) + "\n", encoding="utf-8")
+    write_json(project.log("prepare", name), {"seconds": time.monotonic() - start})
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1])
-    except (ParamsError, DataError) as error:
-        sys.exit(f"error: {error}")
+    run_stage(main)

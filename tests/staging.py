@@ -1,40 +1,35 @@
-"""Stages and scripts as modules, and a small project in which stages can run."""
+"""Run stages inside a test, in a small project of its own."""
 
-import importlib.util
 from collections.abc import Callable
+from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
+from thirtytwo.runtime.project import Project
 from thirtytwo.settings.resolve import resolve
 
 
-def module_at(path: Path) -> Any:
-    """What the Python file at `path` defines, under a name of its own."""
-    spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def stage(name: str, root: Path, project: Path) -> Any:
-    """A stage's script, at work in `project`."""
-    module = module_at(root / "stages" / f"{name}.py")
-    module.ROOT = project
-    return module
+def run_stage(name: str, folder: Path, *arguments: str, **replaced: Any) -> None:
+    """Run the main of stages/<name>.py in the project at `folder`, with names of the module replaced."""
+    module = import_module(f"stages.{name}")
+    with ExitStack() as stack:
+        for attribute, value in replaced.items():
+            stack.enter_context(mock.patch.object(module, attribute, value))
+        module.main(Project(folder), *arguments)
 
 
 def set_up_one_run(
     folder: Path, params: Any, write: Callable[[Any], Path], name: str, run: dict[str, Any], sources: dict[str, Any]
 ) -> None:
-    """Makes `folder` a project of that run alone, on 30 prepared images of noise called shapes, 6 to be drawn.
+    """Make `folder` a project with that run alone, on 30 prepared images of noise called shapes, 6 to be drawn.
 
     Args:
-        params: of a scale, with what is to differ; changed.
-        sources: besides that of shapes.
+        params: values of a scale, with the changes that the test needs; changed in place.
+        sources: further sources.
     """
     for group in ("sources", "datasets", "classifiers"):
         params[group] = {"shapes": params[group]["shapes"]}
@@ -51,5 +46,5 @@ def set_up_one_run(
     split = np.repeat(np.array([0, 1], np.uint8), 15)
     np.savez(prepared / "shapes.npz", images=images, labels=np.arange(30) % 2, split=split)
     (prepared / "shapes.json").write_text('{"classes": ["a", "b"], "factor_names": []}')
-    (folder / "nothing").touch()
-    resolve(write(params), folder)
+    (folder / ".no-parent").touch()
+    resolve(write(params), Project(folder))

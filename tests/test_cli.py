@@ -282,7 +282,7 @@ def test_a_folder_gets_the_same_scores_and_tells_of_what_it_leaves_out(command, 
     told = capsys.readouterr().out
     assert "zero/broken.png: does not decode" in told
     assert "one/coloured.png: rgb" in told
-    assert "refuses them beside N = 30" in told
+    assert "N = 30" in told
     assert [scores.pop("removed") for scores in found] == [2, 0]
     # of the folder the classes come one after another, so that sums and resamples round and fall otherwise
     keys = ("fd_classifier", "accuracy", "fd_classifier_floor")
@@ -311,7 +311,7 @@ def test_files_are_resized_as_the_data_set_is(params, tmp_path):
     ("line", "message"),
     [
         ("{0}/none --against digits5k", "none: expected a folder of images, or an .npz"),
-        ("{0} --against digits", "--against: there is no data set 'digits'; did you mean 'digits5k'?"),
+        ("{0} --against digits", "--against: unknown data set 'digits'; did you mean 'digits5k'?"),
         ("{0} --against digits5k", "0 usable images of 0 (none were there)"),
         ("{0}/floats.npz --against digits5k", "images are float64 [2, 32, 32, 1]; expected uint8"),
         ("{0}/labels.npz --against digits5k", "labels are not [2] of 0 to 2, or -1 for none"),
@@ -343,10 +343,10 @@ def scores(value: float, **changes: object) -> str:
 @pytest.mark.parametrize(
     ("other", "verdicts"),
     [
-        (scores(20), ["fd_classifier: {a} beats {b}", "accuracy: {b} beats {a}"]),
-        (scores(10.5), ["fd_classifier: tie", "accuracy: tie"]),
-        (scores(20, n=50), ["fd_classifier: cannot be compared: ", "accuracy: cannot be compared: "]),
-        (scores(20, features_sha256="b"), ["fd_classifier: cannot be compared: ", "accuracy: cannot be compared: "]),
+        (scores(20), ["{a} is better", "{b} is better"]),
+        (scores(10.5), ["tie", "tie"]),
+        (scores(20, n=50), ["not comparable", "not comparable"]),
+        (scores(20, features_sha256="b"), ["not comparable", "not comparable"]),
     ],
 )
 def test_verdict_of_each_score(other, verdicts, tmp_path, capsys):
@@ -354,16 +354,18 @@ def test_verdict_of_each_score(other, verdicts, tmp_path, capsys):
     a.write_text(scores(10), encoding="utf-8")
     b.write_text(other, encoding="utf-8")
     assert main(["compare", str(a), str(b)]) == 0
-    told = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
-    for line, verdict in zip(told, verdicts, strict=True):
-        assert line.startswith(verdict.format(a=a, b=b))
+    head, *rows = capsys.readouterr().out.split("\n\n")[0].splitlines()
+    assert head.split() == ["score", "verdict", str(a), str(b)]
+    for row, score, verdict in zip(rows, ("fd_classifier", "accuracy"), verdicts, strict=True):
+        assert row.split(maxsplit=1)[0] == score
+        assert verdict.format(a=a, b=b) in row
 
 
 def test_a_run_is_compared_with_scored_images(command, metrics, tmp_path, capsys):
     better = metrics | {f"fd_classifier{end}": -1e6 for end in ("", "_low", "_high")}
     (tmp_path / "mine.json").write_text(json.dumps(better), encoding="utf-8")
     assert command(f"compare cddpm {tmp_path / 'mine.json'} --score fd_classifier") == 0
-    assert f"fd_classifier: {tmp_path / 'mine.json'} beats cddpm" in capsys.readouterr().out
+    assert f"{tmp_path / 'mine.json'} is better" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from thirtytwo.runtime.project import Project
 from thirtytwo.settings.resolve import resolve
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,7 +18,7 @@ SRC = ROOT / "src"
 LIBRARY = sorted(SRC.rglob("*.py"))
 STAGES = sorted((ROOT / "stages").glob("*.py"))
 # Where a system package puts its files is as fixed as an address; catalogue.py is where both are written down.
-SYSTEM_PATHS = {"src/thirtytwo/data/catalogue.py": ("/usr/share/",)}
+SYSTEM_PATHS = {"src/thirtytwo/data/sources/catalogue.py": ("/usr/share/",)}
 
 
 def short(path: Path) -> str:
@@ -67,30 +68,67 @@ def closure(*roots: Path) -> set[Path]:
     return found
 
 
-def of_layer(*names: str) -> list[Path]:
-    wanted = [SRC / "thirtytwo" / name for name in names]
-    return [p for p in LIBRARY if any(p == w or w in p.parents for w in wanted)]
-
-
 def load(path: Path) -> Any:
     return YAML(typ="safe").load(path)
 
 
 # Layers
 
+# Lowest first; a package may import those before it in this list, within the limits of ALONE.
+LAYERS = (
+    "runtime", "settings", "core", "nets", "data", "models", "training", "sampling", "features", "evaluate", "report",
+    "repro", "cli",
+)  # fmt: skip
+ALONE = {
+    "nets": set(),
+    "settings": {"runtime"},
+    "core": {"runtime"},
+    "evaluate": {"runtime", "core", "settings"},
+    "training": {"runtime", "core", "settings", "data", "models"},
+}
 
-def test_nets_import_nothing_of_ours():
-    assert not [short(p) for p in of_layer("nets") for name in imported(p) if name.split(".")[0] == "thirtytwo"]
+
+def package(path: Path) -> str:
+    """The top-level package of the library that a file lies in; "" for the library's root."""
+    parts = path.relative_to(SRC / "thirtytwo").parts
+    return parts[0] if len(parts) > 1 else ""
 
 
-def test_training_knows_neither_samplers_nor_evaluation():
-    forbidden = set(of_layer("samplers.py", "sampling", "evaluate"))
-    assert not [short(p) for p in of_layer("families", "train.py") if closure(p) & forbidden]
+def packages_imported(path: Path) -> set[str]:
+    parts = [name.split(".") for name in imported(path) if name.startswith("thirtytwo.")]
+    return {part[1] for part in parts} - {package(path)}
 
 
-def test_evaluation_knows_no_generators():
-    forbidden = set(of_layer("families", "train.py", "samplers.py", "sampling"))
-    assert not [short(p) for p in of_layer("evaluate") if closure(p) & forbidden]
+def test_every_package_has_its_layer():
+    folders = {p.name for p in (SRC / "thirtytwo").iterdir() if p.is_dir() and any(p.glob("*.py"))}
+    assert folders <= set(LAYERS)
+    assert len(folders) <= 16
+    loose = {p.name for p in (SRC / "thirtytwo").glob("*.py")}
+    assert loose == {"__init__.py", "__main__.py"}
+
+
+def test_no_package_imports_a_higher_one():
+    upward = [
+        (short(path), other)
+        for path in LIBRARY
+        if (layer := package(path))
+        for other in packages_imported(path)
+        if LAYERS.index(other) >= LAYERS.index(layer) or other not in ALONE.get(layer, set(LAYERS))
+    ]
+    assert not upward
+
+
+def test_no_circle_among_modules():
+    def reaches_itself(path: Path) -> bool:
+        return any(path in closure(file) for name in imported(path) for file in module_files(name) if file != path)
+
+    assert not [short(path) for path in LIBRARY if path.stem != "__init__" and reaches_itself(path)]
+
+
+def test_the_rules_name_every_package():
+    table = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Layers")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^\| `(\w+)/`", table, flags=re.M))
+    assert named == {p.name for p in (SRC / "thirtytwo").iterdir() if p.is_dir() and any(p.glob("*.py"))}
 
 
 def test_library_and_stages_import_no_stage():
@@ -98,14 +136,9 @@ def test_library_and_stages_import_no_stage():
     assert not [(short(p), name) for p in [*LIBRARY, *STAGES] for name in imported(p) if name.split(".")[0] in stems]
 
 
-def test_nothing_needs_the_command():
-    command = set(of_layer("cli", "__main__.py"))
-    assert not [short(p) for p in [*LIBRARY, *STAGES] if p not in command and closure(p) & command]
-
-
-def test_only_config_reads_yaml():
+def test_only_settings_read_yaml():
     found = {short(p) for p in [*LIBRARY, *STAGES] for name in imported(p) if name.split(".")[0] in {"ruamel", "yaml"}}
-    assert found == {"src/thirtytwo/config.py"}
+    assert found == {"src/thirtytwo/settings/configs.py"}
 
 
 def test_no_absolute_path():
@@ -121,65 +154,82 @@ def test_no_absolute_path():
     assert not found
 
 
+def test_paths_of_the_project_come_from_one_module():
+    made = re.compile(r"(data|metrics|plots|configs|checkpoints|logs|report)/")
+    allowed = {"src/thirtytwo/runtime/project.py", "src/thirtytwo/settings/training.py"}
+    found = [
+        (short(path), node.right.value)
+        for path in [*LIBRARY, *STAGES]
+        if short(path) not in allowed
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Div)
+        and isinstance(node.right, ast.Constant)
+        and isinstance(node.right.value, str)
+        and made.match(f"{node.right.value}/")
+    ]
+    assert not found
+
+
 # The graph
 
 
-def stage_scripts() -> list[tuple[str, dict[str, Any]]]:
-    """Every stage of dvc.yaml that runs a script, with its body (of a foreach: what is done for each)."""
-    stages = load(ROOT / "dvc.yaml")["stages"]
-    return [(name, body.get("do", body)) for name, body in stages.items()]
+def graph() -> dict[str, dict[str, Any]]:
+    """Every stage of dvc.yaml by name; of a foreach, its body."""
+    return {name: body.get("do", body) for name, body in load(ROOT / "dvc.yaml")["stages"].items()}
 
 
 def items(name: str) -> dict[str, Any]:
-    """The entries over which a foreach stage runs at the default scale; one without a name for any other."""
+    """The entries over which a foreach stage runs, at both scales; one without a name for any other stage."""
     loop = load(ROOT / "dvc.yaml")["stages"][name].get("foreach")
-    return load(ROOT / "scales/quick.yaml")[loop.strip("${}")] if loop else {"": {}}
+    if not loop:
+        return {"": {}}
+    scales = [load(path)[loop.strip("${}")] for path in sorted((ROOT / "scales").glob("*.yaml"))]
+    return {f"{key}@{number}": item for number, entries in enumerate(scales) for key, item in entries.items()}
 
 
 def filled(text: str, key: str, item: Any) -> str:
     for field, value in item.items():
         text = text.replace(f"${{item.{field}}}", str(value))
-    return text.replace("${key}", key)
+    return text.replace("${key}", key.partition("@")[0])
 
 
 def modules_of(name: str, item: dict[str, Any]) -> set[Path]:
-    """What one stage of the graph imports, the modules that it finds by name included."""
-    static = closure(ROOT / "stages" / f"{name.split('@')[0]}.py")
-    by_name = [layer for layer in ("families", "sampling") if SRC / f"thirtytwo/{layer}/__init__.py" in static]
-    if SRC / "thirtytwo/resolve.py" in static:
-        return static | closure(*of_layer("families", "sampling"))
-    if "family" in item and by_name:
-        found = [SRC / f"thirtytwo/{layer}/{item['family']}.py" for layer in by_name]
-        return static | closure(*found, SRC / f"thirtytwo/nets/{item['net']}.py")
-    if "net" in item and by_name:  # of a stage that is for one family alone
-        return static | closure(SRC / f"thirtytwo/nets/{item['net']}.py")
-    return static
+    """The modules that shape the result of one stage, with those that it imports by name."""
+    library = SRC / "thirtytwo"
+    static = closure(ROOT / "stages" / f"{name}.py")
+    by_name: list[Path] = []
+    if library / "models/build.py" in static and "net" in item:
+        family = item.get("family", "diffusion")
+        by_name = [library / f"nets/{item['net']}.py", library / f"models/{family}/model.py"]
+        if name == "sample":
+            by_name.append(library / f"sampling/{family}/sample.py")
+    shapes_no_result = ("runtime",) if name == "resolve" else ("runtime", "settings")
+    return {p for p in static | closure(*by_name) if p.parent != ROOT / "stages" and package(p) not in shapes_no_result}
 
 
-@pytest.mark.parametrize(("name", "body"), stage_scripts(), ids=[name for name, _ in stage_scripts()])
-def test_stage_depends_on_what_it_imports(name: str, body: dict[str, Any]):
-    needed_by_some: set[Path] = set()
-    listed: set[Path] = set()
+@pytest.mark.parametrize("name", sorted(graph()))
+def test_stage_depends_on_what_it_imports(name: str):
+    """Each run's imports lie in its dependencies, and no dependency is without an import by some run."""
+    body, used = graph()[name], set()
     for key, item in items(name).items():
-        paths = [ROOT / filled(dep, key, item) for dep in body["deps"]]
-        here = {p for p in paths if p.suffix == ".py"}
-        here |= {
-            p
-            for folder in paths
-            if SRC in folder.parents
-            for p in folder.rglob("*.py")
-            if has_code(p) or p.stem != "__init__"
-        }
-        needed = modules_of(name, item)
-        assert not {short(p) for p in needed - here}, f"{name}@{key}: imported, but not in its deps in dvc.yaml"
-        needed_by_some |= needed
-        listed |= here
-    extra = {p for p in listed - needed_by_some if p.stem != "__init__" or has_code(p)}
-    assert not {short(p) for p in extra}, f"{name}: in its deps in dvc.yaml, but not imported"
+        paths = {dep: ROOT / filled(dep, key, item) for dep in body["deps"]}
+        code = {dep: path for dep, path in paths.items() if SRC in path.parents}
+        assert all(path.exists() for path in code.values())
+        for module in modules_of(name, item):
+            owners = {dep for dep, path in code.items() if module == path or path in module.parents}
+            assert owners, f"{name}@{key}: {short(module)} is imported, but not in its deps in dvc.yaml"
+            used |= owners
+    extra = {dep for dep in body["deps"] if dep.startswith("src/") and dep not in used}
+    assert not extra, f"{name}: in its deps in dvc.yaml, but not imported"
 
 
 def test_every_stage_has_its_script_and_every_script_its_stage():
-    assert {body["cmd"].split()[1] for _, body in stage_scripts()} == {short(path) for path in STAGES}
+    assert {body["cmd"].split()[1] for body in graph().values()} == {short(path) for path in STAGES}
+
+
+def test_stages_are_thin():
+    assert not [short(p) for p in STAGES if len(p.read_text(encoding="utf-8").splitlines()) > 75]
 
 
 # The scales
@@ -209,7 +259,7 @@ def test_scales_have_the_same_keys():
 
 @pytest.mark.parametrize("scale", sorted((ROOT / "scales").glob("*.yaml")), ids=short)
 def test_every_run_of_a_scale_resolves(scale: Path, tmp_path: Path):
-    names = {f"{p.parent.name}/{p.stem}" for p in resolve(scale, tmp_path)}
+    names = {f"{p.parent.name}/{p.stem}" for p in resolve(scale, Project(tmp_path))}
     runs = load(scale)["runs"]
     assert runs
     assert {f"{stage}/{run}" for run in runs for stage in ("train", "sample", "evaluate")} <= names

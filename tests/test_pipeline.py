@@ -18,6 +18,7 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
+from thirtytwo.runtime.project import Project
 from thirtytwo.settings.resolve import resolve
 
 pytestmark = pytest.mark.timeout(1200)
@@ -104,12 +105,12 @@ class Clone:
         values = YAML(typ="safe").load(path)
         change(values)
         self.write(values)
-        resolve(path, self.folder)
+        resolve(path, Project(self.folder))
         try:
             yield
         finally:
             path.write_bytes(before)
-            resolve(path, self.folder)
+            resolve(path, Project(self.folder))
 
     def status(self) -> set[str]:
         """The stages that dvc would run."""
@@ -182,7 +183,7 @@ def test_wrong_parameter_stops_before_any_work(clone: Clone):
         done = clone.run("dvc", "repro", ok=False)
     finally:
         params.write_bytes(before)
-        resolve(params, clone.folder)
+        resolve(params, Project(clone.folder))
     assert done.returncode != 0
     assert "error: params.yaml: vae.beta: expected a number, got the text '1.2'; write it without quotes" in done.stderr
     assert "Traceback" not in done.stderr
@@ -231,16 +232,17 @@ def test_parameter_reaches_its_stages_alone(clone: Clone, change: Callable[[Any]
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("src/thirtytwo/samplers.py", {"resolve", "sweep@ddpm", *(f"sample@{run}" for run in RUNS)}),
-        ("src/thirtytwo/report/page.py", {"report"}),
+        ("src/thirtytwo/models/diffusion/schedules.py", {"train@ddpm", "sample@ddpm", "sweep@ddpm", "report"}),
+        ("src/thirtytwo/sampling/diffusion/generate.py", {"sample@ddpm", "sweep@ddpm"}),
+        ("src/thirtytwo/models/gan/model.py", {"train@gan", "sample@gan"}),
         ("src/thirtytwo/nets/conv_vae.py", {"train@vae", "sample@vae"}),
+        ("src/thirtytwo/training/loop.py", {f"train@{run}" for run in RUNS}),
+        ("src/thirtytwo/report/page.py", {"report"}),
+        ("src/thirtytwo/settings/strict.py", {"resolve"}),
+        ("src/thirtytwo/runtime/errors.py", set()),
         (
-            "src/thirtytwo/evaluate/settings.py",
-            {"resolve", "report", "fid_stats@shapes", "floor@shapes", *(f"evaluate@{run}" for run in RUNS)},
-        ),
-        (
-            "src/thirtytwo/evaluate/frechet.py",
-            {"fid_stats@shapes", "floor@shapes", "sweep@ddpm", *(f"evaluate@{run}" for run in RUNS)},
+            "src/thirtytwo/evaluate/kid.py",
+            {"fid_stats@shapes", "floor@shapes", *(f"evaluate@{run}" for run in RUNS)},
         ),
     ],
 )
@@ -275,7 +277,7 @@ def test_experiment_runs_its_chain_alone_and_the_way_back_is_cached(clone: Clone
 
 def long_run(params: Any) -> None:
     params["runs"]["long"] = {
-        "family": "gan", "net": "resnet_gan", "settings": "gan", "dataset": "shapes", "needs": "nothing", "seeds": 1,
+        "family": "gan", "net": "resnet_gan", "settings": "gan", "dataset": "shapes", "parent": ".no-parent", "seeds": 1,
         "set": {"steps": 300, "checkpoint_every": 5, "validate_every": 50, "ema_decay": 0.9, "generator_every": 3,
                 "loss": "wgan_gp", "snapshot_every": 40},
     }  # fmt: skip

@@ -13,6 +13,7 @@ from thirtytwo.cli.finding import Finding
 from thirtytwo.cli.installation import machine, packages
 from thirtytwo.cli.places import inception, sources, space
 from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.runtime.project import Project
 from thirtytwo.settings import configs
 from thirtytwo.settings.data import SourceConfig
 from thirtytwo.settings.report import ReportConfig
@@ -36,13 +37,13 @@ def _findings(root: Path, network: bool) -> Iterator[Finding]:
     yield from packages(root)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            written = resolve(root / "params.yaml", Path(folder))
+            written = resolve(root / "params.yaml", Project(Path(folder)))
         except ParamsError as error:
             yield Finding("missing", str(error), "mend params.yaml")
             return
-        settings = configs.read(ReportConfig, "report", "report", Path(folder))
+        settings = configs.read(ReportConfig, "report", "report", Project(Path(folder)))
         names = [path.stem for path in written if path.parent.name == "download"]
-        found = {name: configs.read(SourceConfig, "download", name, Path(folder)).source for name in names}
+        found = {name: configs.read(SourceConfig, "download", name, Project(Path(folder))).source for name in names}
     yield Finding("ok", f"params.yaml: {len(settings.runs)} runs on {len(settings.datasets)} data sets")
     yield from machine(settings.compute)
     yield from sources(root, found, network)

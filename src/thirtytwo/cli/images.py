@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from thirtytwo.core.arrays import read_arrays
 from thirtytwo.data.prepare.images import RejectedError, to_array
-from thirtytwo.features.checks import read_arrays
 from thirtytwo.runtime.errors import CommandError
 from thirtytwo.runtime.files import IMAGE_SUFFIXES
 from thirtytwo.settings.data import Preparation

@@ -13,7 +13,7 @@ from thirtytwo.cli.finding import Finding
 from thirtytwo.data.sources.acquire import files_of
 from thirtytwo.data.sources.catalogue import File
 from thirtytwo.data.sources.fetch import Places, local
-from thirtytwo.evaluate.inception import WEIGHTS_NAME, WEIGHTS_SHA256
+from thirtytwo.features.inception import WEIGHTS_NAME, WEIGHTS_SHA256
 from thirtytwo.runtime.files import sha256
 from thirtytwo.settings.data import Folder, Source
 

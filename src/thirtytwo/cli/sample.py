@@ -1,7 +1,6 @@
 """`thirtytwo sample`: images from a run's trained weights, by the functions of the stage `sample`."""
 
 import argparse
-import io
 import math
 import os
 from importlib import import_module
@@ -13,16 +12,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from thirtytwo import models, sampling
-from thirtytwo.cli import project
 from thirtytwo.core.device import set_up
 from thirtytwo.core.tiling import grid_png
-from thirtytwo.data.batches import to_uint8
-from thirtytwo.runtime import files
-from thirtytwo.runtime.errors import CheckpointError, CommandError, ParamsError
-from thirtytwo.runtime.files import replacing
+from thirtytwo.data.batches import load
+from thirtytwo.models import build
+from thirtytwo.models.contract import Family
+from thirtytwo.runtime.errors import CommandError
+from thirtytwo.runtime.files import replacing, write, write_arrays
+from thirtytwo.runtime.project import Project
+from thirtytwo.sampling import drawing
+from thirtytwo.settings.families import read_sample, read_train
+from thirtytwo.settings.sampling import SampleConfig
 from thirtytwo.settings.strict import nearest, parse
-from thirtytwo.training import loading
+from thirtytwo.settings.training import TrainConfig
 
 __all__ = ["run"]
 
@@ -32,72 +34,58 @@ _SAMPLERS = dict.fromkeys(("dpm++", "dpm-solver++"), "dpm_solver_pp_2m")  # by t
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draws and writes the images.
+    """Draw and write the images.
 
     Raises:
-        CommandError, ParamsError, CheckpointError: see `project.ERRORS`.
+        ThirtyTwoError: the run, its weights or an option does not fit.
     """
-    root, out = project.root(), Path(args.out)
+    project, out = Project.containing(Path.cwd()), Path(args.out)
     _check_target(out)
-    cfg = _config(args, root)
+    trained = read_train(args.run, project)
+    cfg = _config(args, read_sample(args.run, project), trained)
+    if args.training_seed >= cfg.seeds:
+        raise CommandError(
+            f"--training-seed: {args.training_seed}; expected 0 to {cfg.seeds - 1}, the seeds of {cfg.run}"
+        )
     device = set_up(cfg.compute)
-    data = project.prepared(root, cfg.dataset)
-    model = _model(cfg, root, device, args.training_seed)
+    data = load(project.prepared(cfg.dataset))
+    path = project.model(args.run, args.training_seed)
+    model = build.load(trained, path, cfg.sample.weights, device, compiled=cfg.compute.compile)
     labels = _labels(args, model, data.classes)
-    draw = import_module(f"thirtytwo.sampling.{cfg.family}.sample").drawer(model, sampling.Task(cfg, data, device))
-    images = sampling.first(draw, args.n, labels)
-    if not torch.isfinite(images).all():
-        raise CheckpointError(f"{args.run}: an image is not finite; its training diverged, so lower lr and train again")
-    _write(out, to_uint8(images).numpy(), labels, data.classes)
+    draw = import_module(f"thirtytwo.sampling.{cfg.family}.sample").drawer(model, drawing.Task(cfg, data, device))
+    arrays = drawing.to_arrays(drawing.first(draw, args.n, labels), labels, str(path))
+    _write(out, arrays, data.classes)
     settings = ", ".join(f"{key} {value}" for key, value in cfg.sample.model_dump().items() if key in _SETTINGS)
     print(f"{args.run}: {args.n} images, seed {cfg.seed}, {settings}: {out}")
     return 0
 
 
-def _config(args: argparse.Namespace, root: Path) -> sampling.SampleConfig:
-    """The run's settings of sampling, with those that were asked for in their place."""
-    cfg = sampling.read_config(args.run, root)
-    asked = {key: value for key in _SETTINGS if (value := getattr(args, key)) is not None}
-    own = [key for key in _SETTINGS if key in type(cfg.sample).model_fields]
-    for key in asked:
-        if key not in own:
-            has = ", ".join(f"--{name}" for name in own)
-            raise CommandError(f"--{key}: '{args.run}' is of family {cfg.family}, which has none; it takes {has}")
-    if "sampler" in asked:
-        asked["sampler"] = _SAMPLERS.get(asked["sampler"], asked["sampler"])
-    values: dict[str, Any] = cfg.sample.model_dump() | asked
-    if asked.get("eta") and values["sampler"] != "ddim":
-        raise CommandError(f"--eta: {asked['eta']:g}, but only ddim has it and the sampler is {values['sampler']}")
+def _config(args: argparse.Namespace, cfg: SampleConfig[Any], trained: TrainConfig[Any, Any]) -> SampleConfig[Any]:
+    """The run's sampling settings, with the options of the command line in their place."""
+    options = {key: value for key in _SETTINGS if (value := getattr(args, key)) is not None}
+    known = [key for key in _SETTINGS if key in type(cfg.sample).model_fields]
+    for key in options:
+        if key not in known:
+            has = ", ".join(f"--{name}" for name in known)
+            raise CommandError(f"--{key}: '{args.run}' is of family {cfg.family}, which takes {has}")
+    if "sampler" in options:
+        options["sampler"] = _SAMPLERS.get(options["sampler"], options["sampler"])
+    values: dict[str, Any] = cfg.sample.model_dump() | options
+    if options.get("eta") and values["sampler"] != "ddim":
+        raise CommandError(f"--eta: {options['eta']:g} is for ddim alone; the sampler is {values['sampler']}")
     try:
         settings = parse(type(cfg.sample), values)
-        settings.check(models.read_config(args.run, root).settings)
+        settings.check(trained.settings)
     except ValueError as error:  # of `parse` or `check`; begins with the setting's name
         raise CommandError(f"--{error}") from None
     seed = cfg.seed if args.seed is None else args.seed
     return cfg.model_copy(update={"sample": settings, "seed": seed})
 
 
-def _model(cfg: sampling.SampleConfig, root: Path, device: torch.device, training_seed: int) -> models.Family:
-    try:
-        if training_seed >= cfg.seeds:
-            last = cfg.seeds - 1
-            raise CommandError(
-                f"--training-seed: {training_seed}, but '{cfg.run}' has 0 to {last}; set its seeds higher"
-            )
-        return loading.load(cfg.run, cfg.sample.weights, root, device, training_seed, compiled=cfg.compute.compile)
-    except (CheckpointError, CommandError, ParamsError):
-        raise
-    except (RuntimeError, KeyError):  # of load_state_dict, or of a file of something else
-        raise CheckpointError(
-            f"{cfg.run}: its weights are not of the network in configs/train/{cfg.run}.yaml; train it again"
-            f" (`dvc repro train@{cfg.run}`)"
-        ) from None
-
-
-def _labels(args: argparse.Namespace, model: models.Family, classes: tuple[str, ...]) -> Tensor | None:
-    """The label of each image, [n] int64: those asked for taking turns, else as in the stage; None: no labels."""
+def _labels(args: argparse.Namespace, model: Family, classes: tuple[str, ...]) -> Tensor | None:
+    """The label of each image, [n] int64: the requested classes in turn, or all of them; None: the model takes none."""
     if args.labels is None:
-        return sampling.asked_labels(model, args.n, len(classes))
+        return drawing.cycle_labels(model, args.n, len(classes))
     if not model.conditional:
         raise CommandError(f"--labels: '{args.run}' is not conditional on labels; leave --labels out")
     numbers = torch.tensor([_number(word.strip(), classes) for word in args.labels.split(",")])
@@ -110,7 +98,7 @@ def _number(word: str, classes: tuple[str, ...]) -> int:
         return classes.index(word)
     if word.isdecimal() and int(word) < len(classes):
         return int(word)
-    raise CommandError(f"--labels: there is no class '{word}'; {nearest(word, classes)}")
+    raise CommandError(f"--labels: unknown class '{word}'; {nearest(word, classes)}")
 
 
 def _check_target(out: Path) -> None:
@@ -123,19 +111,16 @@ def _check_target(out: Path) -> None:
         raise CommandError(f"--out: {out} exists; name a new folder, so that its images are of one drawing")
 
 
-def _write(out: Path, pixels: np.ndarray, labels: Tensor | None, classes: tuple[str, ...]) -> None:
-    """uint8 [N, 32, 32, C] as a grid, as arrays with the stage's names, or as <class>/<index>.png or <index>.png."""
+def _write(out: Path, arrays: dict[str, np.ndarray], classes: tuple[str, ...]) -> None:
+    """The arrays of `drawing.to_arrays` as a grid, as a file of arrays, or as <class>/<index>.png or <index>.png."""
+    pixels, labels = arrays["images"], arrays["labels"]
     if out.suffix == ".png":
-        files.write(out, grid_png(pixels, math.ceil(math.sqrt(len(pixels)))))
+        write(out, grid_png(pixels, math.ceil(math.sqrt(len(pixels)))))
     elif out.suffix == ".npz":
-        buffer = io.BytesIO()
-        numbers = np.full(len(pixels), -1, np.int64) if labels is None else labels.numpy()
-        np.savez_compressed(buffer, images=pixels, labels=numbers, index=np.arange(len(pixels)))
-        files.write(out, buffer.getvalue())
+        write_arrays(out, arrays)
     else:
-        # `replacing` wants a name to put the temporary one beside, which "." and ".." have not
-        with replacing(Path(os.path.abspath(out))) as folder:
+        with replacing(Path(os.path.abspath(out))) as folder:  # "." and ".." have no name for a temporary path beside
             for index, image in enumerate(pixels):
-                path = folder / ("" if labels is None else classes[int(labels[index])]) / f"{index:05d}.png"
+                path = folder / (classes[labels[index]] if labels[index] >= 0 else "") / f"{index:05d}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(path)

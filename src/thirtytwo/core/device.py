@@ -3,20 +3,35 @@
 import os
 import shutil
 import sys
+from typing import Protocol
 
 import torch
 
 from thirtytwo.runtime.errors import ParamsError
-from thirtytwo.settings.configs import Compute
 
 __all__ = ["set_up"]
 
 
+class Compute(Protocol):
+    """The settings `compute:`, see `thirtytwo.settings.configs.Compute`."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def compile(self) -> bool: ...
+    @property
+    def deterministic(self) -> bool: ...
+
+
 def set_up(compute: Compute) -> torch.device:
-    """Applies `compute` to this process and returns the device to work on.
+    """Apply `compute` to this process and return the device to work on.
 
     Raises:
-        ParamsError: the device asked for is not there, the precision does not fit it, or nothing can compile for it.
+        ParamsError: the device is missing, the precision does not fit it, or the compiler for it is missing.
     """
     torch.set_num_threads(compute.threads)
     torch.set_flush_denormal(True)
@@ -31,7 +46,7 @@ def set_up(compute: Compute) -> torch.device:
         compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # torch's choice
         if shutil.which(compiler) is None:
             raise ParamsError(
-                f"compute.compile: true needs a C++ compiler on a CPU, and '{compiler}' is not there; install it, name"
+                f"compute.compile: true needs a C++ compiler on a CPU, and '{compiler}' was not found; install it, name"
                 " another in the environment variable CXX, or set compile: false"
             )
     if compute.deterministic:

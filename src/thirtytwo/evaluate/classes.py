@@ -1,10 +1,13 @@
-"""What a classifier says about samples: which classes there are, how evenly, and whether labels were obeyed."""
+"""Scores from a classifier's predictions: which classes the samples cover, how evenly, and whether labels are followed."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from thirtytwo.evaluate.intervals import share
+from thirtytwo.core.intervals import Estimate, share
+from thirtytwo.evaluate.scorecard import Measured
 from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["accuracy", "best_of", "class_counts", "class_indices", "class_scores", "confusion"]
@@ -21,18 +24,17 @@ def class_counts(predicted: np.ndarray, classes: int) -> np.ndarray:
     return np.bincount(predicted, minlength=classes)
 
 
-def class_scores(counts: np.ndarray, reference: np.ndarray, mode_share: float) -> dict[str, float | None]:
+def class_scores(counts: np.ndarray, reference: np.ndarray, mode_share: float) -> Measured:
     """Coverage and evenness of a class histogram.
 
     Args:
         counts: [K], of the samples.
-        reference: [K], of the real images. A class may have none where the classifier knows more than the data set.
+        reference: [K], of the real images. Classes that the classifier has and the data set lacks have none.
         mode_share: a class counts as covered when its share of the samples is at least this part of its
             share of the real images.
 
     Returns:
-        classes: classes of the real images.
-        modes_covered: those of them that are covered.
+        modes_covered: how many classes of the real images are covered; `classes`, in the protocol, is how many they have.
         foreign_share: share of the samples in classes that the real images do not have.
         class_entropy_bits: entropy of the histogram, log2 K when even.
         kl_to_uniform: Kullback-Leibler divergence from the even histogram over the real classes, bits; None where
@@ -51,33 +53,33 @@ def class_scores(counts: np.ndarray, reference: np.ndarray, mode_share: float) -
     present = reference > 0
     foreign = float(shares[~present].sum())
     uniform = present / present.sum()
-    return {
-        "classes": int(present.sum()),
+    scores = {
         "modes_covered": int((shares >= mode_share * real)[present].sum()),
         "foreign_share": foreign,
         "class_entropy_bits": float(stats.entropy(shares, base=2)),
         "kl_to_uniform": None if foreign else float(stats.entropy(shares, uniform, base=2)),
         "kl_to_reference": None if foreign else float(stats.entropy(shares, real, base=2)),
     }
+    return Measured(scores, {"classes": int(present.sum())})
 
 
-def class_indices(names: list[str], known: list[str]) -> np.ndarray:
-    """Where a data set's class names stand among those of its classifier, [len(names)] int64.
+def class_indices(names: Sequence[str], known: Sequence[str]) -> np.ndarray:
+    """The place of each of a data set's class names among those of its classifier, [len(names)] int64.
 
     Raises:
-        EvaluationError: the classifier does not know one of them.
+        EvaluationError: the classifier lacks one of them.
     """
     unknown = [name for name in names if name not in known]
     if unknown:
         raise EvaluationError(
-            f"class '{unknown[0]}' is not among those of the classifier ({', '.join(known)}); name another one in "
-            "datasets.<name>.classifier"
+            f"class '{unknown[0]}' is not among those of the classifier ({', '.join(known)}); "
+            "choose another classifier in datasets.<name>.classifier"
         )
-    return np.array([known.index(name) for name in names], np.int64)
+    return np.array([list(known).index(name) for name in names], np.int64)
 
 
-def accuracy(predicted: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:
-    """Share of predictions [N] that equal `labels` [N], with the ends of Wilson's 95 % interval.
+def accuracy(predicted: np.ndarray, labels: np.ndarray) -> Estimate:
+    """Share of predictions [N] that equal `labels` [N], with Wilson's 95 % interval.
 
     Raises:
         EvaluationError: different lengths, or nothing to count.
@@ -87,16 +89,16 @@ def accuracy(predicted: np.ndarray, labels: np.ndarray) -> tuple[float, float, f
     return share(int((predicted == labels).sum()), len(labels))
 
 
-def best_of(predicted: np.ndarray, labels: np.ndarray, turns: int, seed: int) -> tuple[float, float, float, int]:
+def best_of(predicted: np.ndarray, labels: np.ndarray, turns: int, seed: int) -> tuple[Estimate, int]:
     """The highest accuracy of several evaluations, as CMPUT 328 assignment 5 marks a model: the best of five.
 
     The assignment draws a new set of images for each evaluation. Here the samples are dealt at random into `turns`
     disjoint sets of equal size, which for independent samples is the same. The ends are the 2.5 % and 97.5 % points
-    of what such a marking gives: the largest of `turns` binomial counts, whose probability P is that of all samples,
-    is at most x with the probability F(x)^turns (a parametric bootstrap in closed form).
+    of such a mark: the largest of `turns` binomial counts, whose probability P is that of all samples, is at most x
+    with the probability F(x)^turns (a parametric bootstrap in closed form).
 
     Returns:
-        the best accuracy, both ends, and the size of each set.
+        the best accuracy, and the size of each set.
 
     Raises:
         EvaluationError: different lengths, or fewer samples than turns.
@@ -110,15 +112,15 @@ def best_of(predicted: np.ndarray, labels: np.ndarray, turns: int, seed: int) ->
     hit = (predicted == labels)[np.random.default_rng(seed).permutation(len(labels))[: turns * size]]
     best = float(hit.reshape(turns, size).mean(axis=1).max())
     low, high = stats.binom.ppf(np.array([0.025, 0.975]) ** (1 / turns), size, hit.mean()) / size
-    return best, min(float(low), best), max(float(high), best), size
+    return Estimate(best, min(float(low), best), max(float(high), best)), size
 
 
-def confusion(predicted: np.ndarray, labels: np.ndarray, names: list[str]) -> pd.DataFrame:
-    """How many samples asked for as each class [N] were seen as each, a row a class asked for, a column a class seen.
+def confusion(predicted: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+    """Counts of samples by the requested class (rows, named in the column `asked`) and the predicted one (columns).
 
-    Labels of -1, which ask for no class, are left out; without any others the table has no rows.
+    Samples with the label -1, for which no class was requested, are left out; without any others the table has no rows.
     """
-    asked, size = labels >= 0, len(names)
-    counts = np.bincount(labels[asked] * size + predicted[asked], minlength=size**2).reshape(size, size)
-    table = pd.DataFrame(counts, columns=names).assign(asked=names)[["asked", *names]]
-    return table if asked.any() else table[:0]
+    labelled, size = labels >= 0, len(names)
+    counts = np.bincount(labels[labelled] * size + predicted[labelled], minlength=size**2).reshape(size, size)
+    table = pd.DataFrame(counts, columns=list(names)).assign(asked=names)[["asked", *names]]
+    return table if labelled.any() else table[:0]

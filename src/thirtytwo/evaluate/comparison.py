@@ -1,4 +1,4 @@
-"""Does one run beat another? Only scores of one protocol are compared, and only a difference beyond chance counts."""
+"""Is one run better than another? Only scores of one protocol are compared; the difference has an interval."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,11 +6,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from thirtytwo.core.intervals import Estimate, read
 from thirtytwo.runtime.errors import EvaluationError
 
-__all__ = ["HIGHER", "LOWER", "PROTOCOL", "Comparison", "compare", "differences", "short"]
+__all__ = ["HIGHER", "LOWER", "PROTOCOL", "Comparison", "compare", "differences", "short", "subtract"]
 
-# What two scores must share to be compared, with the words that name a difference.
+# What two scores must share to be compared, with a phrase for each.
 PROTOCOL = {
     "n": "the number of samples N",
     "reference_n": "the number of reference images",
@@ -30,7 +31,7 @@ _NEIGHBOURS = {
     "prdc_n": "the number of samples N",
     "prdc_reference_n": "the number of reference images",
 }
-_OWN = {
+_PROTOCOLS = {
     "fid": _INCEPTION,
     "kid": _INCEPTION,
     **dict.fromkeys(("precision", "recall", "density", "coverage"), PROTOCOL | _NEIGHBOURS),
@@ -43,28 +44,26 @@ HIGHER = ("precision", "recall", "density", "coverage", "accuracy", "best_of_5_a
 
 @dataclass(frozen=True)
 class Comparison:
-    """What can be said of two runs by one score.
+    """The outcome of comparing two runs by one score.
 
     Attributes:
         verdict: "a" or "b": that one is better, beyond chance; "tie": the difference may be chance; "incomparable".
         reason: one sentence.
-        difference, low, high: the first score less the second, with its 95 % interval; None where incomparable.
+        difference: the first score less the second, with its 95 % interval; None where incomparable.
     """
 
     verdict: Literal["a", "b", "tie", "incomparable"]
     reason: str
-    difference: float | None = None
-    low: float | None = None
-    high: float | None = None
+    difference: Estimate | None = None
 
 
 def compare(a: Mapping[str, object], b: Mapping[str, object], score: str) -> Comparison:
-    """Compares two runs' metrics by `score`, which is among LOWER (better) or HIGHER.
+    """Compare two runs' metrics by `score`, which is among LOWER (better) or HIGHER.
 
-    The interval of the difference is put together from the two runs' own (Zou and Donner 2008, MOVER), which may be
+    The interval of the difference is computed from those of the two runs (Zou and Donner 2008, MOVER), which may be
     asymmetric: L = a - b - ((a - l_a)^2 + (u_b - b)^2)^(1/2), U alike. The runs are independent given
-    the reference. A run is better where 0 lies outside. Two intervals that just touch do differ by this test, whereas
-    requiring that they do not overlap would be a test at about 0.6 %, not 5 %.
+    the reference. A run is better where 0 lies outside. Two intervals that just touch differ by this test; to
+    require that they do not overlap would be a test at about 0.6 %, not 5 %.
 
     Raises:
         EvaluationError: an unknown score.
@@ -72,24 +71,39 @@ def compare(a: Mapping[str, object], b: Mapping[str, object], score: str) -> Com
     if score not in LOWER + HIGHER:
         raise EvaluationError(f"score '{score}' cannot be compared; expected one of {', '.join(LOWER + HIGHER)}")
     both = {"the first": a, "the second": b}
-    for name, metrics in both.items():
-        if missing := [key for key in (score, f"{score}_low", f"{score}_high") if metrics.get(key) is None]:
-            return Comparison("incomparable", f"{name} has no {missing[0]}.")
-    if phrases := differences(both, _OWN.get(score, PROTOCOL)):
+    first, second = read(a, score), read(b, score)
+    for name, estimate in zip(both, (first, second), strict=True):
+        if estimate.value is None:
+            return Comparison("incomparable", f"{name} has no {score}.")
+        if estimate.low is None or estimate.high is None:
+            return Comparison("incomparable", f"{name} has no interval of {score}.")
+    if phrases := differences(both, _PROTOCOLS.get(score, PROTOCOL)):
         return Comparison("incomparable", f"{_capital(' and '.join(phrases))}.")
-    (value_a, low_a, high_a), (value_b, low_b, high_b) = (
-        (float(m[score]), float(m[f"{score}_low"]), float(m[f"{score}_high"]))  # type: ignore[arg-type]
-        for m in (a, b)
-    )
-    difference = value_a - value_b
-    low = difference - float(np.hypot(value_a - low_a, high_b - value_b))
-    high = difference + float(np.hypot(high_a - value_a, value_b - low_b))
-    told = f"{score} {value_a:.4g} and {value_b:.4g} differ by {difference:.3g} [{low:.3g}, {high:.3g}]"
+    difference = subtract(first, second)
+    value, low, high = difference.value, difference.low, difference.high
+    assert value is not None
+    assert low is not None
+    assert high is not None
+    sentence = f"{score} {first.value:.4g} and {second.value:.4g} differ by {value:.3g} [{low:.3g}, {high:.3g}]"
     if low <= 0 <= high:
-        return Comparison("tie", f"{told}, which may be chance{_over(a, b)}.", difference, low, high)
-    verdict: Literal["a", "b"] = "a" if (difference < 0) == (score in LOWER) else "b"
+        return Comparison("tie", f"{sentence}, which may be chance{_over(a, b)}.", difference)
+    verdict: Literal["a", "b"] = "a" if (value < 0) == (score in LOWER) else "b"
     better = "the first" if verdict == "a" else "the second"
-    return Comparison(verdict, f"{told}, beyond chance, in favour of {better}{_over(a, b)}.", difference, low, high)
+    return Comparison(verdict, f"{sentence}, beyond chance, in favour of {better}{_over(a, b)}.", difference)
+
+
+def subtract(a: Estimate, b: Estimate) -> Estimate:
+    """a - b of independent estimates, with the interval of Zou and Donner 2008; both have intervals."""
+    assert a.value is not None
+    assert a.low is not None
+    assert a.high is not None
+    assert b.value is not None
+    assert b.low is not None
+    assert b.high is not None
+    difference = a.value - b.value
+    low = difference - float(np.hypot(a.value - a.low, b.high - b.value))
+    high = difference + float(np.hypot(a.high - a.value, b.value - b.low))
+    return Estimate(difference, low, high)
 
 
 def differences(scores: Mapping[str, Mapping[str, Any]], protocol: Mapping[str, str] = PROTOCOL) -> tuple[str, ...]:
@@ -112,7 +126,7 @@ def short(value: object) -> str:
 
 
 def _over(a: Mapping[str, object], b: Mapping[str, object]) -> str:
-    """What the intervals are over, for the sentence."""
+    """The source of the intervals, for the sentence."""
     over = sorted({str(metrics.get("interval_over", "samples")) for metrics in (a, b)})
     return f" (intervals over {' and '.join(over)})"
 

@@ -60,20 +60,20 @@ def dci(codes: np.ndarray, factors: np.ndarray) -> dict[str, float]:
     1 for each factor. Informativeness is the mean R^2 of the predictions on the second half.
     """
     half = len(codes) // 2
-    columns, told = [], []
+    columns, informativeness = [], []
     for column in factors.T:
         target = one_hot(column, categories(column))
         forest = RandomForestRegressor(_TREES, min_samples_leaf=3, random_state=0)
         forest.fit(codes[:half], target[:half].squeeze())
         predicted = forest.predict(codes[half:]).reshape(target[half:].shape)
-        told.append(r2(target[half:], predicted))
+        informativeness.append(r2(target[half:], predicted))
         columns.append(forest.feature_importances_)
     importance = np.stack(columns, axis=1)
     weight = importance.sum(axis=1) / importance.sum()  # rho_i
     return {
         "dci_disentanglement": float((weight * _concentration(importance)).sum()),
         "dci_completeness": float(_concentration(importance.T).mean()),
-        "dci_informativeness": float(np.mean(told)),
+        "dci_informativeness": float(np.mean(informativeness)),
     }
 
 

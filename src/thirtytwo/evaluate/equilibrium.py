@@ -1,55 +1,58 @@
-"""How far a GAN is from its equilibrium, from what two discriminators say of held-out images and of samples.
+"""How far a GAN is from its equilibrium, from the outputs of two discriminators for held-out images and samples.
 
-For a generator that stands still the best discriminator is D*(x) = p(x) / (p(x) + q(x)), p the density of the data
+For a fixed generator the best discriminator is D*(x) = p(x) / (p(x) + q(x)), p the density of the data
 and q that of the samples, and at the equilibrium p = q and D* = 1/2 (Goodfellow et al. 2014, propositions 1 and 2). A
 discriminator trained afresh against the finished generator estimates D*: this is the classifier two-sample test of
-Lopez-Paz & Oquab 2017. What the run's own discriminator says is held against it.
+Lopez-Paz & Oquab 2017. The outputs of the run's discriminator are compared with it.
 """
 
 import numpy as np
 
 from thirtytwo.evaluate.classes import accuracy
-from thirtytwo.evaluate.intervals import named
+from thirtytwo.evaluate.scorecard import Measured, Score
 from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["equilibrium", "js_bound"]
 
 
 def equilibrium(
-    own: tuple[np.ndarray, np.ndarray], fresh: tuple[np.ndarray, np.ndarray], gives_probability: bool
-) -> dict[str, float]:
+    trained: tuple[np.ndarray, np.ndarray], fresh: tuple[np.ndarray, np.ndarray], gives_probability: bool
+) -> Measured:
     """Scores of the equilibrium; half of the images are real and half are samples.
 
     Args:
-        own: D(x) of real images [N] and of samples [N], by the run's own discriminator.
+        trained: D(x) of real images [N] and of samples [N], by the run's discriminator.
         fresh: the same by the fresh one, in (0, 1).
-        gives_probability: whether `own` estimates D* as well, as in minimax and least-squares GANs.
+        gives_probability: whether `trained` estimates D* as well, as in minimax and least-squares GANs.
 
     Returns:
-        d_real, d_fake: means of the own discriminator's outputs.
-        fresh_accuracy (and _low, _high): how often the fresh one is right, with Wilson's 95 % interval; 1/2 at the
-            equilibrium.
+        d_real, d_fake: means of the run's discriminator's outputs.
+        fresh_accuracy: how often the fresh one is right, with Wilson's interval; 1/2 at the equilibrium.
         js_bound_bits: lower bound on the Jensen-Shannon divergence of data and samples, 0 to 1 bit.
-        d_accuracy, d_gap: where `gives_probability`, how often the own one is right, and mean |D - fresh D|.
+        d_accuracy, d_gap: where `gives_probability`, how often the run's one is right, and mean |D - fresh D|.
 
     Raises:
         EvaluationError: arrays that differ in length, or probabilities outside [0, 1].
     """
-    if len({len(part) for part in (*own, *fresh)}) != 1 or not len(own[0]):
+    if len({len(part) for part in (*trained, *fresh)}) != 1 or not len(trained[0]):
         raise EvaluationError(
             "d_held_out, d_samples, fresh_held_out, fresh_samples: expected four arrays of one length"
         )
     outputs = np.concatenate(fresh)
     if not ((outputs >= 0) & (outputs <= 1)).all():
         raise EvaluationError("fresh_held_out, fresh_samples: expected probabilities in [0, 1]")
-    truth = np.repeat([1, 0], len(own[0]))
-    scores = named("fresh_accuracy", accuracy((outputs > 0.5).astype(int), truth))
-    scores |= {"js_bound_bits": js_bound(*fresh), "d_real": float(own[0].mean()), "d_fake": float(own[1].mean())}
+    truth = np.repeat([1, 0], len(trained[0]))
+    scores: dict[str, Score] = {
+        "fresh_accuracy": accuracy((outputs > 0.5).astype(int), truth),
+        "js_bound_bits": js_bound(*fresh),
+        "d_real": float(trained[0].mean()),
+        "d_fake": float(trained[1].mean()),
+    }
     if gives_probability:
-        mine = np.concatenate(own)
-        scores["d_accuracy"] = accuracy((mine > 0.5).astype(int), truth)[0]
-        scores["d_gap"] = float(np.abs(mine - outputs).mean())
-    return scores
+        during = np.concatenate(trained)
+        scores["d_accuracy"] = accuracy((during > 0.5).astype(int), truth).value
+        scores["d_gap"] = float(np.abs(during - outputs).mean())
+    return Measured(scores)
 
 
 def js_bound(real: np.ndarray, fake: np.ndarray) -> float:

@@ -7,6 +7,7 @@ distances of subsets of many sizes, over 1/N, meets the axis at the distance wit
 import numpy as np
 from scipy import stats
 
+from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate import frechet
 
 __all__ = ["at_infinity"]
@@ -16,23 +17,21 @@ _SIZES = 15  # as in the paper
 _LEAST_PER_DIMENSION = 2
 
 
-def at_infinity(
-    features: np.ndarray, mu: np.ndarray, sigma: np.ndarray, seed: int
-) -> tuple[tuple[float, float, float] | None, str]:
+def at_infinity(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray, seed: int) -> tuple[Estimate, str]:
     """The distance to the reference N(mu, sigma) that infinitely many samples would have, with its 95 % interval.
 
-    Sizes run evenly from N/10 to N; at each, the distances of all the disjoint subsets that there are room for are
-    averaged. Drawing new subsets of the same samples again would tell nothing of other samples, and since all sizes
-    share their samples, the points of the line are no independent ones. The interval therefore adds the variance of
-    the distance over drawing the samples, by the delta method, to the line's own from its residuals. What the
-    reference's own size adds remains.
+    Sizes run evenly from N/10 to N; at each, the distances of as many disjoint subsets as fit are averaged. New subsets
+    of the same samples would carry no information about other samples, and all sizes share their samples, so that the
+    points of the line are not independent. The interval therefore adds the variance of the distance over drawing the
+    samples, by the delta method, to the variance of the line from its residuals. The bias from the reference's size
+    remains.
 
     Args:
         features: [N, D].
         seed: of the subsets.
 
     Returns:
-        the value with the interval's ends, or None and the reason where N is too small.
+        the estimate, whose value is None where N is too small, and the reason for that.
 
     Raises:
         EvaluationError: as `frechet.distance_to`.
@@ -40,7 +39,7 @@ def at_infinity(
     count, dimensions = features.shape
     needed = 10 * _LEAST_PER_DIMENSION * dimensions
     if count < needed:
-        return None, (
+        return Estimate(None), (
             f"N = {count} is too small to extrapolate: features of {dimensions} dimensions need {needed} samples or more"
         )
     distance, rng = frechet.Subsets(features, mu, sigma), np.random.default_rng(seed)
@@ -52,4 +51,4 @@ def at_infinity(
     line = stats.linregress(1 / sizes, means)
     error = float(np.hypot(line.intercept_stderr, frechet.standard_error(features, mu, sigma)))
     value = float(line.intercept)
-    return (value, value - 1.96 * error, value + 1.96 * error), ""
+    return Estimate(value, value - 1.96 * error, value + 1.96 * error), ""

@@ -1,4 +1,4 @@
-"""Which real images stand in for generated ones: the score that a perfect generator would get at the same N."""
+"""Pairs of real sets for the floor, which is the score of a perfect generator at the same N."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ class RealPair:
     """Two disjoint sets of real images.
 
     Attributes:
-        samples: indices of the images that play the generated ones.
-        reference: indices of the images they are held against.
+        samples: indices of the images in place of the generated ones.
+        reference: indices of the images that they are compared with.
         name: "test-vs-train", "train-vs-test", or "train-vs-train" and the like.
     """
 
@@ -25,14 +25,14 @@ class RealPair:
 
 
 def real_pair(split: np.ndarray, reference_split: str, samples: int, seed: int, draw: int = 0) -> RealPair:
-    """Picks `samples` real images from the split that is not the reference, held against the whole reference.
+    """Pick `samples` real images from the split that is not the reference, compared with the whole reference.
 
     Where the other split has too few, both sets come from the reference split: `samples` of its images, or
     half of them where that is fewer, against the rest.
 
     Args:
         split: [N] uint8, 0 train, 1 test.
-        draw: which of the random choices that `seed` gives.
+        draw: number of the random choice under `seed`.
 
     Raises:
         EvaluationError: the reference split has fewer than 4 images.

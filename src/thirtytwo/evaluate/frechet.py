@@ -2,7 +2,7 @@
 
 FD = |mu1 - mu2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2)   (Dowson and Landau 1982; Heusel et al. 2017, eq. 6)
 
-With any factor S1 = A^T A, the eigenvalues of S1 S2 that are not zero are those of the symmetric A S2 A^T, so
+With any factor S1 = A^T A, the non-zero eigenvalues of S1 S2 are those of the symmetric A S2 A^T, so
 the last trace is the sum of the roots of its eigenvalues. A is the Cholesky factor of S1 (its root where S1 is
 singular), or, where there are fewer samples than dimensions, the centred features themselves, which makes the
 eigenproblem N x N.
@@ -11,7 +11,7 @@ eigenproblem N x N.
 import numpy as np
 from scipy import linalg
 
-from thirtytwo.features.checks import check_features
+from thirtytwo.core.arrays import check_features
 from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["Subsets", "distance", "distance_to", "standard_error", "statistics"]
@@ -38,7 +38,7 @@ def distance(mu1: np.ndarray, sigma1: np.ndarray, mu2: np.ndarray, sigma2: np.nd
     """Fréchet distance between N(mu1, sigma1) and N(mu2, sigma2).
 
     Raises:
-        EvaluationError: dimensions differ, or a covariance is not one.
+        EvaluationError: dimensions differ, or a covariance has a negative eigenvalue.
     """
     _check(mu1, sigma1, mu2, sigma2)
     factor = _factor(sigma1)
@@ -55,10 +55,10 @@ def distance_to(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> floa
     count, dimensions = features.shape
     if count > dimensions:
         return distance(*statistics(features), mu, sigma)
-    own = features.mean(axis=0, dtype=np.float64)
-    factor = (features - own) / np.sqrt(count - 1)
-    _check(own, sigma, mu, sigma)
-    return _from_factor(factor, own, np.square(factor).sum(), mu, sigma)
+    mean = features.mean(axis=0, dtype=np.float64)
+    factor = (features - mean) / np.sqrt(count - 1)
+    _check(mean, sigma, mu, sigma)
+    return _from_factor(factor, mean, np.square(factor).sum(), mu, sigma)
 
 
 def standard_error(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> float:
@@ -66,7 +66,7 @@ def standard_error(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> f
 
     The influence of a sample x on the distance is 2 (mu1 - mu) x + |x|^2 - x T x less its mean, where x is taken
     from the mean mu1 and T is the optimal map between the Gaussians; for x = A^T w, x T x = w (A S2 A^T)^(1/2) w.
-    One decomposition thus stands for the hundreds that a bootstrap needs. With N <= D it errs on the safe side,
+    One decomposition thus replaces the hundreds of a bootstrap. With N <= D the error is too large,
     by a third at N = 40, D = 60.
 
     Raises:
@@ -74,9 +74,9 @@ def standard_error(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> f
     """
     check_features(features, "features")
     count, dimensions = features.shape
-    own = features.mean(axis=0, dtype=np.float64)
-    _check(own, sigma, mu, sigma)
-    centred = features - own
+    mean = features.mean(axis=0, dtype=np.float64)
+    _check(mean, sigma, mu, sigma)
+    centred = features - mean
     factor = centred / np.sqrt(count - 1) if count <= dimensions else _root(centred.T @ centred / (count - 1))
     values, vectors = linalg.eigh(factor @ sigma @ factor.T, driver="evd", check_finite=False)
     root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
@@ -85,16 +85,16 @@ def standard_error(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> f
     else:
         whitened = centred @ (factor / np.square(factor).sum(axis=1, keepdims=True)).T
         mapped = np.einsum("ni,ij,nj->n", whitened, root, whitened, optimize=True)
-    influence = 2 * centred @ (own - mu) + np.square(centred).sum(axis=1) - mapped
+    influence = 2 * centred @ (mean - mu) + np.square(centred).sum(axis=1) - mapped
     return float(influence.std(ddof=1) / np.sqrt(count))
 
 
 class Subsets:
     """Fréchet distances between the Gaussians fitted to subsets or resamples of features and a fixed reference.
 
-    Hundreds of these cost far less than as many calls of `distance_to`, and are the same numbers: with S2 = B^T B
-    for the reference, the features are mapped by B once, and each subset then takes one product of its distinct
-    features, weighted by how often they come, and the eigenvalues of B S1 B^T.
+    Hundreds of these cost far less than as many calls of `distance_to` and return the same numbers: with S2 = B^T B
+    for the reference, the features are mapped by B once; each subset then needs one product of its distinct
+    features, weighted by their multiplicity, and the eigenvalues of B S1 B^T.
 
     Args:
         features: [N, D].
@@ -106,15 +106,15 @@ class Subsets:
 
     def __init__(self, features: np.ndarray, mu: np.ndarray, sigma: np.ndarray):
         check_features(features, "features")
-        own = features.mean(axis=0, dtype=np.float64)
-        _check(own, sigma, mu, sigma)
-        self._shift, self._trace = own - mu, float(np.trace(sigma))
-        self._centred = features - own
+        mean = features.mean(axis=0, dtype=np.float64)
+        _check(mean, sigma, mu, sigma)
+        self._shift, self._trace = mean - mu, float(np.trace(sigma))
+        self._centred = features - mean
         self._squares = np.square(self._centred).sum(axis=1)
         self._mapped = self._centred @ _factor(sigma).T
 
     def __call__(self, indices: np.ndarray) -> float:
-        """The distance of the features with these `indices` [M >= 2], each counted as often as it comes."""
+        """The distance of the features with these `indices` [M >= 2], each counted as often as it occurs."""
         times = np.bincount(indices, minlength=len(self._centred))
         seen, count = np.flatnonzero(times), len(indices)
         weights = times / count

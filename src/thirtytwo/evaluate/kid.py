@@ -3,14 +3,14 @@
 k(x, y) = (x y / D + 1)^3                                             (Bińkowski et al. 2018, section 4)
 MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j)   (Gretton et al. 2012, eq. 3)
 
-The paper averages this over small subsets, whose overlap leaves their spread without meaning. Here all pairs are
-taken once. All products and sums are float64, a block of rows at a time.
+The paper averages this over small subsets, whose overlap makes their spread meaningless. Here every pair is used
+once. All products and sums are float64, a block of rows at a time.
 """
 
 import numpy as np
 
-from thirtytwo.evaluate.intervals import jackknife
-from thirtytwo.features.checks import check_features
+from thirtytwo.core.arrays import check_features
+from thirtytwo.core.intervals import Estimate, jackknife
 from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["kid", "mean_among", "means_among", "means_to"]
@@ -18,11 +18,11 @@ __all__ = ["kid", "mean_among", "means_among", "means_to"]
 _BYTES = 2**26  # of one block of the kernel matrix
 
 
-def kid(among: np.ndarray, to: np.ndarray, reference: float) -> tuple[float, float, float]:
+def kid(among: np.ndarray, to: np.ndarray, reference: float) -> Estimate:
     """KID of samples, with its 95 % interval over drawing them again, the reference being fixed.
 
-    The interval is that of the jackknife (Efron and Stein 1981, whose inequality says that its variance errs on the
-    safe side): without sample i, the mean over pairs and the mean to the reference follow from the row means alone.
+    The interval is that of the jackknife (Efron and Stein 1981, by whose inequality its variance is not too
+    small on average): without sample i, the mean over pairs and the mean to the reference follow from the row means alone.
 
     Args:
         among: [N] mean kernel of each sample to the other samples, see `means_among`.
@@ -30,7 +30,7 @@ def kid(among: np.ndarray, to: np.ndarray, reference: float) -> tuple[float, flo
         reference: mean kernel over the pairs of the reference, see `mean_among`.
 
     Returns:
-        the value, which may be below zero where the truth is near it, and the interval's ends.
+        the estimate, which may be below zero where the truth is near it.
 
     Raises:
         EvaluationError: fewer than 3 samples.
@@ -54,11 +54,11 @@ def means_among(features: np.ndarray) -> np.ndarray:
     values = np.asarray(features, np.float64)
     sums = np.zeros(len(values))
     rows = max(_BYTES // (8 * len(values)), 1)
-    for start in range(0, len(values), rows):  # the kernel is symmetric: only what lies on the diagonal or above
-        own = slice(start, min(start + rows, len(values)))
-        kernel = _kernel(values[own], values[start:])
-        sums[own] += kernel.sum(axis=1)
-        sums[own.stop :] += kernel[:, own.stop - start :].sum(axis=0)
+    for start in range(0, len(values), rows):  # the kernel is symmetric: only the diagonal and above
+        block = slice(start, min(start + rows, len(values)))
+        kernel = _kernel(values[block], values[start:])
+        sums[block] += kernel.sum(axis=1)
+        sums[block.stop :] += kernel[:, block.stop - start :].sum(axis=0)
     itself = (np.einsum("nd,nd->n", values, values) / values.shape[1] + 1) ** 3
     return (sums - itself) / (len(values) - 1)
 
@@ -72,7 +72,7 @@ def means_to(features: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Mean kernel of each of features [N, D] to all of reference [M, D], [N].
 
     Raises:
-        EvaluationError: either is not features, or they are of different ones.
+        EvaluationError: not [N, D] with N >= 2, not finite, or of different dimensions.
     """
     check_features(features, "features")
     check_features(reference, "reference")

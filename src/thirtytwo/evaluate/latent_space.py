@@ -1,4 +1,4 @@
-"""Numbers for two questions on a latent space: is it smooth, and is it disentangled?"""
+"""Scores of a latent space: is it smooth, and is it disentangled?"""
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -6,16 +6,17 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
-from thirtytwo.evaluate.intervals import bootstrap, named
+from thirtytwo.core.intervals import bootstrap
+from thirtytwo.evaluate.scorecard import Measured
 from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["FactorReader", "categories", "directions", "one_hot", "path_length", "r2"]
 
 _CATEGORIES = 10  # a factor with at most so many values, all whole, is a category
-_READABLE = 0.5  # a factor that is read from real images with less R^2 than this is not judged
+_READABLE = 0.5  # a factor that is read from real images with less R^2 than this gets no score
 
 
-def path_length(start: np.ndarray, end: np.ndarray, epsilon: float, resamples: int, seed: int) -> dict[str, float]:
+def path_length(start: np.ndarray, end: np.ndarray, epsilon: float, resamples: int, seed: int) -> Measured:
     """Perceptual path length (Karras et al. 2019, section 4.1) in classifier features, mean and interval over arcs.
 
     Args:
@@ -24,12 +25,12 @@ def path_length(start: np.ndarray, end: np.ndarray, epsilon: float, resamples: i
     """
     lengths = np.square(start.astype(np.float64) - end).sum(axis=1) / epsilon**2
     value = float(lengths.mean())
-    low, high = bootstrap(lambda i: float(lengths[i].mean()), value, len(lengths), resamples, seed)
-    return named("path_length", (value, low, high)) | {"path_length_n": len(lengths)}
+    estimate = bootstrap(lambda i: float(lengths[i].mean()), value, len(lengths), resamples, seed)
+    return Measured({"path_length": estimate}, {"path_length_n": len(lengths)})
 
 
 class FactorReader:
-    """Reads ground-truth factors off images: kernel ridge regression on principal components of the pixels.
+    """Read ground-truth factors off images: kernel ridge regression on principal components of the pixels.
 
     Args:
         images: [N, 32, 32, C] uint8 real images.
@@ -58,7 +59,7 @@ class FactorReader:
 
 def directions(
     reader: FactorReader, images: np.ndarray, latents: np.ndarray, real: tuple[np.ndarray, np.ndarray]
-) -> dict[str, float]:
+) -> Measured:
     """How much of each factor single latent directions and single latent coordinates explain, as R^2 in [0, 1].
 
     Regressions are fitted on the first half of the samples and scored on the second. A category of K values has K
@@ -68,7 +69,7 @@ def directions(
     Args:
         images: [N, 32, 32, C] uint8 samples.
         latents: [N, D] their latents.
-        real: held-out real images and their factors, which say how well a factor can be read at all.
+        real: held-out real images and their factors, which show how well a factor can be read at all.
 
     Returns:
         For each factor readable_r2_<factor>, and where it is 0.5 or more direction_r2_<factor> and
@@ -78,20 +79,19 @@ def directions(
         raise EvaluationError(f"expected a latent for each of the {len(images)} samples, got {len(latents)}")
     half = len(images) // 2
     scores: dict[str, float] = {}
-    told = zip(reader.names, reader.targets(real[1]), reader.read(real[0]), reader.read(images), strict=True)
-    for name, truth, seen, read in told:
+    factors = zip(reader.names, reader.targets(real[1]), reader.read(real[0]), reader.read(images), strict=True)
+    kinds: dict[str, list[float]] = {"direction_r2": [], "coordinate_r2": []}
+    for name, truth, seen, read in factors:
         scores[f"readable_r2_{name}"] = r2(truth, seen)
         if scores[f"readable_r2_{name}"] < _READABLE:
             continue
         columns = [latents, *(latents[:, [j]] for j in range(latents.shape[1]))]
         fits = [LinearRegression().fit(x[:half], read[:half]) for x in columns]
-        found = [r2(read[half:], fit.predict(x[half:])) for fit, x in zip(fits, columns, strict=True)]
-        scores |= {f"direction_r2_{name}": found[0], f"coordinate_r2_{name}": max(found[1:])}
-    for kind in ("direction_r2", "coordinate_r2"):
-        values = [value for key, value in scores.items() if key.startswith(f"{kind}_")]
-        if values:
-            scores[kind] = float(np.mean(values))
-    return scores
+        explained = [r2(read[half:], fit.predict(x[half:])) for fit, x in zip(fits, columns, strict=True)]
+        for kind, value in (("direction_r2", explained[0]), ("coordinate_r2", max(explained[1:]))):
+            scores[f"{kind}_{name}"] = value
+            kinds[kind].append(value)
+    return Measured(scores | {kind: float(np.mean(values)) for kind, values in kinds.items() if values})
 
 
 def r2(truth: np.ndarray, predicted: np.ndarray) -> float:

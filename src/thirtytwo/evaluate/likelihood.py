@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from thirtytwo.evaluate import intervals
+from thirtytwo.core.intervals import mean
+from thirtytwo.evaluate.scorecard import Measured, Score
 from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["bits_per_dim"]
 
 
-def bits_per_dim(terms: np.ndarray) -> dict[str, float]:
+def bits_per_dim(terms: np.ndarray) -> Measured:
     """The bound on the negative log-likelihood, averaged over images.
 
     Args:
@@ -16,9 +17,9 @@ def bits_per_dim(terms: np.ndarray) -> dict[str, float]:
             (Ho et al. 2020, eq. 5).
 
     Returns:
-        bits_per_dim (and _low, _high: 95 % over the drawing of the images, _n), and its two parts as in Ho et al.
-        section 4.3: rate_bits_per_dim, what x_1 costs, and distortion_bits_per_dim, what x_0 then costs. Beyond 8 a
-        bound says nothing of 8-bit images; models that predict x_0 from patches, never sharp near t = 1, are there.
+        bits_per_dim, with its interval over the drawing of the images, and its two parts as in Ho et al. section 4.3:
+        rate_bits_per_dim, the cost of x_1, and distortion_bits_per_dim, the cost of x_0 given x_1. A bound above 8 is
+        void for 8-bit images; models that predict x_0 from patches, never sharp near t = 1, get one.
 
     Raises:
         EvaluationError: fewer than 2 images, or values that are not finite.
@@ -27,8 +28,9 @@ def bits_per_dim(terms: np.ndarray) -> dict[str, float]:
         raise EvaluationError(
             "bound_bits: expected finite bits [N, 3] of at least 2 images; set sample.bound_images to 0, or to 2 or more"
         )
-    return intervals.named("bits_per_dim", intervals.mean(terms.sum(axis=1))) | {
-        "bits_per_dim_n": len(terms),
+    scores: dict[str, Score] = {
+        "bits_per_dim": mean(terms.sum(axis=1)),
         "rate_bits_per_dim": float(terms[:, :2].sum(axis=1).mean()),
         "distortion_bits_per_dim": float(terms[:, 2].mean()),
     }
+    return Measured(scores, {"bits_per_dim_n": len(terms)})

@@ -1,14 +1,15 @@
 """Scores of an autoencoder's codes of held-out images: rate, distortion, active units, aggregate posterior and prior.
 
-The aggregate posterior is q(z) = mean over images of q(z|x). Samples are as good as it is near to the prior that they
-are drawn from; the rate splits into what a code says of its image and how far q(z) is from N(0, I) (Hoffman & Johnson
-2016): E KL(q(z|x) || p(z)) = I(x; z) + KL(q(z) || p(z)).
+The aggregate posterior is q(z) = mean over images of q(z|x). Samples are good only where it is near the prior that they
+are drawn from. The rate is the information in a code about its image plus the divergence of q(z) from N(0, I) (Hoffman
+& Johnson 2016): E KL(q(z|x) || p(z)) = I(x; z) + KL(q(z) || p(z)).
 """
 
 import numpy as np
 from scipy.special import logsumexp
 
-from thirtytwo.evaluate import intervals
+from thirtytwo.core.intervals import mean
+from thirtytwo.evaluate.scorecard import Measured, Score
 from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["aggregate_scores", "bound_scores", "code_scores", "mmd_to_standard_normal", "rate_scores"]
@@ -19,8 +20,8 @@ _CHUNK = 250
 
 def code_scores(
     means: np.ndarray, draws: np.ndarray, distortion: np.ndarray, log_sigmas: np.ndarray | None
-) -> dict[str, float | int]:
-    """All scores of this module that need no bound.
+) -> Measured:
+    """All scores of this module but those of `bound_scores`.
 
     Args:
         means, log_sigmas: [N, D] of q(z|x); log_sigmas is None for a plain autoencoder.
@@ -28,9 +29,9 @@ def code_scores(
         distortion: [N].
 
     Returns:
-        codes_n: N; code_dimensions: D; distortion: mean squared error of an image, summed over its values in [-1, 1].
-        active_units: dimensions with Var_x(mu) > 0.01 (Burda et al. 2016).
-        Where variational, what `rate_scores` and `aggregate_scores` give.
+        distortion: mean squared error of an image, summed over its values in [-1, 1]; active_units: dimensions with
+        Var_x(mu) > 0.01 (Burda et al. 2016); for a variational one those of `rate_scores` and `aggregate_scores`. In
+        the protocol codes_n, N, and code_dimensions, D.
 
     Raises:
         EvaluationError: arrays that do not fit one another, or are not finite.
@@ -43,16 +44,14 @@ def code_scores(
         )
     if not all(np.isfinite(array).all() for array in (*given, distortion)):
         raise EvaluationError("codes: NaN or infinity among them; the encoder is broken")
-    scores: dict[str, float | int] = {
-        "codes_n": len(means),
-        "code_dimensions": means.shape[1],
+    scores: dict[str, Score] = {
         "distortion": float(distortion.mean(dtype=np.float64)),
         "active_units": int((means.var(axis=0, dtype=np.float64) > _ACTIVE).sum()),
     }
     if log_sigmas is not None:
         wide = [array.astype(np.float64) for array in (means, log_sigmas, draws)]
         scores |= rate_scores(*wide) | aggregate_scores(*wide)
-    return scores
+    return Measured(scores, {"codes_n": len(means), "code_dimensions": means.shape[1]})
 
 
 def rate_scores(means: np.ndarray, log_sigmas: np.ndarray, draws: np.ndarray) -> dict[str, float]:
@@ -71,8 +70,8 @@ def rate_scores(means: np.ndarray, log_sigmas: np.ndarray, draws: np.ndarray) ->
     for start in range(0, len(draws), _CHUNK):
         z = draws[start : start + _CHUNK]
         log_q = -0.5 * (z**2 @ precision.T - 2 * z @ (means * precision).T + constant)  # [z, n]
-        own = log_q[np.arange(len(z)), start + np.arange(len(z))]
-        information.append(own - logsumexp(log_q, axis=1) + np.log(len(means)))
+        of_its_image = log_q[np.arange(len(z)), start + np.arange(len(z))]
+        information.append(of_its_image - logsumexp(log_q, axis=1) + np.log(len(means)))
     mutual = float(np.concatenate(information).mean())
     return {"rate_nats": float(rate), "code_information_nats": mutual, "aggregate_kl_nats": float(rate) - mutual}
 
@@ -114,14 +113,14 @@ def mmd_to_standard_normal(z: np.ndarray) -> float:
     return float(among - 2 * to_prior + of_prior)
 
 
-def bound_scores(iwae: np.ndarray, elbo: np.ndarray, samples: int) -> dict[str, float]:
-    """Mean code lengths with the 95 % interval over images of the tighter one.
+def bound_scores(iwae: np.ndarray, elbo: np.ndarray, samples: int) -> Measured:
+    """Mean code lengths; that of the tighter bound has an interval over images.
 
     Args:
         iwae, elbo: [n] bits a value of 8-bit images: -log2 of the bound with K = `samples`, and of that with K = 1.
     """
-    return intervals.named("iwae_bits_per_dim", intervals.mean(iwae)) | {
+    scores: dict[str, Score] = {
+        "iwae_bits_per_dim": mean(iwae),
         "elbo_bits_per_dim": float(elbo.mean(dtype=np.float64)),
-        "iwae_samples": samples,
-        "iwae_n": len(iwae),
     }
+    return Measured(scores, {"iwae_samples": samples, "iwae_n": len(iwae)})

@@ -1,6 +1,6 @@
 """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
-Around each feature lies a ball that reaches to its k-th nearest neighbour in its own set. With r_i, s_j the radii of
+Around each feature lies a ball that reaches to its k-th nearest neighbour in the same set. With r_i, s_j the radii of
 the real features x_i and of the samples' y_j,
 
 precision = mean_j [some i: |x_i - y_j| < r_i]     recall = mean_i [some j: |x_i - y_j| < s_j]  (Kynkäänniemi, eq. 1, 2)
@@ -8,14 +8,14 @@ density = mean_j #{i: |x_i - y_j| < r_i} / k                                    
 coverage = mean_i [some j: |x_i - y_j| < r_i]                                                 (Naeem, section 3.2)
 
 All four depend on both N; scores take as many real images as samples. Distances are taken a block of rows at a time,
-and what remains of a block are the few pairs of a sample and a real feature of which one lies in the other's ball.
+and of each block only the few pairs of a sample and a real feature are kept of which one lies in the other's ball.
 
 Intervals (95 %) are over drawing the samples again, the real images being fixed. A sample's part in precision and
 density (in how many real balls it lies) depends on no other sample, so these are means of independent numbers. In
-coverage the samples share balls, and in recall the balls are their own. A bootstrap that draws samples again fails
+coverage the samples share balls, and in recall the balls are those of the samples. A bootstrap that draws samples again fails
 for both: each draw lacks a third of the samples, and copies of one sample shrink its ball to nothing. The jackknife
 leaves out one sample at a time instead, and its variance errs on the safe side for any such score (Efron and
-Stein 1981). Nothing has to be measured again for it: the real balls stay as they are, and without sample j the balls
+Stein 1981). It needs no new distances: the real balls stay as they are, and without sample j the balls
 of those samples that have j among their k nearest reach to the neighbour of rank k + 1.
 """
 
@@ -24,9 +24,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from thirtytwo.evaluate import intervals
+from thirtytwo.core.arrays import check_features
+from thirtytwo.core.intervals import Estimate, jackknife, mean, share
 from thirtytwo.evaluate.distances import neighbours, squared
-from thirtytwo.features.checks import check_features
+from thirtytwo.evaluate.scorecard import Measured
 from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["Balls", "K", "balls", "prdc"]
@@ -68,45 +69,43 @@ def balls(real: np.ndarray, samples: np.ndarray, k: int) -> Balls:
             f"features of {real.shape[1]} and {samples.shape[1]} dimensions; use one extractor for both"
         )
     radii = neighbours(real, k)[0][:, -1]
-    own, nearest = neighbours(samples, k + 1)
-    found: list[list[np.ndarray]] = [[], [], []]
+    reach, nearest = neighbours(samples, k + 1)
+    pairs: list[list[np.ndarray]] = [[], [], []]
     for rows, distances in squared(samples, real):
-        inner = distances < own[rows, k - 1, None]
-        outer = distances < own[rows, k, None]
-        for pairs, which in zip(found, (distances < radii, inner, outer & ~inner), strict=True):
+        inner = distances < reach[rows, k - 1, None]
+        outer = distances < reach[rows, k, None]
+        for blocks, which in zip(pairs, (distances < radii, inner, outer & ~inner), strict=True):
             sample, image = np.nonzero(which)
-            pairs.append(np.stack([image, sample + rows.start]).astype(np.int32))
-    inside, around, beyond = (_counts(np.concatenate(pairs, axis=1), (len(real), len(samples))) for pairs in found)
+            blocks.append(np.stack([image, sample + rows.start]).astype(np.int32))
+    inside, around, beyond = (_counts(np.concatenate(blocks, axis=1), (len(real), len(samples))) for blocks in pairs)
     first = np.repeat(np.arange(len(samples)), k)
-    own_nearest = _counts(np.stack([first, nearest[:, :k].ravel()]), (len(samples), len(samples)))
-    return Balls(inside, around, beyond, own_nearest, k)
+    among = _counts(np.stack([first, nearest[:, :k].ravel()]), (len(samples), len(samples)))
+    return Balls(inside, around, beyond, among, k)
 
 
-def prdc(found: Balls) -> dict[str, float | int]:
-    """precision, recall, density, coverage, each with _low and _high; prdc_k, prdc_n, prdc_reference_n."""
-    images, samples = found.inside.shape
-    hits, covering, holding = found.inside.sum(axis=0), found.inside.sum(axis=1), found.around.sum(axis=1)
-    only = found.inside[covering == 1].sum(axis=0)  # real balls that no other sample hits
-    moved = (found.beyond @ found.nearest).tocsr()  # through how many other balls a real feature is gained without j
+def prdc(balls: Balls) -> Measured:
+    """precision, recall, density, coverage; in the protocol prdc_k, prdc_n and prdc_reference_n."""
+    images, samples = balls.inside.shape
+    hits, covering, holding = balls.inside.sum(axis=0), balls.inside.sum(axis=1), balls.around.sum(axis=1)
+    only = balls.inside[covering == 1].sum(axis=0)  # real balls that no other sample hits
+    moved = (balls.beyond @ balls.nearest).tocsr()  # through how many other balls a real feature is gained without j
     gained = (moved[holding == 0] > 0).sum(axis=0)
-    alone = found.around[holding == 1]
+    alone = balls.around[holding == 1]
     lost = alone.sum(axis=0) - (alone.multiply(moved[holding == 1]) > 0).sum(axis=0)
     scores = {
-        "precision": intervals.share((hits > 0).sum(), samples),
-        "recall": _within_shares(intervals.jackknife((holding > 0).mean(), (gained - lost) / images)),
-        "density": intervals.mean(hits / found.k),
-        "coverage": _within_shares(intervals.jackknife((covering > 0).mean(), -only / images)),
+        "precision": share((hits > 0).sum(), samples),
+        "recall": _within_shares(jackknife((holding > 0).mean(), (gained - lost) / images)),
+        "density": mean(hits / balls.k),
+        "coverage": _within_shares(jackknife((covering > 0).mean(), -only / images)),
     }
-    result: dict[str, float | int] = {"prdc_k": found.k, "prdc_n": samples, "prdc_reference_n": images}
-    for name, ends in scores.items():
-        result |= intervals.named(name, ends)
-    return result
+    return Measured(scores, {"prdc_k": balls.k, "prdc_n": samples, "prdc_reference_n": images})
 
 
-def _within_shares(ends: tuple[float, float, float]) -> tuple[float, float, float]:
-    """A share and its interval, which ends at 0 and 1; the jackknife's is symmetric and knows of neither."""
-    value, low, high = ends
-    return value, max(low, 0.0), min(high, 1.0)
+def _within_shares(estimate: Estimate) -> Estimate:
+    """The interval cut at 0 and 1: the jackknife's is symmetric and may reach beyond."""
+    assert estimate.low is not None
+    assert estimate.high is not None
+    return Estimate(estimate.value, max(estimate.low, 0.0), min(estimate.high, 1.0))
 
 
 def _counts(pairs: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:

@@ -1,19 +1,18 @@
 """Features and class probabilities of images by the data set's classifier."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from thirtytwo.core.arrays import check_features, check_images
 from thirtytwo.core.weights import load_weights
 from thirtytwo.data.batches import to_float
-from thirtytwo.features.checks import check_features, check_images
 from thirtytwo.nets.classifier import Classifier
 from thirtytwo.runtime.errors import EvaluationError
 
-__all__ = ["CHUNK", "extract", "extract_floats", "file_sha256", "load_classifier"]
+__all__ = ["CHUNK", "extract", "extract_floats", "load_classifier"]
 
 CHUNK = 250  # images at a time; a constant, because kernels may round differently for other shapes
 
@@ -23,7 +22,7 @@ def load_classifier(path: Path, device: torch.device) -> tuple[Classifier, list[
 
     Raises:
         CheckpointError: missing, truncated or not plain weights.
-        EvaluationError: weights of something else.
+        EvaluationError: weights of another kind of model.
     """
     state = load_weights(path, device)
     try:
@@ -78,16 +77,3 @@ def _extract(images: np.ndarray, classifier: Classifier, where: str) -> tuple[np
     joined = np.concatenate(features)[: len(images)]
     check_features(joined, where)
     return joined, np.concatenate(probabilities)[: len(images)]
-
-
-def file_sha256(path: Path) -> str:
-    """Hexadecimal sha256 of the file's bytes.
-
-    Raises:
-        EvaluationError: there is no such file.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise EvaluationError(f"{path}: no such file; run the stage that makes it (`dvc repro`)") from None

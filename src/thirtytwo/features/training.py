@@ -27,13 +27,13 @@ _SMOOTHING = 0.05
 def train(
     data: ImageSet, settings: Settings, *, seed: int, device: torch.device, exit_code: Callable[[], int] = lambda: 0
 ) -> Classifier:
-    """Trains on the train split with AdamW and the one-cycle rate (Smith and Topin 2018); returns it in eval mode.
+    """Train on the train split with AdamW and the one-cycle rate (Smith and Topin 2018); returns it in eval mode.
 
     Args:
-        exit_code: asked after each step; not 0 means stop. Nothing is kept then, training takes minutes at most.
+        exit_code: called after each step; a result other than 0 stops the training, of which nothing is kept.
 
     Raises:
-        SystemExit: `exit_code` said so.
+        SystemExit: `exit_code` returned a code other than 0.
         TrainingError: no training images, fewer than two classes, or the loss is not finite.
     """
     part = data.only("train")
@@ -72,7 +72,7 @@ def train(
 
 
 def augment(images: Tensor, kind: str, rng: torch.Generator) -> Tensor:
-    """Shifts each image [B, H, W, C] uint8 by up to 2 pixels each way, repeating its edge; flips half of them.
+    """Shift each image [B, H, W, C] uint8 by up to 2 pixels each way, repeating its edge; flips half of them.
 
     Args:
         kind: "none", "shift" or "shift_flip".
@@ -93,7 +93,7 @@ def augment(images: Tensor, kind: str, rng: torch.Generator) -> Tensor:
 
 
 def save(model: Classifier, classes: tuple[str, ...], path: Path) -> None:
-    """Writes weights, shape and the names of the classes; equal weights give equal bytes, whatever the path.
+    """Write weights, shape and the names of the classes; equal weights give equal bytes, whatever the path.
 
     Raises:
         CheckpointError: the file cannot be written.

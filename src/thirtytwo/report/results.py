@@ -12,9 +12,10 @@ import pandas as pd
 from PIL import Image
 
 from thirtytwo.runtime.errors import ReportError
+from thirtytwo.runtime.project import Project
 from thirtytwo.sampling.diffusion.solvers import evaluations
-from thirtytwo.sampling.diffusion.sweep import Sweep
 from thirtytwo.settings import configs
+from thirtytwo.settings.diffusion import Sweep
 from thirtytwo.settings.report import ReportConfig
 
 __all__ = ["Results", "RunResult", "SetResult", "SweepResult", "load"]
@@ -222,7 +223,7 @@ def load(root: Path) -> Results:
         ParamsError: the resolved configuration is missing or not valid.
         ReportError: a result cannot be read.
     """
-    settings = configs.read(ReportConfig, "report", "report", root)
+    settings = configs.read(ReportConfig, "report", "report", Project(root))
     runs = [_run(name, run, settings.sweeps.get(name), root) for name, run in settings.runs.items()]
     sets = [_set(name, settings, [run for run in runs if run.dataset == name], root) for name in settings.datasets]
     return Results(settings, sets)
@@ -256,10 +257,11 @@ def _run(name: str, run: configs.Run, sweep: Sweep | None, root: Path) -> RunRes
         samples=folder.npz(f"data/samples/{name}/0.npz"),
         probes=folder.npz(f"data/probes/{name}.npz"),
         seconds=_seconds(name, folder),
-        model=configs.read_values("train", name, root)["settings"],
-        sampling=configs.read_values("sample", name, root)["sample"],
+        model=configs.read_values("train", name, Project(root))["settings"],
+        sampling=configs.read_values("sample", name, Project(root))["sample"],
         settings={
-            stage: configs.read_bytes(stage, name, root).decode("utf-8") for stage in ("train", "sample", "evaluate")
+            stage: configs.read_bytes(stage, name, Project(root)).decode("utf-8")
+            for stage in ("train", "sample", "evaluate")
         },
         hashes={key: value for key, value in hashes.items() if value},
         missing=folder.missing,

@@ -1,7 +1,7 @@
 """Errors that a person can act on. The message is one line: the file, key or value, what was expected, what to do."""
 
 __all__ = [
-    "CheckpointError", "CommandError", "DataError", "EvaluationError", "ParamsError", "ProjectError", "ReportError",
+    "CheckpointError", "CommandError", "DataError", "EvaluationError", "ParamsError", "ProjectError", "ReportError", "Stopped",
     "ThirtyTwoError", "TrainingError",
 ]  # fmt: skip
 
@@ -40,3 +40,10 @@ class ReportError(ThirtyTwoError, ValueError):
 
 class CommandError(ThirtyTwoError):
     """The command line asks for something that the project does not have."""
+
+
+class Stopped(Exception):  # noqa: N818 (a signal asked for it: not an error)
+    """A stage was told to stop and has saved its state. `code` is its exit code: 128 and the signal's number."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code

@@ -2,19 +2,21 @@
 
 import glob
 import hashlib
+import io
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
 from thirtytwo.runtime.errors import ThirtyTwoError
 
-__all__ = ["IMAGE_SUFFIXES", "FileError", "replacing", "sha256", "write", "write_json"]
+__all__ = ["IMAGE_SUFFIXES", "FileError", "replacing", "sha256", "write", "write_arrays", "write_json"]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -59,9 +61,16 @@ def write(path: Path, content: bytes) -> None:
         raise FileError(f"{path}: cannot be written ({error.strerror}); the previous file is kept") from None
 
 
-def write_json(path: Path, values: Any) -> None:
+def write_json(path: Path, values: Any, sort_keys: bool = False) -> None:
     """Writes `values` as indented JSON."""
-    write(path, json.dumps(values, indent=1).encode() + b"\n")
+    write(path, json.dumps(values, indent=1, sort_keys=sort_keys).encode() + b"\n")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes `arrays` as a compressed .npz; equal arrays give equal bytes."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # one of its keywords takes no array
+    write(path, buffer.getvalue())
 
 
 def sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Settings of the evaluation classifier; apart from the evaluation's, which must not train it anew."""
+"""Settings of the evaluation classifier; separate from those of the evaluation, so that a change of these trains none."""
 
 from typing import Literal
 

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.runtime.project import Project
 from thirtytwo.settings.strict import Strict, nearest, parse
 
 __all__ = ["Compute", "Run", "load_yaml", "naming", "read", "read_bytes", "read_values", "write_yaml"]
@@ -36,37 +37,37 @@ class Compute(Strict):
 class Run(Strict):
     """One row of the comparison: a family, its network, a block of settings, a data set and overrides."""
 
-    family: str = Field(description="module in families/")
+    family: str = Field(description="folder in models/")
     net: str = Field(description="module in nets/")
     settings: str = Field(description="top-level block of params.yaml")
     dataset: str
-    needs: str = Field(
+    parent: str = Field(
         min_length=1,
-        description="another file that training reads: data/models/<run>, the model whose codes it works on; the file"
-        " `nothing` stands for none",
+        description="path of what the run builds on: data/models/<run>, the model whose codes it works on, or"
+        " data/raw/<source>, published weights; the empty file `.no-parent` stands for none",
     )
     seeds: int = Field(ge=1, description="trainings, by the seed and those after it; from 2 up scores are their means")
     set: dict[str, Any] = Field(description="settings in which this run differs from its block")
 
 
-def read(model: type[Config], stage: str, name: str, root: Path) -> Config:
+def read(model: type[Config], stage: str, name: str, project: Project) -> Config:
     """The resolved settings of one stage and name, as a `model`.
 
     Raises:
         ParamsError: there is no such file (with the names there are), or it is not valid.
     """
-    values = read_values(stage, name, root)
-    with naming(root / "configs" / stage / f"{name}.yaml"):
+    values = read_values(stage, name, project)
+    with naming(project.config(stage, name)):
         return parse(model, values)
 
 
-def read_values(stage: str, name: str, root: Path) -> dict[str, Any]:
+def read_values(stage: str, name: str, project: Project) -> dict[str, Any]:
     """The resolved settings as plain values, to be shown; `read` is for those that are used.
 
     Raises:
         ParamsError: there is no such file (with the names there are), or it is not YAML.
     """
-    path = root / "configs" / stage / f"{name}.yaml"
+    path = project.config(stage, name)
     if not path.is_file():
         names = sorted(p.stem for p in path.parent.glob("*.yaml"))
         hint = nearest(name, names) if names else "run `dvc repro resolve` (or `python stages/resolve.py`) first"
@@ -74,9 +75,9 @@ def read_values(stage: str, name: str, root: Path) -> dict[str, Any]:
     return load_yaml(path)
 
 
-def read_bytes(stage: str, name: str, root: Path) -> bytes:
+def read_bytes(stage: str, name: str, project: Project) -> bytes:
     """The resolved file as it is, to be hashed."""
-    return (root / "configs" / stage / f"{name}.yaml").read_bytes()
+    return (project.config(stage, name)).read_bytes()
 
 
 def load_yaml(path: Path) -> dict[str, Any]:

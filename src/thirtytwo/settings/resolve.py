@@ -1,25 +1,26 @@
-"""params.yaml, checked key by key, to one resolved file a stage and name under configs/.
+"""Check params.yaml key by key and write one resolved file per stage and name to configs/.
 
-Each file has just the settings that its stage uses: `configs/train/vae.yaml` changes when and only when the
-training of `vae` changes, so that DVC reruns just what has to be rerun.
+Each file holds exactly the settings that its stage uses: `configs/train/vae.yaml` changes only when the training of `vae`
+changes, so DVC reruns what is affected and nothing more.
 """
 
 import copy
 import re
 from collections.abc import Iterable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from thirtytwo.models import MODELS, PUBLISHED
 from thirtytwo.runtime.errors import ParamsError
-from thirtytwo.sampling.diffusion.sweep import Sweep
+from thirtytwo.runtime.project import Project
 from thirtytwo.settings.configs import Run, load_yaml, naming, write_yaml
 from thirtytwo.settings.data import Source
+from thirtytwo.settings.diffusion import Sweep
+from thirtytwo.settings.families import FAMILIES
 from thirtytwo.settings.report import ReportConfig
 from thirtytwo.settings.strict import Strict, nearest, parse
+from thirtytwo.settings.training import NO_PARENT, PUBLISHED, TRAINED
 
 __all__ = ["resolve"]
 
@@ -27,23 +28,24 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 
 class Params(ReportConfig):
-    """params.yaml without its family blocks, which is what the report tells of."""
+    """params.yaml without its family blocks."""
 
     seed: int = Field(ge=0)
 
 
-def resolve(params_path: Path, root: Path) -> list[Path]:
-    """Checks all of params.yaml, then writes every resolved file below `root`/configs; returns their paths.
+def resolve(params_path: Path, project: Project) -> list[Path]:
+    """Check all of params.yaml, then write every resolved file to the project and return their paths.
 
     Raises:
-        ParamsError: the first thing wrong, in one line; nothing has been written then.
+        ParamsError: names the first key that is wrong; no file has been written.
     """
     values = load_yaml(params_path)
     with naming(params_path):
         files = _files(values)
-    folder = root / "configs"
-    paths = [folder / f"{key}.yaml" for key in files]
-    for stale in set(folder.rglob("*.yaml")) - set(paths):  # of runs and data sets that are no more
+    paths = [project.configs / f"{key}.yaml" for key in files]
+    for stale in set(project.configs.rglob("*.yaml")) - set(
+        paths
+    ):  # of runs and data sets that params.yaml no longer has
         stale.unlink()
     for path, content in zip(paths, files.values(), strict=True):
         write_yaml(path, content)
@@ -62,19 +64,19 @@ def _files(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         files[f"download/{name}"] = {"name": name, "source": source.model_dump()}
     for name, dataset in params.datasets.items():
         kind = params.sources[dataset.source].kind
-        own = dataset.model_dump(exclude={"classifier"})
-        files[f"prepare/{name}"] = {"name": name, "kind": kind, "dataset": own}
+        preparation = dataset.model_dump(exclude={"classifier"})
+        files[f"prepare/{name}"] = {"name": name, "kind": kind, "dataset": preparation}
         files |= _reference_files(name, params)
     for name, classifier in params.classifiers.items():
         files[f"classifier/{name}"] = _common(params) | {"dataset": name, "classifier": classifier.model_dump()}
-    for name, run in params.runs.items():
-        files |= _run_files(name, run, params, blocks)
+    for name in params.runs:
+        files |= _run_files(name, params, blocks)
     for name, sweep in params.sweeps.items():
-        drawn = files[f"sample/{name}"]
-        kept = {key: drawn[key] for key in ("run", "family", "seed", "compute")}
-        kept |= {key: drawn["sample"][key] for key in ("weights", "clip", "guidance")}  # what a sweep does not vary
+        sampled = files[f"sample/{name}"]
+        fixed = {key: sampled[key] for key in ("run", "family", "seed", "compute")}
+        fixed |= {key: sampled["sample"][key] for key in ("weights", "clip", "guidance")}
         split = {"reference_split": params.evaluation.reference_split}
-        files[f"sweep/{name}"] = kept | split | {"sweep": sweep.model_dump()}
+        files[f"sweep/{name}"] = fixed | split | {"sweep": sweep.model_dump()}
     whole = params.model_dump()
     files["report/report"] = {key: whole[key] for key in ReportConfig.model_fields}
     return files
@@ -92,8 +94,8 @@ def _check_names(params: Params) -> None:
         _check_known(f"classifiers.{name}", name, params.datasets)
     for name, run in params.runs.items():
         _check_known(f"runs.{name}.dataset", run.dataset, params.datasets)
-        _check_known(f"runs.{name}.family", run.family, _modules("models"))
-        _check_known(f"runs.{name}.net", run.net, _modules("nets"))
+        _check_known(f"runs.{name}.family", run.family, FAMILIES)
+        _check_known(f"runs.{name}.net", run.net, _networks())
     for name, sweep in params.sweeps.items():
         _check_sweep(f"sweeps.{name}", name, sweep, params.runs)
     if params.evaluation.samples > params.sampling.images:
@@ -103,7 +105,7 @@ def _check_names(params: Params) -> None:
 
 
 def _check_blocks(params: Params, blocks: dict[str, Any]) -> None:
-    """Every family block is valid by itself, whether or not a run uses it."""
+    """Check every family block, whether or not a run uses it."""
     used = {run.settings for run in params.runs.values()}
     for name, block in blocks.items():
         if name not in used and not (isinstance(block, dict) and "family" in block):
@@ -111,15 +113,15 @@ def _check_blocks(params: Params, blocks: dict[str, Any]) -> None:
         if not isinstance(block, dict):
             raise ParamsError(f"{name}: expected a mapping with the settings of a family")
         if "family" not in block:
-            raise ParamsError(f"{name}.family: missing; expected one of: {', '.join(_modules('models'))}")
-        _check_known(f"{name}.family", block["family"], _modules("models"))
+            raise ParamsError(f"{name}.family: missing; expected one of: {', '.join(FAMILIES)}")
+        _check_known(f"{name}.family", block["family"], FAMILIES)
         _parse_block(block["family"], block, str(name), f"{name}.sample")
     for name, run in params.runs.items():
         _check_known(f"runs.{name}.settings", run.settings, blocks)
         if blocks[run.settings]["family"] != run.family:
             family = blocks[run.settings]["family"]
             raise ParamsError(f"runs.{name}.family: '{run.family}', but block {run.settings} is for family '{family}'")
-        _check_needs(f"runs.{name}", run, params.runs, params.sources)
+        _check_parent(f"runs.{name}", run, params.runs, params.sources)
 
 
 def _check_sweep(key: str, name: str, sweep: Sweep, runs: dict[str, Run]) -> None:
@@ -127,49 +129,50 @@ def _check_sweep(key: str, name: str, sweep: Sweep, runs: dict[str, Run]) -> Non
     _check_known(key, name, runs)
     run = runs[name]
     for setting in ("net", "dataset"):
-        if getattr(sweep, setting) != (its := getattr(run, setting)):
-            raise ParamsError(f"{key}.{setting}: expected '{its}', as in runs.{name}")
-    if run.family != "diffusion" or run.needs.startswith(MODELS):
-        raise ParamsError(f"{key}: expected the name of a run that is diffusion of pixels; runs.{name} is not")
+        if getattr(sweep, setting) != (expected := getattr(run, setting)):
+            raise ParamsError(f"{key}.{setting}: expected '{expected}', as in runs.{name}")
+    if run.family != "diffusion" or run.parent.startswith(TRAINED):
+        raise ParamsError(f"{key}: expected a run of family diffusion on pixels; runs.{name} is another kind of run")
 
 
-def _check_needs(key: str, run: Run, runs: dict[str, Run], sources: dict[str, Source]) -> None:
-    """A run builds on nothing, on published weights, or, if it is diffusion, on an autoencoder of its data set."""
-    if run.needs == "nothing":
+def _check_parent(key: str, run: Run, runs: dict[str, Run], sources: dict[str, Source]) -> None:
+    """A run has no parent, or published weights, or, if it is diffusion, an autoencoder of its data set."""
+    if run.parent == NO_PARENT:
         return
-    if run.needs.startswith(PUBLISHED):
-        source = run.needs.removeprefix(PUBLISHED)
-        _check_known(f"{key}.needs", source, [name for name, its in sources.items() if its.kind == "checkpoint"])
+    if run.parent.startswith(PUBLISHED):
+        source = run.parent.removeprefix(PUBLISHED)
+        _check_known(f"{key}.parent", source, [name for name, known in sources.items() if known.kind == "checkpoint"])
         if run.seeds != 1:
-            raise ParamsError(f"{key}.seeds: {run.seeds}, but published weights are of one training; set seeds: 1")
+            raise ParamsError(f"{key}.seeds: {run.seeds}, but published weights come from one training; set seeds: 1")
         return
-    needed = run.needs.removeprefix(MODELS)
-    if run.needs == needed:
-        raise ParamsError(f"{key}.needs: expected nothing, {MODELS}<run> or {PUBLISHED}<source>, got {run.needs!r}")
-    _check_known(f"{key}.needs", needed, runs)
-    if (run.family, runs[needed].family) != ("diffusion", "autoencoder"):
+    if not run.parent.startswith(TRAINED):
         raise ParamsError(
-            f"{key}.needs: a run of family diffusion can build on one of family autoencoder; got {run.family} on"
-            f" {runs[needed].family}, so set needs: nothing"
+            f"{key}.parent: expected {NO_PARENT}, {TRAINED}<run> or {PUBLISHED}<source>, got {run.parent!r}"
         )
-    if runs[needed].dataset != run.dataset:
-        raise ParamsError(f"{key}.needs: '{needed}' is trained on {runs[needed].dataset}; set dataset to the same")
+    parent = run.parent.removeprefix(TRAINED)
+    _check_known(f"{key}.parent", parent, runs)
+    if (run.family, runs[parent].family) != ("diffusion", "autoencoder"):
+        raise ParamsError(
+            f"{key}.parent: expected a run of family autoencoder as the parent of one of family diffusion, got"
+            f" {runs[parent].family} and {run.family}; set parent: {NO_PARENT}"
+        )
+    if runs[parent].dataset != run.dataset:
+        raise ParamsError(f"{key}.parent: '{parent}' is trained on {runs[parent].dataset}; set dataset to the same")
 
 
 def _check_known(key: str, name: Any, known: Iterable[str]) -> None:
     if name not in known:
-        raise ParamsError(f"{key}: there is no '{name}'; {nearest(name, known)}")
+        raise ParamsError(f"{key}: unknown name '{name}'; {nearest(name, known)}")
 
 
-def _modules(folder: str) -> list[str]:
-    """Names of the modules and packages in a folder of the library."""
-    return sorted(path.stem for path in (Path(__file__).parents[1] / folder).glob("[a-z]*"))
+def _networks() -> list[str]:
+    """Names of the modules in nets/."""
+    return sorted(path.stem for path in (Path(__file__).parents[1] / "nets").glob("[a-z]*.py"))
 
 
 def _parse_block(family: str, block: dict[str, Any], where: str, where_sample: str) -> tuple[Strict, Strict]:
     """The training and the sampling settings in a family block."""
-    settings = import_module(f"thirtytwo.models.{family}.model").Settings
-    sampling = import_module(f"thirtytwo.sampling.{family}.sample").Settings
+    settings, sampling = FAMILIES[family]
     train = {key: value for key, value in block.items() if key not in ("family", "sample")}
     trained, drawn = parse(settings, train, where), parse(sampling, block.get("sample", {}), where_sample)
     try:
@@ -184,7 +187,7 @@ def _common(params: Params) -> dict[str, Any]:
 
 
 def _reference_files(dataset: str, params: Params) -> dict[str, dict[str, Any]]:
-    """What is measured once a data set, on real images."""
+    """The measurements on real images, one each per data set."""
     evaluation = params.evaluation
     protocol = {"reference_split": evaluation.reference_split, "samples": evaluation.samples}
     common = _common(params) | {"dataset": dataset} | protocol
@@ -195,22 +198,34 @@ def _reference_files(dataset: str, params: Params) -> dict[str, dict[str, Any]]:
     }
 
 
-def _run_files(name: str, run: Run, params: Params, blocks: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Training, sampling and evaluation of a run, from its block with its overrides put in."""
+def _with_overrides(name: str, params: Params, blocks: dict[str, Any]) -> tuple[Strict, Strict]:
+    """The training and the sampling settings of a run: those of its block, with its overrides put in."""
+    run = params.runs[name]
     block = copy.deepcopy(blocks[run.settings])
     sample = block.setdefault("sample", {})
     for key, value in run.set.items():
-        owner, last = (sample, key.removeprefix("sample.")) if key.startswith("sample.") else (block, key)
-        allowed = [own for own in owner if own not in ("family", "sample")]
+        target, last = (sample, key.removeprefix("sample.")) if key.startswith("sample.") else (block, key)
+        allowed = [setting for setting in target if setting not in ("family", "sample")]
         if last not in allowed:
             raise ParamsError(f"runs.{name}.set.{key}: unknown key; {nearest(last, allowed)}")
-        owner[last] = value
-    settings, sampling = _parse_block(run.family, block, f"runs.{name}.set", f"runs.{name}.set.sample")
+        target[last] = value
+    return _parse_block(run.family, block, f"runs.{name}.set", f"runs.{name}.set.sample")
+
+
+def _run_files(name: str, params: Params, blocks: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Training, sampling and evaluation of a run."""
+    run = params.runs[name]
+
+    def model(of: str, settings: Strict) -> dict[str, Any]:
+        return {"family": params.runs[of].family, "net": params.runs[of].net, "settings": settings.model_dump()}
+
+    settings, sampling = _with_overrides(name, params, blocks)
+    parent = run.parent.removeprefix(TRAINED) if run.parent.startswith(TRAINED) else None
+    parent_model = model(parent, _with_overrides(parent, params, blocks)[0]) if parent else None
     common = _common(params) | {"run": name, "dataset": run.dataset, "seeds": run.seeds}
     shared = params.sampling.model_dump()
     return {
-        f"train/{name}": common
-        | {"family": run.family, "net": run.net, "needs": run.needs, "settings": settings.model_dump()},
+        f"train/{name}": common | model(name, settings) | {"parent": run.parent, "parent_model": parent_model},
         f"sample/{name}": common | {"family": run.family, "sampling": shared, "sample": sampling.model_dump()},
         f"evaluate/{name}": common | params.evaluation.model_dump(),
     }

@@ -20,23 +20,17 @@ from tqdm import tqdm
 from thirtytwo.core.seeds import derive_seed
 from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.data.batches import ImageSet, to_float
-from thirtytwo.models import Batch, Family, Phase, TrainSettings
+from thirtytwo.models.contract import Batch, Family, Phase
 from thirtytwo.runtime import files
-from thirtytwo.runtime.errors import TrainingError
+from thirtytwo.runtime.errors import Stopped, TrainingError
+from thirtytwo.settings.training import TrainSettings
 from thirtytwo.training import checkpoints
 
-__all__ = ["State", "Stopped", "initialise", "snapshots", "train"]
+__all__ = ["State", "initialise", "snapshots", "train"]
 
 _CURVE_ROWS = 200  # rows of the training curve, whatever the budget
 _VALIDATION_BATCH = 500
 _WEIGHTS, _ORDER, _NOISE, _FLIP, _VALIDATION = range(5)  # what a seed is derived for
-
-
-class Stopped(Exception):  # noqa: N818 (nothing is wrong: somebody asked)
-    """Asked to stop from outside; the state has been saved. `code` is the exit code due."""
-
-    def __init__(self, code: int) -> None:
-        self.code = code
 
 
 @dataclass

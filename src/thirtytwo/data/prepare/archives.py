@@ -1,4 +1,4 @@
-"""Members of an archive as a stream of bytes: nothing is written to disk, nothing is trusted."""
+"""Members of an archive as bytes in memory: nothing is extracted to disk, and every member is checked."""
 
 import lzma
 import stat
@@ -7,123 +7,102 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
 
 from thirtytwo.runtime.errors import DataError
 
 __all__ = ["Limits", "members"]
 
+_FORMATS = "a complete tar, tar.gz, tar.bz2, tar.xz or zip without a password"
+
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive may hold; beyond it, it is taken for a bomb. CUB-200-2011 has 24 000 members and 1.2 GB."""
+    """What an archive may hold at most. CUB-200-2011 has 24 000 members and 1.2 GB."""
 
     members: int = 500_000
     member_bytes: int = 256 * 2**20
     total_bytes: int = 16 * 2**30
 
 
-_HEADERS = (
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-)
-_MAX_HEADER = 2**20  # bytes of an extended header, which tarfile reads into memory whatever its size
-
-
-class _StrictTarInfo(tarfile.TarInfo):
-    """Raises on a broken header in mid-archive, which tarfile takes for the end, and on a vast extended header."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_StrictTarInfo":
-        info = super().frombuf(buf, encoding, errors)
-        if info.type in _HEADERS and info.size > _MAX_HEADER:
-            raise tarfile.ReadError(f"an extended header of {info.size} bytes, over the limit of {_MAX_HEADER}")
-        return info
-
-    @classmethod
-    def fromtarfile(cls, archive: tarfile.TarFile) -> "_StrictTarInfo":
-        try:
-            return super().fromtarfile(archive)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the block of zeros that ends an archive
-            raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(f"truncated or damaged ({error})") from None
+class _Member(NamedTuple):
+    name: str
+    kind: str  # file, folder, link or device
+    size: int
+    read: Callable[[], bytes]
 
 
 def members(path: Path, wanted: Callable[[str], bool], limits: Limits | None = None) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each regular file in a tar, tar.gz, tar.bz2, tar.xz or zip for which `wanted(name)`.
+    """Name and content of each regular file in a tar (plain, gz, bz2, xz) or zip archive for which `wanted(name)`.
 
-    Every member is checked, wanted or not. Names are relative, with "/" between folders and no leading "./".
+    Every member is checked, wanted or not. Names have "/" between folders and no leading "./".
 
     Raises:
-        DataError: names the archive, and the member that has an absolute path, "..", a link, a device, a name that
-            came before, or more bytes than `limits`; or says that the archive is truncated or no archive.
+        DataError: a member has an absolute path, "..", a repeated name or more bytes than `limits` allow, or is a link
+            or a device; or the archive cannot be read. The message names the archive and the member.
     """
-    entries = _zip_entries if zipfile.is_zipfile(path) else _tar_entries
-    caps, count, total, seen = limits or Limits(), 0, 0, set()
+    limits, names, count, total = limits or Limits(), set(), 0, 0
     try:
-        for name, kind, size, read in entries(path):
-            count, total = count + 1, total + size
-            _check(path, name, kind, size, count, total, caps)
-            if kind == "folder":
+        for member in (_zip if zipfile.is_zipfile(path) else _tar)(path):
+            count, total = count + 1, total + member.size
+            _check(path, member)
+            _check_size(path, member, count, total, limits)
+            if member.kind == "folder":
                 continue
-            clean = str(PurePosixPath(name))
-            if clean in seen:
-                raise DataError(f"{path}: member '{name}' comes twice; expected each once")
-            seen.add(clean)
-            if wanted(clean):
-                yield clean, read()
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
-        raise DataError(
-            f"{path}: cannot be unpacked, {_words(error)}; expected a whole tar, tar.gz, tar.xz or zip"
-        ) from None
-    except RuntimeError as error:  # what zipfile raises for an encrypted member
-        raise DataError(f"{path}: cannot be unpacked, {_words(error)}") from None
+            name = str(PurePosixPath(member.name))
+            if name in names:
+                raise DataError(f"{path}: two members are named '{name}'; expected different names")
+            names.add(name)
+            if wanted(name):
+                yield name, member.read()
+    except (
+        tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError
+    ) as error:  # fmt: skip
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path}: cannot be read ({reason}); expected {_FORMATS}") from None
 
 
-_Entry = tuple[str, str, int, Callable[[], bytes]]
-
-
-def _tar_entries(path: Path) -> Iterator[_Entry]:
-    with tarfile.open(path, "r:*", tarinfo=_StrictTarInfo) as archive:
+def _tar(path: Path) -> Iterator[_Member]:
+    with tarfile.open(path) as archive:
         for info in archive:
-            yield info.name, _tar_kind(info), info.size, lambda info=info: archive.extractfile(info).read()  # type: ignore
-            archive.members.clear()  # type: ignore[attr-defined]  # tarfile remembers each member for ever
+            kind = "file" if info.isreg() else "folder" if info.isdir() else "device" if info.isdev() else "link"
+            yield _Member(info.name, kind, info.size, partial(_read, archive, info))
 
 
-def _tar_kind(info: tarfile.TarInfo) -> str:
-    if info.isreg() or info.isdir():
-        return "file" if info.isreg() else "folder"
-    return "link" if info.islnk() or info.issym() else "device"
+def _read(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    stream = archive.extractfile(info)
+    return stream.read() if stream else b""
 
 
-def _zip_entries(path: Path) -> Iterator[_Entry]:
+def _zip(path: Path) -> Iterator[_Member]:
+    kinds = {0: "file", stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            mode = info.external_attr >> 16
-            kind = "folder" if info.is_dir() else "link" if stat.S_ISLNK(mode) else "file"
-            if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
-                kind = "device"
-            yield info.filename, kind, info.file_size, lambda info=info: archive.read(info)  # type: ignore
+            kind = "folder" if info.is_dir() else kinds.get(stat.S_IFMT(info.external_attr >> 16), "device")
+            yield _Member(info.filename, kind, info.file_size, partial(archive.read, info))
 
 
-def _check(path: Path, name: str, kind: str, size: int, count: int, total: int, caps: Limits) -> None:
-    if name.startswith("/") or "\\" in name or ":" in name.split("/")[0] or ".." in name.split("/"):
-        raise DataError(f"{path}: member '{name}' points outside the archive; refused")
-    if kind in ("link", "device"):
-        raise DataError(f"{path}: member '{name}' is a {kind}; expected files and folders only")
-    if count > caps.members:
-        raise DataError(f"{path}: more than {caps.members} members; taken for a bomb")
-    if size > caps.member_bytes:
+def _check(path: Path, member: _Member) -> None:
+    # tarfile's data filter is for extraction to disk, and Python 3.11.2 (Debian 12) does not have it
+    name = PureWindowsPath(member.name)  # knows "\" and drives as well as "/"
+    if name.drive or name.root or ".." in name.parts:
+        raise DataError(f"{path}: member '{member.name}' points outside the archive; expected a relative path")
+    if member.kind in ("link", "device"):
+        raise DataError(f"{path}: member '{member.name}' is a {member.kind}; expected files and folders only")
+
+
+def _check_size(path: Path, member: _Member, count: int, total: int, limits: Limits) -> None:
+    if count > limits.members:
+        raise DataError(f"{path}: more than {limits.members} members; refused as a decompression bomb")
+    if member.size > limits.member_bytes:
         raise DataError(
-            f"{path}: member '{name}' has {size} bytes, over the limit of {caps.member_bytes}; taken for a bomb"
+            f"{path}: member '{member.name}' has {member.size} bytes, over the limit of {limits.member_bytes}; "
+            "refused as a decompression bomb"
         )
-    if total > caps.total_bytes:
-        raise DataError(f"{path}: unpacks to more than {caps.total_bytes} bytes (at '{name}'); taken for a bomb")
-
-
-def _words(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    if total > limits.total_bytes:
+        raise DataError(
+            f"{path}: unpacks to more than {limits.total_bytes} bytes (at '{member.name}'); "
+            "refused as a decompression bomb"
+        )

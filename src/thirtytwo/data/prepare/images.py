@@ -1,4 +1,4 @@
-"""One image file, or one array, to one 32x32 uint8 array; what is wrong with it, if it cannot be."""
+"""From one image file, or one array, to a 32x32 uint8 array, or to the reason why it is rejected."""
 
 import io
 import struct
@@ -10,11 +10,11 @@ from PIL import Image
 
 from thirtytwo.settings.data import Preparation
 
-__all__ = ["SIDE", "RejectedError", "to_array"]
+__all__ = ["SIDE", "RejectedError", "native_kind", "to_array"]
 
 SIDE = 32
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-_MAX_PIXELS = 50_000_000  # beyond any photograph of these sets; a bomb is 100 times as large
+_MAX_PIXELS = 50_000_000  # more than any photograph of these sets has; a bomb has 100 times as many
 _KINDS = {
     "RGB": "rgb", "RGBX": "rgb", "L": "grayscale", "1": "grayscale", "LA": "grayscale", "La": "grayscale",
     "P": "palette", "PA": "palette", "RGBA": "rgba", "RGBa": "rgba", "CMYK": "cmyk", "YCbCr": "rgb",
@@ -27,11 +27,11 @@ _UNREADABLE = (
 
 
 class RejectedError(Exception):
-    """An image that is not kept.
+    """An image that is left out.
 
     Attributes:
         reason: for the list of removed files.
-        unreadable: it does not decode, as against a mode that the settings leave out.
+        unreadable: whether it does not decode; otherwise the settings do not convert its kind.
     """
 
     def __init__(self, reason: str, unreadable: bool):
@@ -39,22 +39,27 @@ class RejectedError(Exception):
         self.reason, self.unreadable = reason, unreadable
 
 
-def to_array(content: bytes | np.ndarray, settings: Preparation) -> tuple[np.ndarray, str]:
-    """[32, 32, channels] uint8 of a file's bytes, or of an array [H, W] or [H, W, 3] uint8, and its kind.
+def native_kind(settings: Preparation) -> str:
+    """The kind that needs no conversion: rgb for a set with 3 channels, grayscale for one with 1."""
+    return "rgb" if settings.channels == 3 else "grayscale"
 
-    The kind is rgb, grayscale, palette, rgba, cmyk or 16bit; that of a set with 3 channels is rgb, with 1 grayscale.
-    Others are converted if `settings.convert` has them: transparent pixels become black, of 16 bits the upper 8
-    are kept. Grayscale is the file's mode (L, LA or 1), not its look: an RGB file of grey pixels stays.
+
+def to_array(content: bytes | np.ndarray, settings: Preparation) -> tuple[np.ndarray, str]:
+    """Convert a file's bytes, or an array [H, W] or [H, W, 3] uint8, to [32, 32, channels] uint8; return it and its kind.
+
+    The kind is rgb, grayscale, palette, rgba, cmyk or 16bit. Kinds other than the set's native one are converted if
+    `settings.convert` lists them: transparent pixels become black, and of 16 bits the upper 8 are kept. Grayscale is
+    the file's mode (L, LA or 1), not its look: an RGB file of grey pixels is rgb.
 
     Raises:
-        RejectedError: it does not decode to the end, would unpack to over 50 million pixels, or is of another kind.
+        RejectedError: it does not decode to the end, has more than 50 million pixels, or is of a kind that is not
+            converted.
     """
     image = Image.fromarray(content) if isinstance(content, np.ndarray) else _decode(content)
     kind = _KINDS.get(image.mode, f"mode {image.mode}")
-    own = "rgb" if settings.channels == 3 else "grayscale"
-    if kind != own and kind not in settings.convert:
+    if kind != native_kind(settings) and kind not in settings.convert:
         raise RejectedError(kind, unreadable=False)
-    image = _resized(_converted(image, "RGB" if own == "rgb" else "L"), settings)
+    image = _resized(_converted(image, "RGB" if settings.channels == 3 else "L"), settings)
     return np.asarray(image, np.uint8).reshape(SIDE, SIDE, settings.channels), kind
 
 
@@ -66,11 +71,11 @@ def _decode(content: bytes) -> Image.Image:
         width, height = image.size
         if width * height > _MAX_PIXELS:
             raise Image.DecompressionBombError(f"{width}x{height}")
-        image.load()  # Image.open reads the header alone
+        image.load()  # Image.open reads the header only
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise RejectedError(f"decompression bomb: {' '.join(str(error).split())}", unreadable=True) from None
     except _UNREADABLE as error:
-        # an address in the message (of the stream object) would differ from run to run
+        # the message may contain the stream object's memory address, which differs from run to run
         reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else " ".join(str(error).split())
         raise RejectedError(f"does not decode: {reason}", unreadable=True) from None
     return image
@@ -89,7 +94,7 @@ def _converted(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _resized(image: Image.Image, settings: Preparation) -> Image.Image:
-    """32x32 by `settings.fit`: squash both sides; crop the central square; or pad with black, never enlarging."""
+    """Resize to 32x32 by `settings.fit`: squash both sides, crop the central square, or pad with black without enlarging."""
     resample = Image.Resampling[settings.resample.upper()]
     width, height = image.size
     if settings.fit == "pad":

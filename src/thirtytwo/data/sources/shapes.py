@@ -7,7 +7,6 @@ it makes neighbouring images as different as real ones, so that precision and co
 """
 
 import colorsys
-import csv
 import io
 import math
 from collections.abc import Iterable
@@ -18,11 +17,12 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-__all__ = ["CLASSES", "FACTORS", "FACTORS_FILE", "broken_files", "write"]
+from thirtytwo.data.factors import write_factors
+
+__all__ = ["CLASSES", "FACTORS", "broken_files", "render", "write"]
 
 CLASSES = ("circle", "cross", "square", "star", "triangle")
 FACTORS = ("shape", "x", "y", "size", "rotation", "hue", "background")
-FACTORS_FILE = "factors.csv"
 _BROKEN = ("grayscale", "cmyk", "16bit", "corrupt", "truncated")
 _HUES = (0.0, 0.09, 0.16, 0.36, 0.57, 0.80)  # red, orange, yellow, green, blue, violet, in turns
 _SUPERSAMPLE = 4
@@ -80,25 +80,25 @@ class Nuisance:
 
 
 def broken_files(images: int) -> int:
-    """How many broken files `write` adds to `images` good ones: as many of each kind in `_BROKEN`."""
+    """Number of broken files that `write` adds to `images` good ones, the same for each kind in `_BROKEN`."""
     return len(_BROKEN) * max(1, images // 1000)
 
 
 def write(
     folder: Path, images: int, seed: int, progress: Iterable[int] | None = None, difficulty: Difficulty = "easy"
 ) -> None:
-    """Write <class>/<index>.jpg|png below `folder`, and factors.csv.
+    """Write <class>/<index>.jpg or .png below `folder`, and the factors of the good images.
 
     Args:
-        images: good files: RGB JPEG and PNG, and some palette and RGBA PNG. `broken_files(images)` come on top:
-            grayscale, CMYK and 16-bit ones, and some that do not decode.
-        seed: image i is drawn from (seed, i) alone, so a larger set begins with the smaller one.
+        images: number of good files: RGB JPEG and PNG, and some palette and RGBA PNG. `broken_files(images)` are
+            added: grayscale, CMYK and 16-bit files, and some that do not decode.
+        seed: image i depends on (seed, i) alone, so a larger set begins with the smaller one.
         progress: range(images + broken_files(images)), wrapped in a progress bar.
         difficulty: "easy" for narrow ranges, soft outlines and uneven light; "hard" for wide ranges and sharp ones.
     """
     for name in CLASSES:
         (folder / name).mkdir(parents=True, exist_ok=True)
-    rows = []
+    recorded = {}
     for index in progress if progress is not None else range(images + broken_files(images)):
         rng = np.random.default_rng([seed, index])
         factors = _factors(rng, index % len(CLASSES), RANGES[difficulty])
@@ -107,17 +107,16 @@ def write(
         file = f"{CLASSES[index % len(CLASSES)]}/{index:05d}.{suffix}"
         (folder / file).write_bytes(content)
         if index < images:
-            rows.append([file, *(f"{value:.6f}" for value in factors.values())])
-    with (folder / FACTORS_FILE).open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream, lineterminator="\n").writerows([["file", *FACTORS], *sorted(rows)])
+            recorded[file] = list(factors.values())
+    write_factors(folder, FACTORS, recorded)
 
 
 def render(factors: dict[str, float], canvas: tuple[int, int], nuisance: Nuisance = Nuisance()) -> Image.Image:
-    """One RGB image of `canvas` = (width, height) pixels.
+    """Draw one RGB image of `canvas` = (width, height) pixels.
 
     The scene is a unit square stretched over the canvas, so squashing it back to a square leaves no distortion.
-    `x`, `y` and `size` (the radius) are in units of its side, `rotation` in radians, `hue` an index,
-    `background` the grey level in [0, 1].
+    `x`, `y` and `size` (the radius) are in units of the square's side, `rotation` is in radians, `hue` an index and
+    `background` a grey level in [0, 1].
     """
     width, height = canvas
     mask = Image.new("L", (width * _SUPERSAMPLE, height * _SUPERSAMPLE))
@@ -158,7 +157,7 @@ def _canvas(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def _outline(name: str, rotation: float) -> np.ndarray:
-    """[P, 2] corners around the origin, of about equal areas; y points down."""
+    """Corners of a shape around the origin, [P, 2], y pointing down; all shapes have similar areas."""
     if name == "circle":
         angles = np.linspace(0, 2 * math.pi, 96, endpoint=False)
         corners = 0.92 * np.stack([np.cos(angles), np.sin(angles)], 1)
@@ -185,7 +184,7 @@ def _bent(corners: np.ndarray, bend: np.ndarray) -> np.ndarray:
 
 
 def _ring(count: int, shift: float = 0.0) -> np.ndarray:
-    """`count` points on the unit circle, the first straight up (turned by `shift`)."""
+    """`count` points on the unit circle, the first at the top, all rotated by `shift` radians."""
     angles = shift + 2 * math.pi * np.arange(count) / count
     return np.stack([np.sin(angles), -np.cos(angles)], 1)
 
@@ -195,7 +194,7 @@ def _good_kind(rng: np.random.Generator) -> str:
 
 
 def _encode(image: Image.Image, kind: str) -> tuple[str, bytes]:
-    """The suffix and the content of a file of the given kind."""
+    """Suffix and content of an image file of the given kind."""
     if kind == "corrupt":
         return "jpg", b"\xff\xd8\xff\xe0" + bytes(range(256)) * 4
     if kind == "16bit":
@@ -210,7 +209,7 @@ def _encode(image: Image.Image, kind: str) -> tuple[str, bytes]:
 
 def _saved(image: Image.Image, form: str) -> bytes:
     stream = io.BytesIO()
-    # PNG: level 1 is several times as fast as the default, and as lossless
+    # PNG: level 1 is several times faster than the default, and lossless all the same
     options = {"quality": 95, "subsampling": 0} if form == "JPEG" else {"compress_level": 1}
     image.save(stream, form, **options)
     return stream.getvalue()

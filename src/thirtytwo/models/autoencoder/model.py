@@ -7,33 +7,18 @@ prior. A decoder that takes labels (nets/cond_vae.py) makes the model conditiona
 
 import math
 from types import ModuleType
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 from torch.distributions import ContinuousBernoulli
 
-from thirtytwo.models import Batch, Phase, TrainSettings
+from thirtytwo.models.contract import Batch, Phase
+from thirtytwo.settings.autoencoder import AutoencoderSettings, Likelihood
 
 __all__ = [
-    "Autoencoder", "Likelihood", "Settings", "build", "image", "kl_to_standard_normal", "log_density", "reconstruction",
-    "squared_error",
+    "Autoencoder", "build", "image", "kl_to_standard_normal", "log_density", "reconstruction", "squared_error",
 ]  # fmt: skip
-
-Likelihood = Literal["gaussian", "sigma_vae", "bernoulli"]
-
-
-class Settings(TrainSettings):
-    """Block of params.yaml for this family."""
-
-    variational: bool = Field(description="false: a plain autoencoder, whose code has neither noise nor KL term")
-    likelihood: Likelihood = Field(description="of an image given its code, hence the reconstruction term")
-    beta: float = Field(ge=0, description="weight of the KL term")
-    beta_schedule: Literal["constant", "linear"] = Field(description="linear: from 0 at epoch 0 to beta after the last")
-    latent_dim: int = Field(ge=1, description="size of the code; channels of it where the network's is a feature map")
-    width: int = Field(ge=1, description="channels of the first convolution; doubled at each downsampling")
 
 
 def kl_to_standard_normal(mu: Tensor, log_sigma: Tensor) -> Tensor:
@@ -91,7 +76,7 @@ class Autoencoder:
 
     averaged: tuple[str, ...] = ("encoder", "decoder")
 
-    def __init__(self, settings: Settings, net: ModuleType, channels: int, classes: int) -> None:
+    def __init__(self, settings: AutoencoderSettings, net: ModuleType, channels: int, classes: int) -> None:
         s = self.settings = settings
         self.conditional: bool = net.CONDITIONAL
         self.latent_shape: tuple[int, ...] = net.latent_shape(s.latent_dim)
@@ -150,6 +135,6 @@ class Autoencoder:
         return image(self.settings.likelihood, self.decode(z, labels))
 
 
-def build(settings: Settings, net: ModuleType, channels: int, classes: int) -> Autoencoder:
+def build(settings: AutoencoderSettings, net: ModuleType, channels: int, classes: int) -> Autoencoder:
     """An untrained autoencoder; `net` has CONDITIONAL, latent_shape, Encoder and Decoder (see nets/conv_vae.py)."""
     return Autoencoder(settings, net, channels, classes)

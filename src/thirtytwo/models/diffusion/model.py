@@ -10,57 +10,20 @@ averaging nor a checkpoint can touch it.
 import math
 from collections.abc import Callable
 from types import ModuleType
-from typing import Annotated, Literal
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from thirtytwo.models import Batch, Phase, TrainSettings
+from thirtytwo.models.contract import Batch, Phase
 from thirtytwo.models.diffusion import bound, schedules
 from thirtytwo.models.diffusion.latent import Autoencoder, FirstStage
 from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.settings.diffusion import DiffusionSettings
 
-__all__ = ["Diffusion", "Settings", "build"]
-
-
-class Settings(TrainSettings):
-    """A diffusion block of params.yaml; the numbers of the network are explained in its module in nets/."""
-
-    schedule: Literal["linear", "cosine", "quadratic"]
-    timesteps: int = Field(ge=2, description="T")
-    beta_start: float = Field(gt=0, lt=1, description="beta_1; of linear and quadratic alone")
-    beta_end: float = Field(gt=0, lt=1, description="beta_T; of linear and quadratic alone")
-    prediction: Literal["epsilon", "v", "x0"]
-    loss: Literal["l2", "l1"]
-    weighting: Literal["simple", "variational"] = Field(description="of timesteps: L_simple, or the bound itself")
-    conditional: bool = Field(description="on the label")
-    label_dropout: float = Field(ge=0, lt=1, description="share of labels replaced by the null class; for guidance")
-    warmup: int = Field(ge=0, description="steps over which the step size rises linearly to lr")
-    width: int = Field(ge=4, multiple_of=4)
-    width_multipliers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
-    blocks: int = Field(ge=1)
-    attention_resolutions: list[int]
-    heads: int = Field(ge=1)
-    dropout: float = Field(ge=0, lt=1)
-    time_conditioning: Literal["scale_shift", "additive"]
-    patch: int = Field(ge=1)
-
-    @model_validator(mode="after")
-    def _divisible(self) -> "Settings":
-        if 32 % (self.patch * 2 ** (len(self.width_multipliers) - 1)):
-            raise ValueError(
-                f"32 pixels do not divide into patches of {self.patch} on {len(self.width_multipliers)} levels"
-            )
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} does not divide into {self.heads} heads")
-        if self.weighting == "variational" and self.loss != "l2":
-            raise ValueError("weighting: variational is a squared error; set loss: l2")
-        if self.label_dropout and not self.conditional:
-            raise ValueError("label_dropout drops labels; set conditional: true, or label_dropout: 0.0")
-        return self
+__all__ = ["Diffusion", "build"]
 
 
 class Diffusion:
@@ -78,7 +41,7 @@ class Diffusion:
     averaged: tuple[str, ...] = ("denoiser",)
 
     def __init__(
-        self, net: nn.Module, schedule: schedules.Schedule, settings: Settings, classes: int, shape: tuple[int, ...],
+        self, net: nn.Module, schedule: schedules.Schedule, settings: DiffusionSettings, classes: int, shape: tuple[int, ...],
         first: FirstStage | None,
     ):  # fmt: skip
         self.shape, self.first = shape, first
@@ -87,6 +50,13 @@ class Diffusion:
         self.conditional, self.classes = settings.conditional, classes
         self.step_weights = torch.from_numpy(bound.step_weights(schedule)).float()
         self.tables: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+
+    def adopt(self, weights: dict[str, Any], images: Tensor) -> None:
+        """Take the weights of a trained autoencoder, and the statistics of its codes of training images."""
+        assert self.first is not None
+        self.first.networks.load_state_dict(weights)
+        self.first.eval()
+        self.first.fit(images)
 
     def phases(self) -> list[Phase]:
         """The one objective, by Adam with a warm-up (Ho et al. 2020, appendix B: 5000 steps)."""
@@ -128,7 +98,7 @@ class Diffusion:
         prediction = self.modules["denoiser"](x, t - 1, labels if self.conditional else None).to(x.dtype)
         return self.to_x0(prediction, x, t)
 
-    def guided(self, weight: float) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+    def guided_denoiser(self, weight: float) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
         """`denoise` with classifier-free guidance (Ho & Salimans 2022, eq. 6; 0: none, and no second evaluation).
 
         The equation is for epsilon. At a given x_t the estimate of x_0 is linear in it, so it holds for x_0 as well.
@@ -211,7 +181,7 @@ class Diffusion:
 
 
 def build(
-    settings: Settings, net: ModuleType, channels: int, classes: int, autoencoder: Autoencoder | None = None
+    settings: DiffusionSettings, net: ModuleType, channels: int, classes: int, autoencoder: Autoencoder | None = None
 ) -> Diffusion:
     """An untrained model; `net` has `build` (see nets/unet.py). With `autoencoder` it models that one's codes.
 

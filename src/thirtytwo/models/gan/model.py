@@ -2,55 +2,19 @@
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
-from thirtytwo.models import Batch, Phase, TrainSettings
-from thirtytwo.settings.strict import Strict
+from thirtytwo.models.contract import Batch, Phase
+from thirtytwo.settings.gan import GANLoss, GANSettings
 
-__all__ = ["GAN", "LabelChannels", "Settings", "build", "discriminator_loss", "generator_loss", "gradient_penalty"]
-
-Loss = Literal["non_saturating", "minimax", "lsgan", "wgan_gp"]
-
-
-class DecaySteps(Strict):
-    """Optimiser steps after which a linearly decaying learning rate reaches 0."""
-
-    discriminator: int = Field(ge=1)
-    generator: int = Field(ge=1)
-
-
-class Settings(TrainSettings):
-    """Block of params.yaml for this family."""
-
-    loss: Loss
-    latent_dim: int = Field(ge=1)
-    width: int = Field(ge=1)
-    multipliers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] = Field(
-        description="of width, for the generator's three hidden stages"
-    )
-    activation: Literal["relu", "leaky_relu"] = Field(description="of the discriminator; leaky: slope 0.2")
-    batch_norm: bool
-    init_std: float = Field(ge=0, description="weights drawn from N(0, std); 0: PyTorch's default")
-    penalty: float = Field(ge=0, description="lambda of WGAN-GP")
-    real_target: float = Field(ge=0, le=1, description="the discriminator's target for real images; below 1: smoothed")
-    fake_target: float = Field(ge=0, le=1, description="and for samples; the cross-entropy and LSGAN losses use both")
-    input_noise: float = Field(
-        ge=0, description="std of the noise on the discriminator's inputs, falling linearly to 0"
-    )
-    conditional: bool = Field(description="on the label, by an embedding tiled to extra channels of both inputs")
-    label_channels: int = Field(ge=1, description="size of that embedding")
-    generator_every: int = Field(ge=1, description="discriminator steps per generator step")
-    lr_decay: Literal["none", "linear"]
-    decay_steps: DecaySteps
+__all__ = ["GAN", "LabelChannels", "build", "discriminator_loss", "generator_loss", "gradient_penalty"]
 
 
 def discriminator_loss(
-    loss: Loss, real: Tensor, fake: Tensor, real_target: float = 1.0, fake_target: float = 0.0
+    loss: GANLoss, real: Tensor, fake: Tensor, real_target: float = 1.0, fake_target: float = 0.0
 ) -> Tensor:
     """Mean over the batch, to be minimised; `real` and `fake` are the discriminator's outputs before any sigmoid, [B].
 
@@ -70,7 +34,7 @@ def _cross_entropy(logits: Tensor, target: float) -> Tensor:
     return (target * F.softplus(-logits) + (1 - target) * F.softplus(logits)).mean()
 
 
-def generator_loss(loss: Loss, fake: Tensor) -> Tensor:
+def generator_loss(loss: GANLoss, fake: Tensor) -> Tensor:
     """Mean over the batch, to be minimised.
 
     Minimax is E[log(1 - D(G(z)))] itself; non-saturating is -E[log D(G(z))] (Goodfellow et al. 2014, section 3).
@@ -117,7 +81,7 @@ class GAN:
     averaged: tuple[str, ...] = ("generator",)
     twice_differentiated = ("discriminator",)  # torch.compile does not support the penalty's double backward
 
-    def __init__(self, settings: Settings, net: ModuleType, channels: int, classes: int) -> None:
+    def __init__(self, settings: GANSettings, net: ModuleType, channels: int, classes: int) -> None:
         s = self.settings = settings
         self.latent_shape = (s.latent_dim,)
         self.conditional = s.conditional
@@ -218,6 +182,6 @@ class GAN:
         return generator(z, labels) if self.conditional else generator(z)
 
 
-def build(settings: Settings, net: ModuleType, channels: int, classes: int) -> GAN:
+def build(settings: GANSettings, net: ModuleType, channels: int, classes: int) -> GAN:
     """An untrained GAN; `net` has Generator and Discriminator (see nets/dcgan.py)."""
     return GAN(settings, net, channels, classes)

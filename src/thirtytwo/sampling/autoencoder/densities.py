@@ -10,7 +10,7 @@ from torch import Tensor
 
 from thirtytwo.runtime.errors import ParamsError
 
-__all__ = ["Density", "fit", "guided"]
+__all__ = ["Density", "fit", "guided_gaussian"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def fit(
     Args:
         codes: [N, D] floats.
         groups: [N] int64 in 0 ... G - 1, none of them empty.
-        guidance: w, with which each component is moved away from the Gaussian of all codes, see `guided`; 0: none.
+        guidance: w, with which each component is moved away from the Gaussian of all codes, see `guided_gaussian`; 0: none.
 
     Raises:
         ParamsError: fewer codes in a group than components, or than 2.
@@ -62,25 +62,25 @@ def fit(
     spread = np.cov(codes.T, dtype=np.float64)
     weights, means, factors = [], [], []
     for group in range(int(groups.max()) + 1):
-        own = codes[groups == group].astype(np.float64)
-        if len(own) < max(2, components):
+        members = codes[groups == group].astype(np.float64)
+        if len(members) < max(2, components):
             raise ParamsError(
-                f"sample.components: {components} for {len(own)} codes of training images; use fewer, or more images"
+                f"sample.components: {components} for {len(members)} codes of training images; use fewer, or more images"
             )
         # k-means++ without the k-means after it, whose threads add up in no fixed order
         mixture = GaussianMixture(components, init_params="k-means++", random_state=seed % 2**32)
-        mixture.fit(own)
-        own_parts = [
-            guided(mean, covariance, centre, spread, guidance)
+        mixture.fit(members)
+        parts = [
+            guided_gaussian(mean, covariance, centre, spread, guidance)
             for mean, covariance in zip(mixture.means_, mixture.covariances_, strict=True)
         ]
         weights.append(mixture.weights_.cumsum())
-        means.append([mean for mean, _ in own_parts])
-        factors.append([np.linalg.cholesky(covariance) for _, covariance in own_parts])
+        means.append([mean for mean, _ in parts])
+        factors.append([np.linalg.cholesky(covariance) for _, covariance in parts])
     return Density(*(torch.from_numpy(np.array(array)).float().to(device) for array in (weights, means, factors)))
 
 
-def guided(
+def guided_gaussian(
     mean: np.ndarray, covariance: np.ndarray, centre: np.ndarray, spread: np.ndarray, weight: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean [D] and covariance [D, D] of p(z)^(1 + w) / q(z)^w, p = N(mean, covariance), q = N(centre, spread).

@@ -6,27 +6,22 @@ Besides the samples, what its codes show: reconstructions, traversals, a bound o
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
 from thirtytwo.core.seeds import derive_seed
 from thirtytwo.data.batches import to_float, to_uint8
-from thirtytwo.models import TrainSettings
 from thirtytwo.models.autoencoder.model import Autoencoder, log_density, squared_error
-from thirtytwo.models.autoencoder.model import Settings as Trained
 from thirtytwo.runtime.errors import ParamsError
-from thirtytwo.sampling import Decode, Draw, Drawn, Job, SampleSettings, Task, asked_labels, first, guided, snapshots
+from thirtytwo.sampling import noise
 from thirtytwo.sampling.autoencoder import densities
-from thirtytwo.sampling.diffusion import generate
+from thirtytwo.sampling.drawing import Decode, Draw, Drawn, Job, Task, cycle_labels, first, guided_decoder, snapshots
+from thirtytwo.settings.autoencoder import AutoencoderSampling, Prior
 
-__all__ = ["Images", "Settings", "bits_per_dim", "dequantise", "drawer", "log_weights", "sample"]
-
-Prior = Literal["standard", "gaussian", "mixture"]
+__all__ = ["Images", "bits_per_dim", "dequantise", "drawer", "log_weights", "sample"]
 
 _FITTED = 10_000  # training images whose codes a density is fitted to
 _HELD_OUT = 2_000  # held-out images whose codes are kept
@@ -34,27 +29,6 @@ _SHOWN = 20  # reconstructions
 _TRAVERSED, _PLACES = 10, torch.linspace(-3, 3, 11)  # dimensions, and where they are moved to
 _CHUNK = 500
 _CODES = 102  # what a seed is derived for
-
-
-class Settings(SampleSettings):
-    """The `sample:` block."""
-
-    prior: Prior = Field(description="of z: N(0, I), or fitted to the codes of the training images")
-    components: int = Field(ge=1, description="of the mixture; of each class's where the model is conditional")
-    guidance: float = Field(ge=0, description="w of `densities.guided`, of each class's density of codes; 0: none")
-    decoder_guidance: float = Field(ge=0, description="w of `sampling.guided`; 0: none")
-    bound_images: int = Field(ge=2, description="held-out images of the likelihood bound")
-    bound_samples: int = Field(ge=1, description="K of the likelihood bound (IWAE)")
-
-    def check(self, trained: TrainSettings) -> None:
-        assert isinstance(trained, Trained)
-        if self.prior == "standard" and not trained.variational:
-            raise ValueError("prior: 'standard', but a plain autoencoder has no prior; use gaussian or mixture")
-        if self.prior == "standard" and self.guidance:
-            raise ValueError(
-                f"guidance: {self.guidance:g}, but the prior standard is the same for all labels; set guidance to 0, or "
-                "use the prior gaussian or mixture"
-            )
 
 
 @dataclass(frozen=True)
@@ -103,7 +77,7 @@ def sample(model: Autoencoder, job: Job) -> Drawn:
     channels; where variational iwae_bits, elbo_bits [n] and bound_samples, see `_bound`; snapshots.
     """
     count = job.cfg.sampling.images
-    labels = asked_labels(model, count, len(job.data.classes))
+    labels = cycle_labels(model, count, len(job.data.classes))
     train, held_out = _some(job, "train", _FITTED), _some(job, "test", _HELD_OUT)
     images = first(drawer(model, job), count, labels)
     plain: Prior = "standard" if model.settings.variational else "gaussian"
@@ -122,20 +96,20 @@ def sample(model: Autoencoder, job: Job) -> Drawn:
     return Drawn(images, labels, probes | snapshots(model, job, lambda: drawer(model, job), labels))
 
 
-def _settings(task: Task) -> Settings:
-    assert isinstance(task.cfg.sample, Settings)
+def _settings(task: Task) -> AutoencoderSampling:
+    assert isinstance(task.cfg.sample, AutoencoderSampling)
     return task.cfg.sample
 
 
 @torch.no_grad()
 def _drawer(model: Autoencoder, task: Task, prior: Prior) -> Draw:
     classes = len(task.data.classes) if model.conditional else 0
-    decode, shape = guided(model.draw, _settings(task).decoder_guidance, classes), model.latent_shape
+    decode, shape = guided_decoder(model.draw, _settings(task).decoder_guidance, classes), model.latent_shape
     if prior != "standard":
         decode, shape = _fitted(model, task, prior, decode)
 
     def draw(indices: Sequence[int], labels: Tensor | None) -> Tensor:
-        return generate.draw(decode, shape, seed=task.cfg.seed, indices=indices, labels=labels, device=task.device)
+        return noise.draw(decode, shape, seed=task.cfg.seed, indices=indices, labels=labels, device=task.device)
 
     return draw
 
@@ -267,7 +241,7 @@ def log_weights(model: Autoencoder, x: Tensor, labels: Tensor, epsilon: Tensor, 
     Args:
         x: [B, C, 32, 32] in [-1, 1], `labels` [B].
         epsilon: [K, B, *latent_shape] standard normal.
-        variance: see `families.autoencoder.log_density`.
+        variance: see `models.autoencoder.model.log_density`.
     """
     mu, log_sigma = model.encode(x)
     assert log_sigma is not None, "a plain autoencoder has no density"

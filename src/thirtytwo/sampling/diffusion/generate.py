@@ -1,4 +1,4 @@
-"""`generate`, which draws images with the samplers of `thirtytwo.solvers`, and `draw`, for one-shot generators."""
+"""Draw images from a denoiser with the samplers of `solvers`, along timesteps of a chosen spacing."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -11,23 +11,21 @@ from tqdm import tqdm
 from thirtytwo.models.diffusion.schedules import Schedule
 from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.sampling.diffusion.solvers import SAMPLERS, Predict, Step, evaluations
-from thirtytwo.sampling.noise import NoiseStreams
+from thirtytwo.sampling.noise import NoiseStreams, chunk_numbers, in_chunks
+from thirtytwo.settings.diffusion import SamplerSettings, Spacing
 
-__all__ = ["SPACINGS", "Denoise", "draw", "generate", "path", "predictor", "timesteps"]
+__all__ = ["Denoise", "generate", "path", "predictor", "timesteps"]
 
 Denoise = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
-SPACINGS = ("uniform", "quadratic", "trailing", "log_snr", "karras")
-CHUNK = {"cpu": 50, "cuda": 500, "mps": 100}  # images in one call of the network
 
-
-def timesteps(schedule: Schedule, steps: int, spacing: str) -> np.ndarray:
+def timesteps(schedule: Schedule, steps: int, spacing: Spacing) -> np.ndarray:
     """tau_1 < ... < tau_S, int64 in 1 ... T; 1 ... T itself for S = T.
 
     Args:
         schedule: of T timesteps.
         steps: S.
-        spacing: one of SPACINGS. "uniform", tau_i = 1 + floor((i - 1) T / S), and "quadratic", tau_i = 1 + floor(0.8
+        spacing: "uniform", tau_i = 1 + floor((i - 1) T / S), and "quadratic", tau_i = 1 + floor(0.8
             T ((i - 1) / (S - 1))^2), finer near the image, are those of Song et al. 2021 (appendix D.2); both end at
             1 and begin below T. "trailing", tau_i = round(i T / S), begins at T, where x is pure noise (Lin et al.
             2024). "log_snr" is even in log(alpha_bar / (1 - alpha_bar)) (Lu et al. 2022, section 3.4), "karras" in
@@ -72,7 +70,7 @@ def _nearest(schedule: Schedule, steps: int, scale: Callable[[np.ndarray], np.nd
     return right + (here[right] - places <= places - here[right - 1])
 
 
-def path(schedule: Schedule, steps: int, spacing: str) -> list[Step]:
+def path(schedule: Schedule, steps: int, spacing: Spacing) -> list[Step]:
     """The S steps of a sampler, from the noisiest timestep to 0."""
     tau = [0, *timesteps(schedule, steps, spacing).tolist()]
     bars = schedule.alpha_bars
@@ -96,27 +94,21 @@ def predictor(denoise: Denoise, schedule: Schedule, labels: Tensor | None, clip:
 def generate(
     denoise: Denoise,
     schedule: Schedule,
+    settings: SamplerSettings,
     *,
-    sampler: str,
-    steps: int,
-    eta: float,
-    spacing: str,
-    clip: bool,
     seed: int,
     indices: Sequence[int],
     labels: Tensor | None,
     shape: Sequence[int],
     device: torch.device,
 ) -> Tensor:
-    """Draws the images of a run that have the given indices.
+    """Draw the images of a run that have the given indices.
 
-    An image depends on seed, index, label and the settings alone: its noise is its own (see `noise`), and the
-    network always sees it in the same place of a batch of the same size, because convolutions and matrix products
-    round differently in batches of other sizes. A batch that is asked for in part is computed in full.
+    An image depends on seed, index, label and the settings alone, see `noise.in_chunks`.
 
     Args:
-        denoise: a family's `denoise`, its network in eval mode.
-        sampler, steps, eta, spacing, clip: see `sampling.diffusion.Settings`.
+        denoise: a family's `denoise`, its network in eval mode; guided already.
+        settings: the sampler with its steps; its guidance only counts evaluations elsewhere.
         seed: of the run.
         indices: n image indices.
         labels: [n] int64 labels of those images, or None.
@@ -129,11 +121,10 @@ def generate(
     Raises:
         ParamsError: more steps than timesteps.
     """
-    steps_down, calls = (
-        path(schedule, steps, spacing),
-        len(chunk_numbers(indices, device)) * evaluations(sampler, steps),
-    )
-    bar = tqdm(total=calls, desc=f"{sampler}, {steps} steps", unit="batch", mininterval=1.0)
+    s = settings
+    steps_down = path(schedule, s.steps, s.spacing)
+    calls = len(chunk_numbers(indices, device)) * evaluations(s.sampler, s.steps)
+    bar = tqdm(total=calls, desc=f"{s.sampler}, {s.steps} steps", unit="batch", mininterval=1.0)
 
     def counted(x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
         bar.update()
@@ -143,57 +134,7 @@ def generate(
         def noise() -> Tensor:
             return streams.normal(shape).to(device)
 
-        return SAMPLERS[sampler](predictor(counted, schedule, labels, clip), noise(), steps_down, noise, eta)
+        return SAMPLERS[s.sampler](predictor(counted, schedule, labels, s.clip), noise(), steps_down, noise, s.eta)
 
     with bar:
-        return _in_chunks(walk, seed, indices, labels, device)
-
-
-@torch.inference_mode()
-def draw(
-    generator: Callable[[Tensor, Tensor | None], Tensor],
-    latent_shape: Sequence[int],
-    *,
-    seed: int,
-    indices: Sequence[int],
-    labels: Tensor | None,
-    device: torch.device,
-) -> Tensor:
-    """As `generate`, for a one-shot generator's `draw(z, labels)`."""
-
-    def once(streams: NoiseStreams, labels: Tensor | None) -> Tensor:
-        return generator(streams.normal(latent_shape).to(device), labels)
-
-    return _in_chunks(once, seed, indices, labels, device)
-
-
-def chunk_numbers(indices: Sequence[int], device: torch.device) -> list[int]:
-    """The chunks that hold the images with these indices, ascending."""
-    return np.unique(np.asarray(indices, np.int64) // CHUNK[device.type]).tolist()
-
-
-def _in_chunks(
-    compute: Callable[[NoiseStreams, Tensor | None], Tensor],
-    seed: int,
-    indices: Sequence[int],
-    labels: Tensor | None,
-    device: torch.device,
-) -> Tensor:
-    """The images with these indices, each computed in its own place of its own chunk: [n, C, H, W] on the CPU."""
-    chunk = CHUNK[device.type]
-    numbers, slots = (torch.from_numpy(part) for part in np.divmod(np.asarray(indices, np.int64), chunk))
-    images: Tensor | None = None
-    for number in chunk_numbers(indices, device):
-        asked = (numbers == number).nonzero()[:, 0]
-        chunk_labels = None
-        if labels is not None:
-            placed = torch.zeros(chunk, dtype=torch.int64).index_copy(0, slots[asked], labels[asked].cpu())
-            chunk_labels = placed.to(device)
-        streams = NoiseStreams(seed, range(number * chunk, (number + 1) * chunk))
-        computed = compute(streams, chunk_labels).float().cpu()
-        if images is None:
-            images = computed.new_empty((len(indices), *computed.shape[1:]))
-        images[asked] = computed[slots[asked]]
-    if images is None:
-        raise ParamsError("sampling.images: no image was asked for; expected at least 1")
-    return images
+        return in_chunks(walk, seed, indices, labels, device)

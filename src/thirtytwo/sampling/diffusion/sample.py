@@ -1,11 +1,9 @@
-"""Sampling a diffusion model by one of `thirtytwo.samplers`, and its bound on the likelihood of held-out images."""
+"""Sampling a diffusion model, and its bound on the likelihood of held-out images."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
@@ -14,29 +12,15 @@ from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.models.diffusion import bound
 from thirtytwo.models.diffusion.model import Diffusion
 from thirtytwo.runtime.errors import ParamsError
-from thirtytwo.sampling import Decode, Draw, Drawn, Job, SampleSettings, Task, asked_labels, first, guided, snapshots
 from thirtytwo.sampling.diffusion import generate
+from thirtytwo.sampling.drawing import Decode, Draw, Drawn, Job, Task, cycle_labels, first, guided_decoder, snapshots
+from thirtytwo.settings.diffusion import DiffusionSampling
 
-__all__ = ["Settings", "drawer", "sample"]
+__all__ = ["drawer", "sample"]
 
 _FRAME_IMAGES = 10
 _CHUNK = 100  # held-out images in one call of the network
 _BOUND = 201  # what a seed is derived for
-
-
-class Settings(SampleSettings):
-    """The `sample:` block: how a trained diffusion model is sampled."""
-
-    sampler: Literal["ddpm", "ddim", "dpm_solver_pp_2m", "heun", "unipc"]
-    steps: int = Field(ge=1, description="S, at most T")
-    eta: float = Field(ge=0, description="of ddim alone: 0 deterministic, 1 as noisy as ddpm")
-    spacing: Literal["uniform", "quadratic", "trailing", "log_snr", "karras"]
-    clip: bool = Field(description="the predicted image to [-1, 1] at each step")
-    guidance: float = Field(ge=0, description="w of classifier-free guidance; 0: none")
-    decoder_guidance: float = Field(ge=0, description="w of `sampling.guided`, where codes are decoded; 0: none")
-    frames: int = Field(ge=0, description="pictures of the way from noise to image; 0: none")
-    bound_images: int = Field(ge=0, description="held-out images whose bits per dimension are bounded; 0: none")
-    bound_timesteps: int = Field(ge=1, description="timesteps drawn for each of them; T - 1: all")
 
 
 def drawer(model: Diffusion, task: Task) -> Draw:
@@ -58,7 +42,9 @@ def drawer(model: Diffusion, task: Task) -> Draw:
     decode = _decoder(model, task)
 
     def draw(indices: Sequence[int], labels: Tensor | None) -> Tensor:
-        return _images(model, _generate(model, task, indices, labels, model.guided(s.guidance)), labels, decode)
+        return _images(
+            model, _generate(model, task, indices, labels, model.guided_denoiser(s.guidance)), labels, decode
+        )
 
     return draw
 
@@ -67,7 +53,7 @@ def sample(model: Diffusion, job: Job) -> Drawn:
     """Images, and as probes:
 
     trajectory_frames and trajectory_estimates [F, 10, 32, 32, C], x_t and x0_hat of the first images, and
-    trajectory_timesteps [F]; bound_bits [N, 3], see `likelihood.bound`; snapshots.
+    trajectory_timesteps [F]; bound_bits [N, 3], see `bound.bound`; snapshots.
 
     Raises:
         ParamsError: as `drawer`; a bound on the likelihood of codes.
@@ -76,30 +62,29 @@ def sample(model: Diffusion, job: Job) -> Drawn:
         raise ParamsError(
             "sample.bound_images: codes of an autoencoder have no likelihood in pixels; set bound_images: 0"
         )
-    labels = asked_labels(model, job.cfg.sampling.images, len(job.data.classes))
+    labels = cycle_labels(model, job.cfg.sampling.images, len(job.data.classes))
     images = first(drawer(model, job), job.cfg.sampling.images, labels)
     probes = _frames(model, job, labels) | _bound(model, job)
     return Drawn(images, labels, probes | snapshots(model, job, lambda: drawer(model, job), labels))
 
 
-def _settings(task: Task) -> Settings:
-    assert isinstance(task.cfg.sample, Settings)
+def _settings(task: Task) -> DiffusionSampling:
+    assert isinstance(task.cfg.sample, DiffusionSampling)
     return task.cfg.sample
 
 
 def _generate(
     model: Diffusion, task: Task, indices: Sequence[int], labels: Tensor | None, denoise: generate.Denoise
 ) -> Tensor:
-    s = _settings(task)
     return generate.generate(
-        denoise, model.schedule, sampler=s.sampler, steps=s.steps, eta=s.eta, spacing=s.spacing, clip=s.clip,
-        seed=task.cfg.seed, indices=indices, labels=labels, shape=model.shape, device=task.device,
+        denoise, model.schedule, _settings(task), seed=task.cfg.seed, indices=indices, labels=labels,
+        shape=model.shape, device=task.device,
     )  # fmt: skip
 
 
 def _decoder(model: Diffusion, task: Task) -> Decode:
     conditional = model.first is not None and model.first.autoencoder.conditional
-    return guided(model.images, _settings(task).decoder_guidance, len(task.data.classes) if conditional else 0)
+    return guided_decoder(model.images, _settings(task).decoder_guidance, len(task.data.classes) if conditional else 0)
 
 
 def _images(model: Diffusion, x0: Tensor, labels: Tensor | None, decode: Decode) -> Tensor:
@@ -124,7 +109,7 @@ def _frames(model: Diffusion, job: Job, labels: Tensor | None) -> dict[str, np.n
     if not s.frames:
         return {}
     seen: dict[int, tuple[Tensor, Tensor]] = {}
-    denoise, count = model.guided(s.guidance), min(_FRAME_IMAGES, job.cfg.sampling.images)
+    denoise, count = model.guided_denoiser(s.guidance), min(_FRAME_IMAGES, job.cfg.sampling.images)
 
     def watched(x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
         x0 = denoise(x, t, labels)

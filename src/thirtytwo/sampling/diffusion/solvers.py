@@ -9,19 +9,24 @@ where `predict(x, t)` gives the pair (x0_hat, epsilon_hat) at x_t, clipped or no
 Python float, hence float64.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from torch import Tensor
+from thirtytwo.settings.diffusion import Sampler
+
+if TYPE_CHECKING:  # the report counts evaluations and need not import torch
+    from torch import Tensor
 
 __all__ = [
     "SAMPLERS", "Step", "ddim", "ddim_step", "ddpm", "ddpm_step", "dpm_solver_pp_2m", "dpm_solver_pp_step",
     "euler_step", "evaluations", "heun", "heun_step", "unipc", "unipc_step",
 ]  # fmt: skip
 
-Predict = Callable[[Tensor, int], tuple[Tensor, Tensor]]
-Noise = Callable[[], Tensor]
+Predict: TypeAlias = "Callable[[Tensor, int], tuple[Tensor, Tensor]]"
+Noise: TypeAlias = "Callable[[], Tensor]"
 
 
 class Step(NamedTuple):
@@ -181,11 +186,11 @@ def unipc(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: 
     return x
 
 
-SAMPLERS: dict[str, Callable[[Predict, Tensor, Sequence[Step], Noise, float], Tensor]] = {
+SAMPLERS: dict[Sampler, Callable[[Predict, Tensor, Sequence[Step], Noise, float], Tensor]] = {
     "ddpm": ddpm, "ddim": ddim, "dpm_solver_pp_2m": dpm_solver_pp_2m, "heun": heun, "unipc": unipc,
 }  # fmt: skip
 
 
-def evaluations(sampler: str, steps: int) -> int:
+def evaluations(sampler: Sampler, steps: int) -> int:
     """How often a sampler of SAMPLERS calls `predict` in as many steps."""
     return 2 * steps - 1 if sampler == "heun" else steps

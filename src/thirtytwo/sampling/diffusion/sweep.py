@@ -1,59 +1,39 @@
 """One trained diffusion model by many samplers, numbers of steps and eta, always from the same noise."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field
+import numpy as np
+from torch import Tensor
 
+from thirtytwo.data.batches import to_uint8
+from thirtytwo.models.diffusion.model import Diffusion
+from thirtytwo.sampling.diffusion.generate import generate
 from thirtytwo.sampling.diffusion.solvers import evaluations
-from thirtytwo.settings.configs import Compute
-from thirtytwo.settings.strict import Strict
+from thirtytwo.settings.diffusion import SamplerSettings, SweepConfig
 
-__all__ = ["Point", "Sweep", "SweepConfig", "points"]
-
-Sampler = Literal["ddpm", "ddim", "dpm_solver_pp_2m", "heun", "unipc"]
-Spacing = Literal["uniform", "quadratic", "trailing", "log_snr", "karras"]
+__all__ = ["draw", "network_evaluations", "points"]
 
 
-class Sweep(Strict):
-    """One entry of `sweeps:`, which has the name of the run whose model it samples."""
-
-    net: str = Field(description="that of the run")
-    dataset: str = Field(description="that of the run")
-    images: int = Field(ge=2, description="drawn and scored at each point")
-    samplers: dict[Sampler, Spacing] = Field(min_length=1, description="with the timesteps that each walks over")
-    steps: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
-    etas: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)] = Field(description="of ddim alone")
-
-
-class SweepConfig(Strict):
-    """configs/sweep/<run>.yaml; weights, clip and guidance are those of the run's `sample:` block."""
-
-    run: str
-    family: str
-    seed: int
-    compute: Compute
-    reference_split: Literal["train", "test"]
-    sweep: Sweep
-    weights: Literal["ema", "raw"]
-    clip: bool
-    guidance: float
+def points(cfg: SweepConfig) -> Iterator[SamplerSettings]:
+    """Every sampler at every number of steps, and ddim at every eta as well."""
+    for sampler, spacing in cfg.sweep.samplers.items():
+        for eta in cfg.sweep.etas if sampler == "ddim" else [0.0]:
+            for steps in cfg.sweep.steps:
+                yield SamplerSettings(
+                    sampler=sampler, steps=steps, eta=eta, spacing=spacing, clip=cfg.clip, guidance=cfg.guidance
+                )
 
 
-class Point(NamedTuple):
-    """What is drawn with; `evaluations` of the network an image."""
-
-    sampler: str
-    spacing: str
-    steps: int
-    eta: float
-    evaluations: int
+def network_evaluations(settings: SamplerSettings) -> int:
+    """Evaluations of the network per image; guidance doubles them."""
+    return evaluations(settings.sampler, settings.steps) * (2 if settings.guidance else 1)
 
 
-def points(sweep: Sweep, guidance: float) -> Iterator[Point]:
-    """Every sampler at every number of steps, ddim at every eta besides."""
-    for sampler, spacing in sweep.samplers.items():
-        for eta in sweep.etas if sampler == "ddim" else [0.0]:
-            for steps in sweep.steps:
-                calls = evaluations(sampler, steps) * (2 if guidance else 1)
-                yield Point(sampler, spacing, steps, eta, calls)
+def draw(model: Diffusion, settings: SamplerSettings, seed: int, labels: Tensor | None, count: int) -> np.ndarray:
+    """The first `count` images of a run, [count, 32, 32, C] uint8."""
+    images = generate(
+        model.guided_denoiser(settings.guidance), model.schedule, settings, seed=seed, indices=range(count),
+        labels=None if labels is None else labels[:count], shape=model.shape,
+        device=next(model.modules.parameters()).device,
+    )  # fmt: skip
+    return to_uint8(images).numpy()

@@ -4,19 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from thirtytwo.core.seeds import derive_seed
 from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.models.gan.model import GAN, discriminator_loss
-from thirtytwo.sampling import Draw, Drawn, Job, SampleSettings, Task, asked_labels, first, snapshots
-from thirtytwo.sampling.diffusion import generate
+from thirtytwo.sampling import noise
+from thirtytwo.sampling.drawing import Draw, Drawn, Job, Task, cycle_labels, first, snapshots
 from thirtytwo.sampling.gan import latent_paths
-from thirtytwo.sampling.noise import latents as noise
+from thirtytwo.settings.gan import GANSampling
 
-__all__ = ["Settings", "drawer", "sample"]
+__all__ = ["drawer", "sample"]
 
 _PAIRS = 6  # of latents between which lines are drawn
 _LINE = torch.arange(-5, 15) / 9  # i / K with K = 9: ten images from z1 to z2, five beyond each end
@@ -26,17 +25,11 @@ _CHUNK = 500
 _FRESH = 101  # what a seed is derived for
 
 
-class Settings(SampleSettings):
-    """The `sample:` block."""
-
-    fresh_steps: int = Field(ge=1, description="steps of a fresh discriminator against the finished generator")
-
-
 def drawer(model: GAN, task: Task) -> Draw:
     """Images of z ~ N(0, I)."""
 
     def draw(indices: Sequence[int], labels: Tensor | None) -> Tensor:
-        return generate.draw(
+        return noise.draw(
             model.draw, model.latent_shape, seed=task.cfg.seed, indices=indices, labels=labels, device=task.device
         )
 
@@ -54,10 +47,10 @@ def sample(model: GAN, job: Job) -> Drawn:
     afresh; snapshots.
     """
     count, seed = job.cfg.sampling.images, job.cfg.seed
-    labels = asked_labels(model, count, len(job.data.classes))
+    labels = cycle_labels(model, count, len(job.data.classes))
     images = first(drawer(model, job), count, labels)
     probes = {
-        "latents": noise(seed, range(count), model.latent_shape).numpy(),
+        "latents": noise.latents(seed, range(count), model.latent_shape).numpy(),
         "batch_norm": np.array(_batch_norm(model)),
     }
     probes |= _ways(model, job) | _discriminators(model, job, images, labels)
@@ -86,8 +79,8 @@ def _ways(model: GAN, job: Job) -> dict[str, np.ndarray]:
         drawn = images(z)
         return to_uint8(drawn.flatten(0, -4)).unflatten(0, drawn.shape[:-3]).numpy()
 
-    z1, z2 = noise(job.cfg.seed, range(2 * _PAIRS), model.latent_shape).chunk(2)
-    a, b = noise(job.cfg.seed, range(2 * _ARCS), model.latent_shape).chunk(2)
+    z1, z2 = noise.latents(job.cfg.seed, range(2 * _PAIRS), model.latent_shape).chunk(2)
+    a, b = noise.latents(job.cfg.seed, range(2 * _ARCS), model.latent_shape).chunk(2)
     t = torch.from_numpy(np.random.default_rng(derive_seed(job.cfg.seed, _FRESH, 0)).random(_ARCS, np.float32))
     ends = [latent_paths.slerp(a.double(), b.double(), place.double()).float() for place in (t, t.double() + _EPSILON)]
     floats = [images(z).permute(0, 2, 3, 1).contiguous().numpy() for z in ends]
@@ -138,7 +131,7 @@ def _fresh_discriminator(model: GAN, job: Job) -> GAN:
     With the generator standing still it tends to D* = p / (p + q) (Goodfellow et al. 2014, proposition 1), which is
     1/2 everywhere if the generator has reached the data's distribution.
     """
-    assert isinstance(job.cfg.sample, Settings)
+    assert isinstance(job.cfg.sample, GANSampling)
     seed, train, settings = job.cfg.seed, job.data.only("train"), model.settings
     fresh = job.fresh(derive_seed(seed, _FRESH, 2))
     assert isinstance(fresh, GAN)

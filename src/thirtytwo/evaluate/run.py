@@ -1,0 +1,197 @@
+"""All scores and tables of a run, from its samples and probes.
+
+Where a run is trained by several seeds, the samples of each training are scored; all else is of the first.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from thirtytwo.evaluate import frechet
+from thirtytwo.evaluate.classes import confusion
+from thirtytwo.evaluate.disentanglement import disentanglement
+from thirtytwo.evaluate.equilibrium import equilibrium
+from thirtytwo.evaluate.fid import inception_scores, read_inception_floor
+from thirtytwo.evaluate.latent_space import FactorReader, directions, path_length
+from thirtytwo.evaluate.likelihood import bits_per_dim
+from thirtytwo.evaluate.posterior import bound_scores, code_scores
+from thirtytwo.evaluate.real import Real, Scored
+from thirtytwo.evaluate.scorecard import Measured, Score, Scorecard
+from thirtytwo.evaluate.scores import frechet_score, label_scores, per_class, score
+from thirtytwo.evaluate.trainings import combine, seed_table
+
+__all__ = ["Extractors", "Factors", "Inception", "Rules", "score_run", "trajectory"]
+
+Extract = Callable[[np.ndarray, str], tuple[np.ndarray, np.ndarray]]
+_PRIORS = ("standard", "gaussian", "mixture")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How all runs are scored; the fields are those of the settings."""
+
+    mode_share: float
+    bootstrap_resamples: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Extractors:
+    """The classifier of the data set, as functions of images and of their name in messages.
+
+    Attributes:
+        images: features [N, D] and class probabilities [N, K] of [N, 32, 32, C] uint8.
+        floats: features of [N, 32, 32, C] float32 in [-1, 1].
+    """
+
+    images: Extract
+    floats: Callable[[np.ndarray, str], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Inception:
+    """The Inception network, and what was computed on the reference images.
+
+    Attributes:
+        features: of images and of their name in messages.
+        reference: [M, 2048].
+        mu, sigma: of the reference.
+        status: the values of status.json.
+    """
+
+    features: Callable[[np.ndarray, str], np.ndarray]
+    reference: np.ndarray
+    mu: np.ndarray
+    sigma: np.ndarray
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Ground-truth factors of real images.
+
+    Attributes:
+        names: F names.
+        train, test: images [N, 32, 32, C] uint8 and their factors [N, F].
+    """
+
+    names: tuple[str, ...]
+    train: tuple[np.ndarray, np.ndarray]
+    test: tuple[np.ndarray, np.ndarray]
+
+
+def score_run(
+    trainings: Sequence[tuple[np.ndarray, np.ndarray]], probes: Mapping[str, np.ndarray], real: Real, floor: Measured,
+    rules: Rules, extract: Extractors, inception: Inception | None, factors: Factors | None,
+) -> tuple[Scorecard, dict[str, pd.DataFrame]]:  # fmt: skip
+    """The scorecard, and tables by their folder in plots/.
+
+    Args:
+        trainings: images [N, 32, 32, C] uint8 and labels [N] of each training, the first one first.
+        probes: what else was drawn from the first training's model, by name.
+        inception: None skips FID and KID.
+        factors: None where they are not known.
+
+    Raises:
+        EvaluationError: samples or probes cannot be scored.
+    """
+    cards = []
+    for training, (images, labels) in enumerate(trainings):
+        samples = Scored(*extract.images(images, f"samples of training {training}"), real.places(labels))
+        card, nearest = score(
+            samples, real, floor, mode_share=rules.mode_share, resamples=rules.bootstrap_resamples, seed=rules.seed
+        )
+        cards.append(_with_inception(card, images, inception, training) if inception else card)
+        if training == 0:
+            tables = {
+                "classes": per_class(samples, real.reference, real.classes),
+                "confusion": confusion(samples.predicted, samples.labels, real.classes),
+                "neighbours": nearest,
+            }
+    images, labels = trainings[0]
+    model = _latent_scores(images, probes, rules, extract, factors) | _code_scores(probes, factors)
+    model |= _other_priors(probes, labels, real, rules, extract)
+    tables |= {"scores": trajectory(probes, real, extract, inception), "seeds": seed_table(cards)}
+    return combine(cards, model), tables
+
+
+def trajectory(
+    probes: Mapping[str, np.ndarray], real: Real, extract: Extractors, inception: Inception | None
+) -> pd.DataFrame:
+    """fd_classifier, and FID where it is measured, of the images drawn from each snapshot of the training."""
+    mu, sigma = frechet.statistics(real.reference.features)
+    rows = []
+    for step, images in zip(probes.get("snapshot_steps", ()), probes.get("snapshot_images", ()), strict=True):
+        row: dict[str, float] = {"step": int(step), "n": len(images)}
+        row["fd_classifier"] = frechet.distance_to(extract.images(images, f"step {step}")[0], mu, sigma)
+        if inception:
+            features = inception.features(images, f"step {step}")
+            row["fid"] = frechet.distance_to(features, inception.mu, inception.sigma)
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["step", "n", "fd_classifier", *(["fid"] if inception else [])])
+
+
+def _with_inception(card: Scorecard, images: np.ndarray, inception: Inception, training: int) -> Scorecard:
+    """The scorecard with FID and KID beside their floors."""
+    features = inception.features(images, f"samples of training {training}")
+    measured = inception_scores(features, inception.reference, inception.mu, inception.sigma, inception.status)
+    floor = read_inception_floor(inception.status)
+    same = floor.protocol["fid_n"] == len(images)
+    return replace(
+        card, measured=card.measured | measured, floor=card.floor | floor | Measured({}, {"fid_same_n": same})
+    )
+
+
+def _latent_scores(
+    images: np.ndarray, probes: Mapping[str, np.ndarray], rules: Rules, extract: Extractors, factors: Factors | None
+) -> Measured:
+    """Scores of the latent space, of the discriminators and of the likelihood."""
+    measured = Measured()
+    if "batch_norm" in probes:
+        measured |= Measured({}, {"batch_norm": str(probes["batch_norm"])})
+    if "path_start" in probes:
+        start, end = (extract.floats(probes[name], name) for name in ("path_start", "path_end"))
+        measured |= path_length(start, end, float(probes["path_epsilon"]), rules.bootstrap_resamples, rules.seed)
+    if "d_held_out" in probes:
+        trained, fresh = ((probes[f"{who}_held_out"], probes[f"{who}_samples"]) for who in ("d", "fresh"))
+        measured |= equilibrium(trained, fresh, bool(probes["d_gives_probability"]))
+    if "bound_bits" in probes:
+        measured |= bits_per_dim(probes["bound_bits"])
+    if "latents" in probes and factors:
+        reader = FactorReader(*factors.train, list(factors.names))
+        measured |= directions(reader, images, probes["latents"][: len(images)], factors.test)
+    return measured
+
+
+def _code_scores(probes: Mapping[str, np.ndarray], factors: Factors | None) -> Measured:
+    """Scores of an autoencoder's codes of held-out images, also against the images' true factors where known."""
+    if "code_means" not in probes:
+        return Measured()
+    arrays = (probes["code_means"], probes["code_draws"], probes["distortion"])
+    measured = code_scores(*arrays, probes.get("code_log_sigmas"))
+    if "iwae_bits" in probes:
+        measured |= bound_scores(probes["iwae_bits"], probes["elbo_bits"], int(probes["bound_samples"]))
+    if factors:
+        measured |= Measured(disentanglement(probes["code_means"], factors.test[1][probes["code_index"]]))
+    return measured
+
+
+def _other_priors(
+    probes: Mapping[str, np.ndarray], labels: np.ndarray, real: Real, rules: Rules, extract: Extractors
+) -> Measured:
+    """fd_classifier_<prior> and accuracy_<prior> of an autoencoder's samples from another prior than the run's."""
+    measured = Measured()
+    for prior in _PRIORS:
+        if (images := probes.get(f"{prior}_images")) is not None:
+            drawn = images[: len(labels)]
+            samples = Scored(*extract.images(drawn, f"{prior}_images"), real.places(labels))
+            reference = real.reference.features
+            distance = frechet_score(samples.features, reference, rules.bootstrap_resamples, rules.seed)
+            scores: dict[str, Score] = {f"fd_classifier_{prior}": distance}
+            if "accuracy" in (by_label := label_scores(samples, rules.seed).scores):
+                scores[f"accuracy_{prior}"] = by_label["accuracy"]
+            measured |= Measured(scores)
+    return measured

@@ -1,0 +1,52 @@
+"""The families of generators with their classes of settings, and the resolved files whose class depends on the family.
+
+A new family is an entry here, a folder in models/ and one in sampling/.
+"""
+
+from typing import Any, NamedTuple
+
+from thirtytwo.runtime.project import Project
+from thirtytwo.settings import configs
+from thirtytwo.settings.autoencoder import AutoencoderSampling, AutoencoderSettings
+from thirtytwo.settings.diffusion import DiffusionSampling, DiffusionSettings
+from thirtytwo.settings.gan import GANSampling, GANSettings
+from thirtytwo.settings.sampling import SampleConfig, SampleSettings
+from thirtytwo.settings.training import TrainConfig, TrainSettings
+
+__all__ = ["FAMILIES", "Family", "read_sample", "read_train"]
+
+
+class Family(NamedTuple):
+    """The settings of a family's training and of its `sample:` block."""
+
+    train: type[TrainSettings]
+    sample: type[SampleSettings]
+
+
+FAMILIES = {
+    "gan": Family(GANSettings, GANSampling),
+    "autoencoder": Family(AutoencoderSettings, AutoencoderSampling),
+    "diffusion": Family(DiffusionSettings, DiffusionSampling),
+}
+
+
+def read_train(run: str, project: Project) -> TrainConfig[Any, Any]:
+    """configs/train/<run>.yaml, with the settings of the run's family.
+
+    Raises:
+        ParamsError: the run does not exist, or the file is not valid.
+    """
+    values = configs.read_values("train", run, project)
+    parent = values.get("parent_model") or values
+    classes = [FAMILIES[model["family"]].train for model in (values, parent)]
+    return configs.read(TrainConfig[classes[0], classes[1]], "train", run, project)  # type: ignore[valid-type]
+
+
+def read_sample(run: str, project: Project) -> SampleConfig[Any]:
+    """configs/sample/<run>.yaml, with the sampling settings of the run's family.
+
+    Raises:
+        ParamsError: the run does not exist, or the file is not valid.
+    """
+    family = FAMILIES[configs.read_values("sample", run, project)["family"]]
+    return configs.read(SampleConfig[family.sample], "sample", run, project)  # type: ignore[name-defined]

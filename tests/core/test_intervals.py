@@ -1,0 +1,61 @@
+"""Intervals against printed tables, scipy and repeated draws."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from thirtytwo.core.intervals import Estimate, bootstrap, flatten, mean, over_trainings, read
+
+
+def test_interval_of_three_by_the_printed_table():
+    # 4.303 is t for 0.975 and 2 degrees of freedom in any table; mean 2, standard deviation 1
+    estimate = over_trainings([1.0, 2.0, 3.0])
+    assert estimate.value == 2
+    half = 4.303 / np.sqrt(3)
+    assert [estimate.low, estimate.high] == pytest.approx([2 - half, 2 + half], rel=1e-3)
+
+
+@pytest.mark.parametrize("m", [2, 3, 7])
+def test_interval_is_that_of_the_one_sample_t_test(m: int):
+    values = np.random.default_rng(m).gamma(2.0, size=m)
+    estimate = over_trainings(list(values))
+    expected = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert [estimate.low, estimate.high] == pytest.approx([expected.low, expected.high], rel=1e-12)
+
+
+def test_interval_holds_the_truth_as_often_as_it_says():
+    draws = np.random.default_rng(0).normal(5.0, 2.0, (3, 4000))
+    estimates = [over_trainings(list(values)) for values in draws.T]
+    share = np.mean([estimate.low <= 5 <= estimate.high for estimate in estimates])
+    assert share == pytest.approx(0.95, abs=3 * np.sqrt(0.95 * 0.05 / 4000))
+
+
+def test_bootstrap_of_a_mean_is_its_normal_interval():
+    values = np.random.default_rng(0).standard_normal(400)
+    estimate = bootstrap(lambda i: values[i].mean(), values.mean(), 400, 2000, 1)
+    half = 1.96 * values.std(ddof=1) / 20
+    assert (estimate.low, estimate.high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.1 * half)
+    assert bootstrap(lambda i: values[i].mean(), values.mean(), 400, 50, 1) == bootstrap(
+        lambda i: values[i].mean(), values.mean(), 400, 50, 1
+    )
+
+
+def test_the_interval_of_a_mean_holds_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(2)
+    estimates = [mean(rng.exponential(size=200)) for _ in range(500)]
+    assert 0.91 < np.mean([estimate.low < 1 < estimate.high for estimate in estimates]) < 0.975
+
+
+def test_one_training_has_no_interval():
+    assert over_trainings([3.0]) == Estimate(3.0)
+
+
+def test_the_entries_of_a_file_give_the_estimate_back():
+    flat = flatten({"a": Estimate(1.0, 0.5, 2.0), "n": 7, "b": Estimate(None)})
+    assert flat == {"a": 1.0, "a_low": 0.5, "a_high": 2.0, "n": 7, "b": None, "b_low": None, "b_high": None}
+    assert [read(flat, name) for name in ("a", "b", "c")] == [Estimate(1.0, 0.5, 2.0), Estimate(None), Estimate(None)]
+
+
+def test_a_shift_moves_all_that_is_known():
+    assert Estimate(1.0, 0.5) + 2 == Estimate(3.0, 2.5)
+    assert Estimate(1.0, 0.5, 3.0) - 1 == Estimate(0.0, -0.5, 2.0)

@@ -1,0 +1,108 @@
+"""Downloads from a server with faults: what is repeated, what is resumed, and the reason when it fails."""
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from file_server import BODY, Server
+from thirtytwo.data.sources.download import DownloadError, download, status
+
+TIMEOUT, PAUSE = 0.4, 0.01
+
+
+def download_here(url: str, part: Path, size: int = len(BODY)) -> None:
+    download(url, part, size, TIMEOUT, PAUSE)
+
+
+@pytest.mark.parametrize("path", ["good", "redirect", "chunked", "encoded", "reset-once", "503-once", "429-once"])
+@pytest.mark.parametrize("size", [0, len(BODY)])
+def test_downloads_all_bytes_despite_what_passes(server: Server, tmp_path: Path, path: str, size: int):
+    download_here(*server.urls(path), tmp_path / "part", size)
+    assert (tmp_path / "part").read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    ("path", "requests", "reason"),
+    [
+        ("404", 1, "status 404"),
+        ("403", 1, "status 403"),
+        ("429", 3, "status 429"),
+        ("500", 3, "status 500"),
+        ("503", 3, "status 503"),
+        ("reset", 3, "no response"),
+        ("html", 1, "HTML page"),
+        ("large", 1, "300001 bytes; expected 300000"),
+        ("endless", 1, "expected 300000 bytes"),
+        ("short", 3, "100000"),
+        ("disguised", 3, "18 of 300000"),
+        ("stall", 1, "stalled"),
+        ("trickle", 1, "stalled"),
+    ],
+)
+def test_each_fault_has_its_number_of_requests_and_its_reason(
+    server: Server, tmp_path: Path, path: str, requests: int, reason: str
+):
+    started = time.monotonic()
+    with pytest.raises(DownloadError, match=reason) as caught:
+        download_here(*server.urls(path), tmp_path / "part")
+    assert "\n" not in str(caught.value)
+    assert len(server.requests) == requests
+    assert time.monotonic() - started < 5
+
+
+def test_a_trickle_ends_although_each_byte_is_in_time(server: Server, tmp_path: Path):
+    with pytest.raises(DownloadError, match="stalled") as caught:
+        download_here(*server.urls("trickle"), tmp_path / "part")
+    received = (tmp_path / "part").stat().st_size
+    assert 5 < received < 100  # a byte every 20 ms
+    assert f"{received} bytes" in str(caught.value)
+
+
+def test_a_body_that_ends_early_is_resumed_where_it_ended(server: Server, tmp_path: Path):
+    download_here(*server.urls("short-once"), tmp_path / "part")
+    assert server.requests == [("/short-once", None), ("/short-once", "bytes=100000-")]
+    assert (tmp_path / "part").read_bytes() == BODY
+
+
+def test_a_part_is_continued_replaced_or_thrown_away(server: Server, tmp_path: Path):
+    part = tmp_path / "part"
+    for path, length, ranges in [
+        ("good", 200_000, ["bytes=200000-"]),
+        ("chunked", 200_000, ["bytes=200000-"]),  # sends the file from its start
+        ("good", 300_000, ["bytes=300000-", None]),  # nothing left to send: status 416
+    ]:
+        part.write_bytes(BODY[:length])
+        server.requests.clear()
+        download_here(*server.urls(path), part)
+        assert [value for _, value in server.requests] == ranges
+        assert part.read_bytes() == BODY
+
+
+def test_another_range_than_the_requested_one_is_refused(server: Server, tmp_path: Path):
+    (tmp_path / "part").write_bytes(BODY[:1000])
+    with pytest.raises(DownloadError, match="bytes 0-299999/300000 instead of 1000-"):
+        download_here(*server.urls("elsewhere"), tmp_path / "part")
+    assert (tmp_path / "part").read_bytes() == BODY[:1000]
+
+
+def closed_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("url", [f"http://127.0.0.1:{closed_port()}/x", "file:///etc/passwd", "http://", "nonsense"])
+def test_the_reason_of_no_connection_is_short(tmp_path: Path, url: str):
+    with pytest.raises(DownloadError, match="no response") as caught:
+        download_here(url, tmp_path / "part")
+    assert len(str(caught.value)) < 120
+    assert "\n" not in str(caught.value)
+    assert "0x" not in str(caught.value)  # the address of an object, with which urllib3 begins
+
+
+def test_status_of_a_url(server: Server):
+    statuses = [status(url, TIMEOUT) for url in server.urls("good", "redirect", "404", "500")]
+    assert statuses == ["200", "200", "404", "500"]
+    assert "refused" in status(f"http://127.0.0.1:{closed_port()}/x", TIMEOUT)

@@ -1,0 +1,81 @@
+"""Which of two runs is better: against a test of two means, and refused where scores are of different protocols."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from thirtytwo.evaluate.comparison import PROTOCOL, compare, differences
+from thirtytwo.runtime.errors import EvaluationError
+
+SAME = dict.fromkeys(PROTOCOL, "same") | {"prdc_k": 5, "prdc_n": 9, "prdc_reference_n": 9, "best_of_5_n": 9}
+
+
+def run(value: float, low: float, high: float, score: str = "fd_classifier") -> dict[str, object]:
+    return SAME | {score: value, f"{score}_low": low, f"{score}_high": high}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_it_is_the_test_of_two_means_for_symmetric_intervals(seed):
+    rng = np.random.default_rng(seed)
+    means, errors = rng.standard_normal(2), rng.uniform(0.2, 0.6, 2)
+    a, b = (run(m, m - 1.96 * e, m + 1.96 * e) for m, e in zip(means, errors, strict=True))
+    p = 2 * stats.norm.sf(abs(means[0] - means[1]) / np.hypot(*errors))
+    found = compare(a, b, "fd_classifier")
+    assert (found.verdict != "tie") == (p < 0.05)
+    if p < 0.05:
+        assert found.verdict == ("a" if means[0] < means[1] else "b")
+    assert (found.difference.high - found.difference.low) / 2 == pytest.approx(1.96 * np.hypot(*errors))
+    assert found.difference.value == pytest.approx(means[0] - means[1])
+
+
+def test_asymmetric_intervals_count_on_the_side_that_matters():
+    wide_above = run(1.0, 0.9, 3.0)
+    assert compare(wide_above, run(2.0, 1.9, 2.1), "fd_classifier").verdict == "tie"
+    assert compare(run(1.0, -1.0, 1.1), run(2.0, 1.9, 2.1), "fd_classifier").verdict == "a"
+
+
+@pytest.mark.parametrize(
+    ("score", "verdict"), [("kid_classifier", "a"), ("coverage", "b"), ("best_of_5_accuracy", "b")]
+)
+def test_better_is_lower_or_higher_as_the_score_has_it(score, verdict):
+    low, high = run(0.2, 0.15, 0.25, score), run(0.8, 0.75, 0.85, score)
+    assert compare(low, high, score).verdict == verdict
+    assert "beyond chance" in compare(low, high, score).reason
+    assert compare(high, low, score).verdict == {"a": "b", "b": "a"}[verdict]
+
+
+@pytest.mark.parametrize("key", PROTOCOL)
+def test_scores_of_different_protocols_are_refused(key):
+    found = compare(run(1, 0, 2), run(9, 8, 10) | {key: "other"}, "fd_classifier")
+    assert found.verdict == "incomparable"
+    assert found.difference is None
+    words = PROTOCOL[key]
+    assert found.reason == f"{words[0].upper()}{words[1:]} differs (same for the first; other for the second)."
+
+
+def test_each_score_has_its_own_protocol():
+    assert compare(run(0.2, 0.1, 0.3, "recall"), run(0.9, 0.8, 1, "recall") | {"prdc_n": 8}, "recall").verdict == (
+        "incomparable"
+    )
+    assert compare(run(2, 1, 3), run(9, 8, 10) | {"prdc_n": 8}, "fd_classifier").verdict == "a"
+    a, b = run(2, 1, 3, "fid") | {"fid_n": 1000}, run(9, 8, 10, "fid") | {"fid_n": 2000}
+    assert "1000 for the first; 2000 for the second" in compare(a, b, "fid").reason
+
+
+def test_what_is_missing_is_named():
+    without = {key: value for key, value in run(1, 0, 2).items() if key != "fd_classifier_high"}
+    assert compare(run(1, 0, 2), without, "fd_classifier").reason == "the second has no interval of fd_classifier."
+    assert compare(SAME, run(1, 0, 2), "fd_classifier").reason == "the first has no fd_classifier."
+    with pytest.raises(EvaluationError, match=r"'fdd'.*fd_classifier"):
+        compare(run(1, 0, 2), run(1, 0, 2), "fdd")
+
+
+def test_what_the_intervals_are_over_is_said():
+    seeds = run(2, 1, 3) | {"interval_over": "training seeds"}
+    assert "(intervals over samples and training seeds)" in compare(run(1, 0, 2), seeds, "fd_classifier").reason
+
+
+def test_differences_name_every_value_with_its_runs():
+    scores = {"x": {"n": 1}, "y": {"n": 2}, "z": {"n": 1}}
+    assert differences(scores, {"n": "N"}) == ("N differs (1 for x, z; 2 for y)",)
+    assert differences({"x": {"n": 1}}, {"n": "N"}) == ()

@@ -1,0 +1,32 @@
+"""FID and KID of Inception features against closed forms and scikit-learn, and their floor from its file."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics.pairwise import polynomial_kernel
+
+from thirtytwo.core.intervals import flatten
+from thirtytwo.evaluate import kid
+from thirtytwo.evaluate.fid import inception_floor, inception_scores, read_inception_floor
+from thirtytwo.evaluate.frechet import distance_to, statistics
+
+RNG = np.random.default_rng(0)
+MADE, REAL = RNG.standard_normal((30, 8)), RNG.standard_normal((40, 8)) + 1
+STATUS = {"n": 40, "stats_name": "x", "weights_sha256": "w", "kernel_mean": kid.mean_among(REAL)}
+
+
+def test_kid_is_the_sum_over_all_pairs_and_fid_the_frechet_distance():
+    scores = inception_scores(MADE, REAL, *statistics(REAL), STATUS).scores
+    among = [polynomial_kernel(x)[~np.eye(len(x), dtype=bool)].mean() for x in (MADE, REAL)]  # degree 3, as KID's
+    assert scores["kid"].value == pytest.approx(sum(among) - 2 * polynomial_kernel(MADE, REAL).mean(), rel=1e-10)
+    assert scores["fid"].value == distance_to(MADE, *statistics(REAL))
+    assert scores["fid"].low < scores["fid"].value < scores["fid"].high
+
+
+def test_the_floor_is_read_back_from_the_status():
+    entries = flatten(inception_floor(REAL[:15], REAL[15:], "train-vs-train"))
+    floor = read_inception_floor(json.loads(json.dumps(entries)))
+    assert floor.scores["fid"] == distance_to(REAL[:15], *statistics(REAL[15:]))
+    assert floor.scores["kid"].low < floor.scores["kid"].value
+    assert floor.protocol == {"fid_n": 15, "fid_reference_n": 25, "fid_split": "train-vs-train"}

@@ -1,0 +1,66 @@
+"""Kernel distance against a direct double sum, another package and repeated draws."""
+
+import numpy as np
+import pytest
+import torch
+from torch_fidelity.metric_kid import kid_features_to_metric
+
+from thirtytwo.evaluate import kid
+from thirtytwo.runtime.errors import EvaluationError
+
+
+def scored(samples: np.ndarray, reference: np.ndarray) -> tuple[float, float, float]:
+    estimate = kid.kid(kid.means_among(samples), kid.means_to(samples, reference), kid.mean_among(reference))
+    return estimate.value, estimate.low, estimate.high
+
+
+def drawn(count: int, dimensions: int, seed: int, shift: float = 0.0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((count, dimensions)).clip(-0.5) + shift
+
+
+def test_all_pairs_of_different_features_are_summed_once(monkeypatch):
+    monkeypatch.setattr(kid, "_BYTES", 8 * 37 * 5)  # blocks of 5 rows, the last one smaller
+    x, y = drawn(37, 4, 1), drawn(23, 4, 2, 0.3)
+    kernel = lambda a, b: (sum(a[i] * b[i] for i in range(4)) / 4 + 1) ** 3  # noqa: E731
+    among = sum(kernel(x[i], x[j]) for i in range(37) for j in range(37) if i != j) / (37 * 36)
+    others = sum(kernel(y[i], y[j]) for i in range(23) for j in range(23) if i != j) / (23 * 22)
+    across = sum(kernel(a, b) for a in x for b in y) / (37 * 23)
+    assert scored(x, y)[0] == pytest.approx(among + others - 2 * across, abs=1e-12)
+
+
+@pytest.mark.parametrize("dimensions", [3, 200])
+def test_torch_fidelity_agrees_on_one_full_subset(dimensions):
+    x, y = drawn(150, dimensions, 3), drawn(150, dimensions, 4, 0.1)
+    theirs = kid_features_to_metric(
+        torch.from_numpy(x), torch.from_numpy(y), kid_subsets=1, kid_subset_size=150, kid_kernel="poly",
+        kid_kernel_poly_degree=3, kid_kernel_poly_gamma=None, kid_kernel_poly_coef0=1, rng_seed=1, verbose=False,
+    )  # fmt: skip
+    assert scored(x, y)[0] == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-10)
+
+
+def test_the_jackknife_leaves_out_one_sample_at_a_time():
+    x, y = drawn(30, 5, 5), drawn(20, 5, 6, 0.2)
+    without = np.array([scored(np.delete(x, i, axis=0), y)[0] for i in range(30)])
+    half = 1.96 * np.sqrt(29 / 30 * np.square(without - without.mean()).sum())
+    value, low, high = scored(x, y)
+    assert (value - low, high - value) == pytest.approx((half, half), rel=1e-9)
+
+
+@pytest.mark.parametrize(("shift", "most"), [(0.5, 1.25), (0.0, 2.5)])  # at 0 the first order vanishes
+def test_unbiased_and_its_interval_as_wide_as_the_spread_of_draws(shift, most):
+    reference, mean = drawn(4000, 6, 7), kid.mean_among(drawn(4000, 6, 7))
+    draws = [drawn(100, 6, 100 + seed, shift) for seed in range(300)]
+    found = [kid.kid(kid.means_among(x), kid.means_to(x, reference), mean) for x in draws]
+    values, halves = (np.array(column) for column in zip(*[(e.value, e.high - e.value) for e in found], strict=True))
+    truth = scored(drawn(4000, 6, 8, shift), reference)[0]
+    assert values.mean() == pytest.approx(truth, abs=4 * values.std() / np.sqrt(300) + 0.02 * truth + 0.002)
+    assert 0.85 * values.std() < halves.mean() / 1.96 < most * values.std()
+
+
+def test_what_cannot_be_scored_is_refused():
+    with pytest.raises(EvaluationError, match="1 feature vectors"):
+        kid.means_among(drawn(1, 3, 1))
+    with pytest.raises(EvaluationError, match="3 and 4 dimensions"):
+        kid.means_to(drawn(5, 3, 1), drawn(5, 4, 1))
+    with pytest.raises(EvaluationError, match="at least 3"):
+        scored(drawn(2, 3, 1), drawn(5, 3, 2))

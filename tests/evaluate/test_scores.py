@@ -1,0 +1,127 @@
+"""Scores and floors of real and shifted features, and the refusal of a floor of other features."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from thirtytwo.core.intervals import Estimate, read
+from thirtytwo.evaluate.frechet import distance
+from thirtytwo.evaluate.kid import mean_among
+from thirtytwo.evaluate.real import Real, Scored, read_real, real_bytes
+from thirtytwo.evaluate.scorecard import Measured, Scorecard, flat, flat_floor, read_floor
+from thirtytwo.evaluate.scores import classifier_floor, label_scores, per_class, score
+from thirtytwo.runtime.errors import EvaluationError
+
+SPLIT = np.repeat(np.array([0, 1], np.uint8), [400, 100])
+
+
+def gaussian(count: int, shift: float, labels: np.ndarray, seed: int = 0) -> Scored:
+    rng = np.random.default_rng((count, seed))
+    probabilities = np.full((count, 4), 0.1, np.float32)
+    probabilities[np.arange(count), np.arange(count) % 4] = 0.7
+    return Scored(rng.standard_normal((count, 6)).astype(np.float32) + shift, probabilities, labels)
+
+
+def real_images() -> Real:
+    images = gaussian(400, 0, np.arange(400) % 4)
+    mean, names = mean_among(images.features), ("a", "b", "c", "d")
+    return Real(images, SPLIT[:400], "train", mean, float("nan"), names, np.arange(4), "0" * 64, "bicubic")
+
+
+@pytest.fixture(scope="module")
+def card() -> Scorecard:
+    """Of samples shifted by 1 in each of six dimensions."""
+    real = real_images()
+    floor = classifier_floor(real, samples=100, resamples=50, seed=1)
+    return score(gaussian(100, 1, np.arange(100) % 4), real, floor, mode_share=0.1, resamples=50, seed=1)[0]
+
+
+def test_scores_see_a_shift_that_the_floor_does_not(card):
+    scores, floor = card.measured.scores, card.floor.scores
+    assert scores["fd_classifier"].value == pytest.approx(6, rel=0.2)  # |shift|^2 in six dimensions
+    for name in ("fd_classifier", "kid_classifier", "precision", "recall", "density", "coverage", "accuracy"):
+        for estimate in (scores[name], floor[name]):
+            assert estimate.low <= estimate.value <= estimate.high
+    assert floor["fd_classifier"].value < 0.5
+    covariance = np.cov(real_images().images.features, rowvar=False)
+    mean_alone = distance(np.zeros(6), np.zeros((6, 6)), np.zeros(6), covariance)
+    assert scores["reference_variance"] == pytest.approx(mean_alone, rel=1e-6)
+    assert scores["sample_variance"] == pytest.approx(6, rel=0.2)  # one in each dimension
+    assert scores["kid_classifier"].low > 0 > floor["kid_classifier"].low
+    assert scores["coverage"].value < 0.5 * floor["coverage"].value
+    assert scores["accuracy"].value == scores["best_of_5_accuracy"].value == 1
+    assert scores["mean_confidence"] == pytest.approx(0.7)
+
+
+def test_scores_that_cannot_be_measured_have_a_reason(card):
+    assert card.measured.scores["fd_classifier_infinity"] == Estimate(None)
+    assert "120 samples" in card.measured.protocol["fd_classifier_infinity_reason"]  # 10 * 2 * 6
+    assert card.measured.scores["train_nearer"] == Estimate(None)
+    assert "0 held-out" in card.measured.protocol["memorisation_reason"]
+
+
+def test_the_file_has_each_floor_beside_its_score_and_the_sizes_of_both(card):
+    entries = flat(card)
+    assert entries["fd_classifier_floor_n"] == entries["n"] == entries["prdc_n"] == entries["prdc_floor_n"] == 100
+    assert entries["fd_classifier_floor_same_n"] is True
+    for name in ("fd_classifier", "coverage"):
+        assert read(entries, name) == card.measured.scores[name]
+        assert read(entries, f"{name}_floor") == card.floor.scores[name]
+    assert "train_nearer_floor" in entries
+    unlabelled = Scorecard(Measured({"fd_classifier": Estimate(1.0)}), card.floor)
+    assert "accuracy_floor" not in flat(unlabelled)  # without a score beside it
+
+
+def test_a_floor_is_read_back_from_its_file(card):
+    floor = classifier_floor(real_images(), samples=100, resamples=50, seed=1)
+    assert read_floor(json.loads(json.dumps(flat_floor(floor)))) == floor
+
+
+@pytest.mark.parametrize("key", ["features_sha256", "reference_split"])
+def test_a_floor_of_other_features_or_another_split_is_refused(key, card):
+    other = card.floor | Measured({}, {key: "other"})
+    with pytest.raises(EvaluationError, match=f"floor: {key}"):
+        score(gaussian(20, 1, np.arange(20) % 4), real_images(), other, mode_share=0.1, resamples=20, seed=1)
+
+
+def test_another_reference_split_has_its_own_kernel_mean():
+    real = replace(real_images(), split=np.repeat(np.array([0, 1], np.uint8), 200))
+    held_out = real.against("test")
+    assert held_out.reference.features.shape == (200, 6)
+    assert held_out.kernel_mean == mean_among(real.images.features[200:])
+    assert real.against("train") is real
+
+
+def test_real_images_are_read_back_and_those_of_another_classifier_refused(tmp_path):
+    real, path = real_images(), tmp_path / "real.npz"
+    path.write_bytes(real_bytes(real, np.zeros((400, 0)), ()))
+    again = read_real(path, "train", "0" * 64)
+    np.testing.assert_array_equal(again.images.features, real.images.features)
+    assert (again.kernel_mean, again.classes, again.resampler) == (real.kernel_mean, real.classes, "bicubic")
+    with pytest.raises(EvaluationError, match=f"real.npz: .*{'0' * 64}.*{'1' * 64}"):
+        read_real(path, "train", "1" * 64)
+
+
+def test_accuracy_only_where_labels_were_requested():
+    assert label_scores(gaussian(100, 0, np.full(100, -1)), 1) == Measured()
+    with pytest.raises(EvaluationError, match="labels: 50 of 100"):
+        label_scores(gaussian(100, 0, np.repeat([0, -1], 50)), 1)
+
+
+def test_scores_of_each_class_are_those_of_its_samples_alone():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 400)
+    real = Scored(rng.standard_normal((800, 3)) + 5 * labels[:, None], np.zeros((800, 3), np.float32), labels)
+    shifted = real.features + np.array([2.0, 0, 0]) * (labels == 1)[:, None]
+    seen = np.eye(3, dtype=np.float32)[np.where(np.arange(800) < 100, 2, labels)]
+    table = per_class(Scored(shifted, seen, labels), real, ("cat", "frog", "ship"))
+    assert table["count"].tolist() == [300, 400, 100]
+    assert table["asked"].tolist() == [400, 400, 0]
+    assert table["accuracy"].tolist()[:2] == [0.75, 1.0]
+    assert table["fd_classifier"][0] == pytest.approx(0, abs=1e-9)
+    assert table["fd_classifier"][1] == pytest.approx(4)  # the shift squared
+    assert np.isnan(table["fd_classifier"][2])
+    none = per_class(Scored(shifted, seen, np.full(800, -1)), real, ("cat", "frog", "ship"))
+    assert list(none.columns) == ["class", "count", "share"]

@@ -1,0 +1,197 @@
+"""GAN losses against hand computation and closed forms, architectures against published parameter counts."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from thirtytwo.models.contract import Batch
+from thirtytwo.models.gan.model import GAN, discriminator_loss, generator_loss, gradient_penalty
+from thirtytwo.nets import dcgan, mlp, resnet_gan
+from thirtytwo.settings.gan import GANSettings as Settings
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def settings(**changes: object) -> Settings:
+    values = {
+        "loss": "non_saturating", "latent_dim": 16, "width": 16, "activation": "leaky_relu", "batch_norm": True,
+        "init_std": 0.02, "penalty": 10.0, "generator_every": 1, "lr_decay": "none",
+        "decay_steps": {"discriminator": 10, "generator": 4}, "steps": 10, "epochs": 0, "batch_size": 4, "lr": 2e-4,
+        "betas": [0.5, 0.999], "clip_norm": 0.0, "horizontal_flip": False, "ema_decay": 0.0, "validate_every": 10,
+        "checkpoint_every": 10, "snapshot_every": 0, "multipliers": [4, 2, 1], "real_target": 1.0, "fake_target": 0.0,
+        "input_noise": 0.0, "conditional": False, "label_channels": 3,
+    }  # fmt: skip
+    return Settings.model_validate(values | changes)
+
+
+def test_dcgan_has_the_parameter_counts_of_the_course_table() -> None:
+    assert parameters(dcgan.Generator(1, 16, [4, 2, 1], latent_dim=16, batch_norm=True)) == 57_937
+    assert parameters(dcgan.Generator(1, 100, [4, 2, 1], latent_dim=100, batch_norm=True)) == 2_243_701
+
+
+def test_resnet_gan_has_the_parameter_counts_of_the_course() -> None:
+    generator = parameters(resnet_gan.Generator(3, 128, [1, 1, 1], latent_dim=128, batch_norm=True))
+    discriminator = parameters(resnet_gan.Discriminator(3, width=128, batch_norm=True, activation="relu"))
+    assert round(generator / 1e6, 2) == 1.20
+    assert round(discriminator / 1e6, 2) == 1.05
+
+
+@pytest.mark.parametrize("net", [dcgan, mlp, resnet_gan])
+def test_shapes_and_ranges(net: object) -> None:
+    gan = GAN(settings(), net, channels=3, classes=4)
+    images = gan.draw(torch.randn(5, 16), torch.full((5,), -1))
+    assert images.shape == (5, 3, 32, 32)
+    assert images.abs().max() <= 1
+    assert gan.discriminate(images, None).shape == (5,)
+
+
+def test_upsample_is_nearest_and_channel_mixing_would_be_caught() -> None:
+    x = torch.randn(2, 3, 4, 4)
+    nearest = F.interpolate(x, scale_factor=2, mode="nearest")
+    torch.testing.assert_close(resnet_gan.upsample(x), nearest, rtol=0, atol=0)
+    mixed = F.pixel_shuffle(x.repeat(1, 4, 1, 1), 2)  # the well-known bug
+    assert not torch.allclose(mixed, nearest)
+
+
+def test_losses_equal_values_worked_out_by_hand() -> None:
+    real, fake = torch.tensor([0.0, math.log(3)]), torch.tensor([0.0, -math.log(3)])  # D = 1/2, 3/4 and 1/2, 1/4
+    log2, log4_3 = math.log(2), math.log(4 / 3)
+    expected = {
+        "non_saturating": ((log2 + log4_3) / 2 + (log2 + log4_3) / 2, (log2 + math.log(4)) / 2),
+        "minimax": ((log2 + log4_3) / 2 + (log2 + log4_3) / 2, -(log2 + log4_3) / 2),
+        "lsgan": (
+            (1 + (math.log(3) - 1) ** 2) / 4 + math.log(3) ** 2 / 4,
+            (1 + (math.log(3) + 1) ** 2) / 4,
+        ),
+        "wgan_gp": (-math.log(3) / 2 - math.log(3) / 2, math.log(3) / 2),
+    }
+    for loss, (of_discriminator, of_generator) in expected.items():
+        assert discriminator_loss(loss, real, fake).item() == pytest.approx(of_discriminator, rel=1e-6), loss
+        assert generator_loss(loss, fake).item() == pytest.approx(of_generator, rel=1e-6), loss
+
+
+def test_smoothed_targets() -> None:
+    real, fake = torch.tensor([math.log(3)]), torch.tensor([-math.log(3)])  # D = 3/4 and 1/4
+    by_hand = -(0.9 * math.log(3 / 4) + 0.1 * math.log(1 / 4)) - (0.1 * math.log(1 / 4) + 0.9 * math.log(3 / 4))
+    assert discriminator_loss("non_saturating", real, fake, 0.9, 0.1).item() == pytest.approx(by_hand, rel=1e-6)
+    least = ((math.log(3) - 0.9) ** 2 + (math.log(3) + 0.1) ** 2) / 2
+    assert discriminator_loss("lsgan", real, fake, 0.9, 0.1).item() == pytest.approx(least, rel=1e-6)
+    # Where p = q, the loss is least at the mean of the targets.
+    logits = torch.linspace(-2, 2, 401, dtype=torch.float64)
+    losses = [discriminator_loss("minimax", x, x, 0.9, 0.3).item() for x in logits]
+    assert logits[losses.index(min(losses))].sigmoid().item() == pytest.approx(0.6, abs=2e-3)
+
+
+def test_input_noise_fades_and_reaches_both_kinds_of_images() -> None:
+    gan = GAN(settings(input_noise=0.5, batch_norm=False), dcgan, channels=1, classes=4)
+    seen: list[torch.Tensor] = []
+    gan.modules["discriminator"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    gan.modules["generator"].register_forward_hook(lambda *_: torch.zeros(256, 1, 32, 32))
+    for progress in (0.0, 0.75):
+        batch = Batch(torch.zeros(256, 1, 32, 32), torch.zeros(256, dtype=torch.int64), progress, 0, 1.0)
+        for phase in gan.phases():
+            phase.loss(batch, torch.Generator().manual_seed(0))
+    stds = [x.std().item() for x in seen]  # real, fake, fake again, at each progress
+    assert stds == pytest.approx([0.5] * 3 + [0.125] * 3, rel=0.02)
+
+
+@pytest.mark.parametrize("net", [dcgan, mlp, resnet_gan])
+def test_label_is_tiled_to_channels_of_both_inputs(net: Any) -> None:
+    plain = GAN(settings(), net, channels=3, classes=2)
+    gan = GAN(settings(conditional=True, label_channels=3), net, channels=3, classes=2)
+    labels = torch.tensor([0, 1, 1])
+    seen: list[torch.Tensor] = []
+    for module in gan.modules.values():
+        module.net.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    images = gan.draw(torch.zeros(3, 16), labels)
+    gan.discriminate(images, labels)
+    (z, x), embedding = seen, [m.embedding.weight.detach()[labels] for m in gan.modules.values()]
+    torch.testing.assert_close(z, torch.cat([torch.zeros(3, 16), embedding[0]], 1))
+    torch.testing.assert_close(x[:, :3], images)
+    torch.testing.assert_close(x[:, 3:], embedding[1][:, :, None, None].expand(3, 3, 32, 32))
+    torch.testing.assert_close(images[1], images[2])
+    assert not torch.allclose(images[0], images[1])
+    assert plain.conditional is False
+    assert gan.conditional is True
+
+
+def test_minimax_value_at_the_optimal_discriminator_is_the_jensen_shannon_divergence() -> None:
+    # p = N(-1, 1), q = N(1, 1): D* = p / (p + q) has the logit -2x, and V(D*, G) = 2 JSD - log 4 (Goodfellow et al.
+    # 2014, theorem 1). JSD by quadrature.
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(400_000, generator=generator, dtype=torch.float64) - 1
+    y = torch.randn(400_000, generator=generator, dtype=torch.float64) + 1
+    value = -discriminator_loss("non_saturating", -2 * x, -2 * y).item()
+    grid = torch.linspace(-12, 12, 200_001, dtype=torch.float64)
+    p, q = (torch.exp(-((grid - m) ** 2) / 2) / math.sqrt(2 * math.pi) for m in (-1, 1))
+    middle = (p + q) / 2
+    jsd = 0.5 * torch.trapezoid(torch.xlogy(p, p / middle) + torch.xlogy(q, q / middle), grid).item()
+    assert value == pytest.approx(2 * jsd - math.log(4), abs=5e-3)
+    for scale in (0.5, 1.5):  # any other discriminator scores lower
+        assert -discriminator_loss("non_saturating", -2 * scale * x, -2 * scale * y).item() < value
+
+
+class Linear(nn.Module):
+    """D(x) = <w, x>: its gradient is w everywhere."""
+
+    def __init__(self, norm: float) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.full((3 * 32 * 32,), norm / math.sqrt(3 * 32 * 32)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1) @ self.w
+
+
+def test_gradient_penalty_of_a_network_whose_gradient_norm_is_known() -> None:
+    real, fake, u = torch.randn(4, 3, 32, 32), torch.randn(4, 3, 32, 32), torch.rand(4)
+    network = Linear(norm=3.0)
+    penalty = gradient_penalty(network, real, fake, u)
+    assert penalty.item() == pytest.approx(4.0, rel=1e-5)
+    penalty.backward()  # d/dw (|w| - 1)^2 = 2 (|w| - 1) w / |w|
+    expected = 2 * 2 * network.w.detach() / 3.0
+    torch.testing.assert_close(network.w.grad, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_gradient_penalty_interpolates_each_pair_by_its_own_u() -> None:
+    seen = []
+
+    class Probe(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(x.detach())
+            return x.flatten(1).sum(1)
+
+    real, fake, u = torch.ones(3, 1, 32, 32), torch.zeros(3, 1, 32, 32), torch.tensor([0.0, 0.25, 1.0])
+    gradient_penalty(Probe(), real, fake, u)
+    torch.testing.assert_close(seen[0][:, 0, 0, 0], u)
+
+
+def test_phases_interval_and_decay() -> None:
+    gan = GAN(settings(lr_decay="linear", generator_every=5, batch_norm=False), dcgan, channels=1, classes=4)
+    discriminator, generator = gan.phases()
+    assert (discriminator.every, generator.every) == (1, 5)
+    assert [discriminator.lr_scale(s) for s in (0, 5, 10, 20)] == [1.0, 0.5, 0.0, 0.0]
+    assert [generator.lr_scale(s) for s in (4, 9, 19, 24)] == [1.0, 0.75, 0.25, 0.0]
+
+
+def test_initialisation_is_normal_with_the_std_asked_for() -> None:
+    torch.manual_seed(0)
+    gan = GAN(settings(width=64), dcgan, channels=1, classes=4)
+    weights = torch.cat([m.weight.flatten() for m in gan.modules.modules() if isinstance(m, nn.Conv2d)])
+    assert weights.std().item() == pytest.approx(0.02, rel=0.02)
+    assert abs(weights.mean().item()) < 2e-4
+
+
+def test_generator_phase_leaves_discriminator_gradients_out() -> None:
+    gan = GAN(settings(), dcgan, channels=1, classes=4)
+    batch = Batch(torch.randn(4, 1, 32, 32), torch.zeros(4, dtype=torch.int64), 0.0, 0, 1.0)
+    loss, terms = gan.phases()[0].loss(batch, torch.Generator().manual_seed(0))
+    loss.backward()
+    assert all(p.grad is None for p in gan.modules["generator"].parameters())
+    assert set(terms) == {"discriminator_loss", "d_real", "d_fake_before"}
+    assert 0 < terms["d_real"].item() < 1

@@ -1,0 +1,53 @@
+"""Which points a sweep has, and what a sweep must agree with."""
+
+import pytest
+
+from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.runtime.project import Project
+from thirtytwo.sampling.diffusion.sweep import network_evaluations, points
+from thirtytwo.settings.diffusion import SweepConfig
+from thirtytwo.settings.resolve import resolve
+from thirtytwo.settings.strict import parse
+
+VALUES = {
+    "net": "unet", "dataset": "shapes", "images": 100, "samplers": {"ddim": "uniform", "heun": "karras"},
+    "steps": [5, 20], "etas": [0.0, 1.0],
+}  # fmt: skip
+
+
+def config(guidance: float) -> SweepConfig:
+    compute = {"device": "cpu", "threads": 1, "precision": "float32", "compile": False, "deterministic": True}
+    return parse(SweepConfig, {
+        "run": "ddpm", "family": "diffusion", "seed": 1, "compute": compute, "reference_split": "train", "sweep": VALUES,
+        "weights": "ema", "clip": True, "guidance": guidance,
+    })  # fmt: skip
+
+
+def test_eta_is_swept_for_ddim_alone():
+    drawn = [(p.sampler, p.spacing, p.steps, p.eta) for p in points(config(0.0))]
+    assert drawn == [
+        ("ddim", "uniform", 5, 0.0), ("ddim", "uniform", 20, 0.0), ("ddim", "uniform", 5, 1.0),
+        ("ddim", "uniform", 20, 1.0), ("heun", "karras", 5, 0.0), ("heun", "karras", 20, 0.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("guidance", "calls"), [(0.0, [5, 20, 5, 20, 9, 39]), (1.5, [10, 40, 10, 40, 18, 78])])
+def test_guidance_takes_a_second_evaluation(guidance, calls):
+    assert [network_evaluations(p) for p in points(config(guidance))] == calls
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("ddpmm", {}, "sweeps.ddpmm: unknown name 'ddpmm'; did you mean 'ddpm'"),
+        ("ddpm", {"net": "dcgan"}, "sweeps.ddpm.net: expected 'unet', as in runs.ddpm"),
+        ("vae", {"net": "conv_vae"}, "sweeps.vae: expected a run of family diffusion"),
+        ("ddpm", {"samplers": {"dimd": "uniform"}}, "sweeps.ddpm.samplers.dimd"),
+        ("ddpm", {"steps": [0]}, "sweeps.ddpm.steps"),
+    ],
+)
+def test_what_does_not_agree_with_the_run_is_refused(name, changes, message, params, write_params, tmp_path):
+    params["sweeps"] = {name: params["sweeps"]["ddpm"] | changes}
+    with pytest.raises(ParamsError) as caught:
+        resolve(write_params(params), Project(tmp_path))
+    assert message in str(caught.value)
