@@ -130,8 +130,8 @@ def project(place: Path, params: dict[str, Any]) -> None:
     """Make `place` a project with these parameters: stages and resolved configurations."""
     place.mkdir(parents=True, exist_ok=True)
     shutil.copytree(ROOT / "stages", place / "stages", dirs_exist_ok=True)
-    if (ROOT / ".no-parent").exists():
-        shutil.copyfile(ROOT / ".no-parent", place / ".no-parent")
+    for name in ("dvc.yaml", ".no-parent"):
+        shutil.copyfile(ROOT / name, place / name)
     with (place / "params.yaml").open("w") as stream:
         YAML().dump(params, stream)
     stage_seconds(place, "resolve")
