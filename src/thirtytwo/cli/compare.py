@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from thirtytwo.core.intervals import read
 from thirtytwo.evaluate import comparison
-from thirtytwo.report.numbers import plain
+from thirtytwo.report.wording import plain
 from thirtytwo.runtime.errors import CommandError
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.strict import nearest

@@ -14,7 +14,7 @@ from thirtytwo.evaluate.real import Scored, read_real
 from thirtytwo.evaluate.scorecard import Measured, Score, Scorecard, flat
 from thirtytwo.evaluate.scores import classifier_floor, score
 from thirtytwo.features.extraction import extract, load_classifier
-from thirtytwo.report.numbers import plain
+from thirtytwo.report.wording import plain
 from thirtytwo.runtime.errors import CommandError, ParamsError
 from thirtytwo.runtime.files import sha256, write_json
 from thirtytwo.runtime.project import Project

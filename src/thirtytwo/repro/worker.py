@@ -11,6 +11,7 @@ from typing import Literal
 
 import psutil
 from dvc.exceptions import DvcException
+from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
@@ -23,6 +24,8 @@ __all__ = ["MARK", "Invocation", "Outcome", "Task", "detach", "execute", "log_of
 
 MARK = Path(".dvc/tmp/thirtytwo-repro")
 """Holds the invocation's token: a worker that sees it shares the project's folder."""
+
+_BUSY_SECONDS = 30
 
 _one_at_a_time = threading.Lock()  # the log takes the whole process's output
 _stopped: dict[str, int] = {}  # token -> signal
@@ -90,7 +93,7 @@ class Outcome:
 
 def log_of(root: Path, stage: str) -> Path:
     """The file that holds what a stage printed in its last execution."""
-    return root / "logs/repro" / f"{stage.replace('/', '_')}.log"
+    return Project(root).output(stage.replace("/", "_"))
 
 
 def reproduce(repo: Repo, stage: PipelineStage, log: Path, watch: Callable[[Progress | None], None]) -> Outcome:
@@ -98,8 +101,7 @@ def reproduce(repo: Repo, stage: PipelineStage, log: Path, watch: Callable[[Prog
     name, start, reason, changed = stage.addressing, time.monotonic(), "", None
     with captured(log, watch):
         try:
-            with repo.lock, repo.scm_context(quiet=True):
-                changed = stage.reproduce()
+            changed = _reproduce(repo, stage)
         except DvcException as error:
             reason = " ".join(str(error).split())
     text, seconds = log.read_text(encoding="utf-8"), time.monotonic() - start
@@ -108,6 +110,18 @@ def reproduce(repo: Repo, stage: PipelineStage, log: Path, watch: Callable[[Prog
     cached = "is cached - skipping run" in text
     state: Literal["ran", "cached", "unchanged"] = "unchanged" if not changed else "cached" if cached else "ran"
     return Outcome(name, state, seconds, lock_entry(stage), text)
+
+
+def _reproduce(repo: Repo, stage: PipelineStage) -> PipelineStage | None:
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            with repo.lock, repo.scm_context(quiet=True):
+                return stage.reproduce()
+        except LockError:  # a worker that was killed holds its files until its process is gone
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.5)
 
 
 def execute(invocation: Invocation, task: Task, *upstream: Outcome) -> Outcome:
@@ -163,17 +177,21 @@ def _reproduce_here(
 
 def _project(invocation: Invocation) -> tuple[Path, bool]:
     """The project that this worker works in, and whether it is the invocation's own folder."""
-    for root in (Path.cwd(), Path(invocation.root)):
-        mark = root / MARK
-        if mark.is_file() and mark.read_text(encoding="utf-8") == invocation.token:
-            return root, True
     try:
-        return Project.containing(Path.cwd()).root, False
+        root = Project.containing(Path.cwd()).root
     except ProjectError:
-        raise ProjectError(
-            f"{Path.cwd()}: no checkout of the project, and {invocation.root} is not shared with this machine; start"
-            " the worker in a checkout"
-        ) from None
+        root = Path(invocation.root)
+        if not _shares(root, invocation.token):
+            raise ProjectError(
+                f"{Path.cwd()}: no checkout of the project, and {root} is not shared with this machine; start the worker"
+                " in a checkout"
+            ) from None
+    return root, _shares(root, invocation.token)
+
+
+def _shares(root: Path, token: str) -> bool:
+    mark = root / MARK
+    return mark.is_file() and mark.read_text(encoding="utf-8") == token
 
 
 def _open(invocation: Invocation, root: Path, shared: bool) -> tuple[Repo, dict[str, PipelineStage]]:
