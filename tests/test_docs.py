@@ -172,7 +172,7 @@ def test_the_family_of_the_howto_trains_samples_and_passes_its_tests(copy: Copy)
             extend(copy.folder / "scales/quick.yaml", block.text)
             extend(copy.folder / "scales/paper.yaml", block.text.replace("digits5k", "mnist"))
         elif block.language == "python":
-            path = copy.folder / re.findall(r"`([\w/]+\.py)`", block.above)[-1]
+            path = copy.folder / re.findall(r"`([\w/]+\.py)`", block.above)[0]
             if path.exists():
                 add_to_families(path, block.text)
             else:
