@@ -52,7 +52,10 @@ def lines(name: str) -> list[str]:
 def words(line: str) -> Iterator[list[str]]:
     """The words of each command in a line."""
     for part in re.split(r" (?:&&|\|) ", line):
-        yield shlex.split(part, comments=True)
+        try:
+            yield shlex.split(part, comments=True)
+        except ValueError:  # a quotation that goes on in the next line
+            yield part.split()
 
 
 def load(path: Path) -> Any:
