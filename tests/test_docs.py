@@ -52,7 +52,10 @@ def lines(name: str) -> list[str]:
 def words(line: str) -> Iterator[list[str]]:
     """The words of each command in a line."""
     for part in re.split(r" (?:&&|\|) ", line):
-        yield shlex.split(part, comments=True)
+        try:
+            yield shlex.split(part, comments=True)
+        except ValueError:  # a quotation that goes on in the next line
+            yield part.split()
 
 
 def load(path: Path) -> Any:
@@ -172,7 +175,7 @@ def test_the_family_of_the_howto_trains_samples_and_passes_its_tests(copy: Copy)
             extend(copy.folder / "scales/quick.yaml", block.text)
             extend(copy.folder / "scales/paper.yaml", block.text.replace("digits5k", "mnist"))
         elif block.language == "python":
-            path = copy.folder / re.findall(r"`([\w/]+\.py)`", block.above)[-1]
+            path = copy.folder / re.findall(r"`([\w/]+\.py)`", block.above)[0]
             if path.exists():
                 add_to_families(path, block.text)
             else:
