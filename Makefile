@@ -10,7 +10,7 @@ MADE := configs checkpoints logs report $(addprefix data/,prepared classifiers f
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup repro test lint bench scale clean
+.PHONY: help setup lock repro test lint bench scale clean
 help:
 	@echo "make repro                 set up, then run the pipeline: data, training, samples, scores, report"
 	@echo "make test                  set up, then run the tests"
@@ -19,21 +19,26 @@ help:
 	@echo "make bench                 every script in benchmarks/"
 	@echo "make clean                 remove what the pipeline made, except downloads and DVC's cache"
 	@echo "make setup                 the environment alone: .venv with the versions of requirements.txt"
+	@echo "make lock                  write requirements.txt again after a change of pyproject.toml"
 
 setup: .venv/installed
 
-.venv/installed: requirements.txt pyproject.toml
+.venv/installed: requirements.txt pyproject.toml scripts/setup.sh
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "error: '$(PYTHON)' is no Python 3.11 or newer; install one, or name it: make setup PYTHON=/path/to/python3.11" >&2; \
 	  exit 1; }
 	@test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
-	.venv/bin/python -m pip install --quiet -r requirements.txt
-	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
-	@test -e .git || .venv/bin/dvc config --local core.no_scm true  # unpacked from an archive
+	@bash scripts/setup.sh
 	@touch $@
 
+# The lock: versions that satisfy pyproject.toml, those of the present lock where possible.
+lock: setup
+	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --python-version 3.11 --no-annotate \
+	  --custom-compile-command "make lock" --quiet -o requirements.txt
+
+# JOBS=4 runs four stages at a time; by default as many as there are cores.
 repro: setup
-	dvc repro
+	thirtytwo repro $(if $(JOBS),--jobs $(JOBS))
 	@echo "the report is at $(CURDIR)/report/index.html"
 
 test: setup

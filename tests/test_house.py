@@ -83,6 +83,7 @@ ALONE = {
     "nets": set(),
     "settings": {"runtime"},
     "core": {"runtime"},
+    "repro": {"runtime", "settings"},
     "evaluate": {"runtime", "core", "settings"},
     "training": {"runtime", "core", "settings", "data", "models"},
 }

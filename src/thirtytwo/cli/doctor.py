@@ -1,4 +1,4 @@
-"""`thirtytwo doctor`: whether this machine and this project can do what is asked of them."""
+"""`thirtytwo doctor`: whether this machine and this project are ready to run, and what is missing or stale."""
 
 import argparse
 import json
@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from thirtytwo.cli import project
 from thirtytwo.cli.finding import Finding
 from thirtytwo.cli.installation import machine, packages
 from thirtytwo.cli.places import inception, sources, space
@@ -19,68 +18,76 @@ from thirtytwo.settings.data import SourceConfig
 from thirtytwo.settings.report import ReportConfig
 from thirtytwo.settings.resolve import resolve
 
-__all__ = ["run"]
+__all__ = ["leftovers", "run", "stale"]
 
-_NAMED = 8  # stages that are named
+_LISTED = 8  # stale stages that are listed by name
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints what is found; 1 where something needed is missing."""
-    root, worst = project.root(), 0
-    for finding in _findings(root, args.network):
-        print(f"{finding.state:8}{finding.what}{f'  -> {finding.do}' if finding.do else ''}", flush=True)
-        worst = max(worst, int(finding.state == "missing"))
-    return worst
+    """Print a line for each check; return 1 if something needed is missing.
+
+    Raises:
+        ProjectError: the working directory is in no project.
+    """
+    missing = 0
+    for finding in _findings(Project.containing(Path.cwd()), args.network):
+        remedy = f"  -> {finding.remedy}" if finding.remedy else ""
+        print(f"{finding.state:8}{finding.what}{remedy}", flush=True)
+        missing |= finding.state == "missing"
+    return missing
 
 
-def _findings(root: Path, network: bool) -> Iterator[Finding]:
-    yield from packages(root)
+def _findings(project: Project, network: bool) -> Iterator[Finding]:
+    yield from packages(project)
     with tempfile.TemporaryDirectory() as folder:
+        resolved = Project(Path(folder))
         try:
-            written = resolve(root / "params.yaml", Project(Path(folder)))
+            written = resolve(project.params, resolved)
         except ParamsError as error:
-            yield Finding("missing", str(error), "mend params.yaml")
+            yield Finding("missing", str(error), "correct params.yaml")
             return
-        settings = configs.read(ReportConfig, "report", "report", Project(Path(folder)))
+        settings = configs.read(ReportConfig, "report", "report", resolved)
         names = [path.stem for path in written if path.parent.name == "download"]
-        found = {name: configs.read(SourceConfig, "download", name, Project(Path(folder))).source for name in names}
-    yield Finding("ok", f"params.yaml: {len(settings.runs)} runs on {len(settings.datasets)} data sets")
+        source_of = {name: configs.read(SourceConfig, "download", name, resolved).source for name in names}
+    yield Finding("ok", f"params.yaml: {len(settings.runs)} runs, {len(settings.datasets)} data sets")
     yield from machine(settings.compute)
-    yield from sources(root, found, network)
+    yield from sources(project, source_of, network)
     if settings.evaluation.fid:
-        yield inception(root, network)
-    yield space(root, found)
-    yield stale(root)
-    yield from leftovers(root, set(settings.runs))
+        yield inception(project, network)
+    yield space(project, source_of)
+    yield stale(project)
+    yield from leftovers(project, set(settings.runs))
 
 
-def stale(root: Path) -> Finding:
-    """What `dvc status` finds."""
+def stale(project: Project) -> Finding:
+    """The stages that `dvc status` lists."""
     command = [sys.executable, "-m", "dvc", "status", "--json"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
-        reason = [line for line in done.stderr.splitlines() if "ERROR" in line] or done.stderr.splitlines()[-1:] or [""]
-        return Finding("missing", f"dvc status: {' '.join(reason[0].split())}", "see `dvc status`")
+        lines = done.stderr.splitlines()
+        reason = ([line for line in lines if "ERROR" in line] or lines[-1:] or [""])[0]
+        return Finding("missing", f"dvc status: {' '.join(reason.split())}", "run `dvc status`")
     stages = sorted(json.loads(done.stdout))
     if not stages:
         return Finding("ok", "every stage is up to date")
-    more = f" and {len(stages) - _NAMED} more" if len(stages) > _NAMED else ""
-    return Finding("note", f"{len(stages)} stages are stale: {', '.join(stages[:_NAMED])}{more}", "dvc repro")
+    more = f" and {len(stages) - _LISTED} more" if len(stages) > _LISTED else ""
+    return Finding("note", f"stale stages: {len(stages)} ({', '.join(stages[:_LISTED])}{more})", "dvc repro")
 
 
-def leftovers(root: Path, runs: set[str]) -> Iterator[Finding]:
-    """What interrupted work has left behind."""
-    for folder in sorted(path for path in (root / "checkpoints").glob("*") if path.is_dir()):
+def leftovers(project: Project, runs: set[str]) -> Iterator[Finding]:
+    """Files of interrupted work: checkpoints, partial downloads, temporary files."""
+
+    def short(path: Path) -> str:
+        return path.relative_to(project.root).as_posix()
+
+    for folder in sorted(path for path in project.all_checkpoints.glob("*") if path.is_dir()):
         steps = [int(path.name[:9]) for path in folder.rglob("*-*.pt") if path.name[:9].isdecimal()]
-        what = (
-            f"checkpoints/{folder.name}: a training that was stopped, or is under way, at step {max(steps, default=0)}"
-        )
+        what = f"{short(folder)}: a training that was stopped or is running, at step {max(steps, default=0)}"
         if folder.name in runs:
-            yield Finding("note", what, f"`dvc repro train@{folder.name}` goes on from there")
+            yield Finding("note", what, f"`dvc repro train@{folder.name}` continues it")
         else:
-            yield Finding("note", f"{what}, of a run that is no more", f"delete checkpoints/{folder.name}")
-    for path in sorted((root / "data/downloads").glob("*.part")):
-        yield Finding("note", f"{path.relative_to(root)}: a download that broke off", "the next one goes on from there")
-    made = (path for name in ("data", "metrics", "plots") for path in (root / name).rglob(".*.tmp"))
-    for path in sorted(made):
-        yield Finding("note", f"{path.relative_to(root)}: left by a process that was killed", "delete it")
+            yield Finding("note", f"{what}, of a run that params.yaml no longer has", f"delete {short(folder)}")
+    for path in sorted(project.downloads.glob("*.part")):
+        yield Finding("note", f"{short(path)}: a partial download", "`dvc repro` continues it")
+    for path in sorted(path for folder in project.outputs for path in folder.rglob(".*.tmp")):
+        yield Finding("note", f"{short(path)}: left by a process that was killed", "delete it")

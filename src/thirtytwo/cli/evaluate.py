@@ -6,15 +6,15 @@ from pathlib import Path
 import torch
 from tabulate import tabulate
 
-from thirtytwo.cli import project
-from thirtytwo.cli.images import Given, read
+from thirtytwo.cli.images import UserImages, read
 from thirtytwo.core.device import set_up
 from thirtytwo.core.intervals import Estimate
+from thirtytwo.data.batches import load
 from thirtytwo.evaluate.real import Scored, read_real
 from thirtytwo.evaluate.scorecard import Measured, Score, Scorecard, flat
 from thirtytwo.evaluate.scores import classifier_floor, score
 from thirtytwo.features.extraction import extract, load_classifier
-from thirtytwo.report.numbers import plain
+from thirtytwo.report.wording import plain
 from thirtytwo.runtime.errors import CommandError, ParamsError
 from thirtytwo.runtime.files import sha256, write_json
 from thirtytwo.runtime.project import Project
@@ -31,23 +31,23 @@ _WITHOUT_INTERVAL = ("modes_covered", "foreign_share", "class_entropy_bits", "me
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score the images, prints a table and writes the scores.
+    """Score the images, print a table and write the scores.
 
     Raises:
-        CommandError, ParamsError, CheckpointError, EvaluationError: see `project.ERRORS`.
+        ThirtyTwoError: the images, an option or the reference does not fit.
     """
-    here, path, out = Project(project.root()), Path(args.images), Path(args.out) if args.out else None
+    project, path, out = Project.containing(Path.cwd()), Path(args.images), Path(args.out) if args.out else None
     if out and out.suffix != ".json":
         raise CommandError(f"--out: {out}; expected a name that ends in .json")
-    settings = configs.read(ReportConfig, "report", "report", here)
+    settings = configs.read(ReportConfig, "report", "report", project)
     dataset = _dataset(args, settings.datasets)
-    classes = project.prepared(here.root, args.against).classes
+    classes = load(project.prepared(args.against)).classes
     given = read(path, dataset, classes, args.labels_from_folders)
     protocol = settings.evaluation
     if len(given.images) > protocol.samples:
-        given = given.some(protocol.samples, settings.seed if path.is_dir() else None)
+        given = given.subset(protocol.samples, settings.seed if path.is_dir() else None)
     device = set_up(settings.compute)
-    card = score_images(given, here, args.against, protocol, args.split, settings.seed, device)
+    card = score_images(given, project, args.against, protocol, args.split, settings.seed, device)
     _show(path, args.against, dataset, card, given)
     if (n := len(given.images)) != protocol.samples:
         print(
@@ -60,7 +60,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def score_images(
-    given: Given, here: Project, dataset: str, protocol: Evaluation, split: str | None, seed: int, device: torch.device
+    given: UserImages,
+    project: Project,
+    dataset: str,
+    protocol: Evaluation,
+    split: str | None,
+    seed: int,
+    device: torch.device,
 ) -> Scorecard:
     """The scores that the stage `evaluate` gives the same images, beside the floor at their N.
 
@@ -70,9 +76,9 @@ def score_images(
     Raises:
         EvaluationError, CheckpointError: the reference is missing or of another classifier; too few images.
     """
-    weights = here.judge(dataset)
+    weights = project.judge(dataset)
     classifier, _ = load_classifier(weights, device)
-    real = read_real(here.features(dataset), protocol.reference_split, sha256(weights))
+    real = read_real(project.features(dataset), protocol.reference_split, sha256(weights))
     real = real.against(split or protocol.reference_split)
     samples = Scored(*extract(given.images, classifier), real.places(given.labels))
     resamples = protocol.bootstrap_resamples
@@ -93,7 +99,7 @@ def _dataset(args: argparse.Namespace, datasets: dict[str, Dataset]) -> Dataset:
         raise CommandError(f"--{error}") from None
 
 
-def _show(path: Path, name: str, dataset: Dataset, card: Scorecard, given: Given) -> None:
+def _show(path: Path, name: str, dataset: Dataset, card: Scorecard, given: UserImages) -> None:
     """Print the protocol, the diagnosis, the removed files and a table of scores."""
     scores, facts = card.measured.scores, card.measured.protocol
     channels = "RGB" if dataset.channels == 3 else "grayscale"

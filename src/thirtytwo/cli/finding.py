@@ -1,4 +1,4 @@
-"""What `thirtytwo doctor` finds."""
+"""One line of the report of `thirtytwo doctor`; its modules share this class."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,14 +8,14 @@ __all__ = ["Finding"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's report.
+    """What a check found.
 
     Attributes:
-        state: "ok"; "note": worth knowing; "missing": needed, and not as it should be.
-        what: was looked at, and how it is.
-        do: what helps.
+        state: "ok"; "note", worth knowing; "missing", needed but absent or wrong.
+        what: the thing that was checked, and its condition.
+        remedy: what to do about it.
     """
 
     state: Literal["ok", "note", "missing"]
     what: str
-    do: str = ""
+    remedy: str = ""

@@ -1,4 +1,4 @@
-"""Images of anyone's making, brought to 32x32 as those of a data set are."""
+"""Images from any model, converted to 32x32 in the same way as those of a data set."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,52 +14,52 @@ from thirtytwo.runtime.files import IMAGE_SUFFIXES
 from thirtytwo.settings.data import Preparation
 from thirtytwo.settings.strict import nearest
 
-__all__ = ["Given", "read"]
+__all__ = ["UserImages", "read"]
 
 
 @dataclass(frozen=True)
-class Given:
-    """What was found.
+class UserImages:
+    """The images in a folder or file.
 
     Attributes:
         images: [N, 32, 32, C] uint8.
-        labels: [N] int64, the class that each was asked for, an index into the data set's; -1: none.
-        removed: the name of each file that is not among them, and why.
+        labels: [N] int64, the class that was requested for each, an index into the data set's classes; -1: none.
+        removed: name of each file that was left out, and the reason.
     """
 
     images: np.ndarray
     labels: np.ndarray
     removed: tuple[tuple[str, str], ...]
 
-    def some(self, count: int, seed: int | None) -> "Given":
-        """`count` of them: drawn without replacement, or the first ones where `seed` is None."""
+    def subset(self, count: int, seed: int | None) -> "UserImages":
+        """`count` of them, drawn without replacement, or the first ones if `seed` is None."""
         chosen = np.arange(count)
         if seed is not None:
             chosen = np.sort(np.random.default_rng(seed).permutation(len(self.images))[:count])
-        return Given(self.images[chosen], self.labels[chosen], self.removed)
+        return UserImages(self.images[chosen], self.labels[chosen], self.removed)
 
 
-def read(path: Path, preparation: Preparation, classes: tuple[str, ...], labels_from_folders: bool) -> Given:
-    """The images below a folder, ordered by name, or those in the `images` of an .npz, with its `labels` if any.
+def read(path: Path, preparation: Preparation, classes: tuple[str, ...], labels_from_folders: bool) -> UserImages:
+    """Read the images below a folder, ordered by name, or `images` and, if present, `labels` of an .npz file.
 
-    Each is brought to 32x32 as the images of the data set are; those that do not decode, or are of a mode that is not
-    converted, are removed and named.
+    Each is converted to 32x32 like the images of the data set. Those that do not decode, or whose kind the settings
+    do not convert, are removed and listed.
 
     Args:
         preparation: of the data set.
         classes: of the data set.
-        labels_from_folders: whether an image was asked for as the class that its folder is called by.
+        labels_from_folders: whether the name of an image's folder is the class that was requested for it.
 
     Raises:
-        CommandError: nothing of that kind is there, none of it is an image of the data set's kind, or a label is none
-            of the classes.
+        CommandError: `path` is neither a folder nor an .npz file, fewer than 2 images are usable, or a label is not
+            one of the classes.
     """
     if path.is_dir():
         items = _files(path, classes, labels_from_folders)
     elif path.suffix == ".npz" and not labels_from_folders:
         items = _arrays(path, classes)
     else:
-        raise CommandError(f"{path}: expected a folder of images{'' if labels_from_folders else ', or an .npz'}")
+        raise CommandError(f"{path}: expected a folder of images{'' if labels_from_folders else ' or an .npz file'}")
     images, labels, removed = [], [], []
     for name, label, content in tqdm(items, desc=path.name, unit="image", mininterval=1.0, delay=2):
         try:
@@ -68,12 +68,12 @@ def read(path: Path, preparation: Preparation, classes: tuple[str, ...], labels_
         except RejectedError as error:
             removed.append((name, error.reason))
     if len(images) < 2:
-        reasons = ", ".join(sorted({reason for _, reason in removed})) or "none were there"
+        reasons = ", ".join(sorted({reason for _, reason in removed})) or "no image files"
         raise CommandError(
-            f"{path}: {len(images)} usable images of {len(removed) + len(images)} ({reasons}); a score needs 2 or more."
-            " A mode is converted with --convert MODE"
+            f"{path}: {len(images)} usable images of {len(removed) + len(images)} ({reasons}); expected 2 or more; "
+            "--convert MODE converts images of a mode"
         )
-    return Given(np.stack(images), np.array(labels, np.int64), tuple(removed))
+    return UserImages(np.stack(images), np.array(labels, np.int64), tuple(removed))
 
 
 _Item = tuple[str, int, bytes | np.ndarray]
@@ -84,7 +84,7 @@ def _files(folder: Path, classes: tuple[str, ...], labelled: bool) -> Iterator[_
     for name, path in sorted(paths.items()):
         label = path.parent.name
         if labelled and label not in classes:
-            raise CommandError(f"{path}: '{label}' is no class of the data set; {nearest(label, classes)}")
+            raise CommandError(f"{path}: unknown class '{label}'; {nearest(label, classes)}")
         if path.is_file():
             yield name, classes.index(label) if labelled else -1, path.read_bytes()
 
@@ -99,7 +99,10 @@ def _arrays(path: Path, classes: tuple[str, ...]) -> Iterator[_Item]:
     with np.load(path, allow_pickle=False) as file:
         labels = file["labels"] if "labels" in file else np.full(len(images), -1)
     if labels.shape != (len(images),) or not np.isin(labels, np.arange(-1, len(classes))).all():
-        raise CommandError(f"{path}: labels are not [{len(images)}] of 0 to {len(classes) - 1}, or -1 for none")
+        actual = f"{list(labels.shape)} of {np.unique(labels).tolist()[:10]}"
+        raise CommandError(
+            f"{path}: labels are {actual}; expected [{len(images)}] of 0 to {len(classes) - 1}, or -1 for none"
+        )
     for index, image in enumerate(images):
         plain = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
         yield f"image {index}", int(labels[index]), plain

@@ -1,4 +1,4 @@
-"""What is installed, against the ranges of pyproject.toml and the pins of requirements.txt; device and threads."""
+"""Checks of the installation: Python and packages against pyproject.toml and requirements.txt, device and threads."""
 
 import os
 import platform
@@ -10,56 +10,58 @@ from pathlib import Path
 import torch
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from thirtytwo.cli.finding import Finding
 from thirtytwo.core.device import set_up
 from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.runtime.project import Project
 from thirtytwo.settings.configs import Compute
 
 __all__ = ["machine", "packages"]
 
+_INSTALL = "pip install -r requirements.txt"
 
-def packages(root: Path) -> Iterator[Finding]:
-    """Python and every package that pyproject.toml names."""
-    with (root / "pyproject.toml").open("rb") as file:
-        project = tomllib.load(file)["project"]
-    allowed, found = SpecifierSet(project["requires-python"]), platform.python_version()
-    if found not in allowed:
-        yield Finding("missing", f"Python {found}; expected {allowed}", "make setup PYTHON=/path/to/another")
-    good, other = [], []
-    pins = _pins(root / "requirements.txt")
-    for text in project["dependencies"]:
-        wanted = Requirement(text)
+
+def packages(project: Project) -> Iterator[Finding]:
+    """Check Python and every package that pyproject.toml names."""
+    with (project.root / "pyproject.toml").open("rb") as file:
+        settings = tomllib.load(file)["project"]
+    allowed, python = SpecifierSet(settings["requires-python"]), platform.python_version()
+    if python not in allowed:
+        yield Finding("missing", f"Python {python}; expected {allowed}", "make setup PYTHON=/path/to/another")
+    within_range, not_pinned = 0, []
+    pins = _pins(project.root / "requirements.txt")
+    for required in map(Requirement, settings["dependencies"]):
         try:
-            version = Version(metadata.version(wanted.name))
+            version = Version(metadata.version(required.name))
         except metadata.PackageNotFoundError:
-            yield Finding("missing", f"package {wanted.name}: not installed", "pip install -r requirements.txt")
+            yield Finding("missing", f"package {required.name}: not installed", _INSTALL)
             continue
-        if not wanted.specifier.contains(version, prereleases=True):
-            what = f"package {wanted.name} {version}: expected {wanted.specifier}"
-            yield Finding("missing", what, "pip install -r requirements.txt")
+        if not required.specifier.contains(version, prereleases=True):
+            yield Finding("missing", f"package {required.name} {version}: expected {required.specifier}", _INSTALL)
             continue
-        good.append(wanted.name)
-        if (pin := pins.get(wanted.name.lower())) and pin != version.public:
-            other.append(f"{wanted.name} {version}, not {pin}")
-    yield Finding("ok", f"Python {found}, {len(good)} packages within pyproject.toml's ranges")
-    if other:
-        yield Finding(
-            "note", f"other versions than in requirements.txt, so that last digits may differ: {', '.join(other)}",
-            "pip install -r requirements.txt",
-        )  # fmt: skip
+        within_range += 1
+        pin = pins.get(canonicalize_name(required.name), SpecifierSet())
+        if not pin.contains(version, prereleases=True):
+            not_pinned.append(f"{required.name} {version} (expected {pin})")
+    yield Finding("ok", f"Python {python}, {within_range} packages within the ranges of pyproject.toml")
+    if not_pinned:
+        what = f"versions other than in requirements.txt, so last digits may differ: {', '.join(not_pinned)}"
+        yield Finding("note", what, _INSTALL)
 
 
-def _pins(path: Path) -> dict[str, str]:
-    """Exact versions by lower-case name."""
+def _pins(path: Path) -> dict[str, SpecifierSet]:
+    """Exact versions by canonical name, of the lines that apply to this platform."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    pairs = (line.partition("#")[0].partition(";")[0].strip().partition("==") for line in lines)
-    return {name.lower(): version for name, equals, version in pairs if equals}
+    # the other lines are comments, options and hashes
+    pinned = [Requirement(line.partition("#")[0].rstrip("\\ ")) for line in lines if line[:1].isalnum()]
+    return {canonicalize_name(p.name): p.specifier for p in pinned if p.marker is None or p.marker.evaluate()}
 
 
 def machine(compute: Compute) -> Iterator[Finding]:
-    """The device that stages would take, and their threads."""
+    """Check the device that stages will use, and their number of threads."""
     try:
         device = set_up(compute)
     except ParamsError as error:
@@ -69,5 +71,5 @@ def machine(compute: Compute) -> Iterator[Finding]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     yield Finding("ok", f"device {device.type} ({name}), {compute.threads} threads on {cores} cores")
     if compute.threads > cores:
-        what = f"compute.threads: {compute.threads}, but there are {cores} cores"
-        yield Finding("note", what, "lower it, unless results of a machine with more cores are to be repeated")
+        what = f"compute.threads: {compute.threads}, more than the {cores} cores"
+        yield Finding("note", what, "lower it, unless you repeat results of a machine with more cores")

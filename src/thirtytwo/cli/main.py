@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from thirtytwo.runtime.errors import ThirtyTwoError
+
 __all__ = ["main"]
 
 
@@ -16,10 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     # By its name: PyTorch takes seconds to import, which the help and a mistyped option should not.
     command = import_module(f"thirtytwo.cli.{args.command}")
-    errors = import_module("thirtytwo.cli.project").ERRORS
     try:
         return command.run(args)
-    except errors as error:
+    except ThirtyTwoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -35,17 +36,27 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("a", metavar="A", help="a run, or a metrics file (.json)")
     compare.add_argument("b", metavar="B", help="the same")
     compare.add_argument("--score", action="append", help="this one; may come several times (all that both have)")
+    _repro(commands.add_parser("repro", help="run what is stale, several stages at a time", description=_REPRO))
     doctor = commands.add_parser("doctor", help="what is installed, there, missing and stale", description=_DOCTOR)
     doctor.add_argument("--network", action="store_true", help="also ask the web addresses of what is not here")
     return parser
 
 
+_REPRO = """Runs the stale part of DVC's graph, independent stages side by side. dvc.lock, the cache and `dvc status` are
+afterwards those of `dvc repro`, which runs one stage at a time. A failing stage lets the others finish; Ctrl-C lets
+running trainings save their state. Each stage's output is in logs/repro/STAGE.log."""
 _SAMPLE = """Draws images from the trained weights of RUN as the stage `sample` does: image i of a seed is the very image
 that the stage draws at index i under that seed. What is not asked for is as in the run's settings."""
 _EVALUATE = """Scores images of any model under the pipeline's protocol, beside the floor: the score of as many real
 images. The table's file (--out) can be compared with that of a run."""
 _COMPARE = "Says for each score which of two is better, where their intervals and the protocol allow a verdict."
 _DOCTOR = "Looks at the installation and the project. Exit code 1: something needed is missing; it says what to do."
+
+
+def _repro(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="a stage or a group, such as train@vae (all)")
+    parser.add_argument("--jobs", type=_positive, help="stages at a time (one a GPU, else one a CPU core)")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a running Dask cluster: tcp://HOST:PORT")
 
 
 def _sample(parser: argparse.ArgumentParser) -> None:

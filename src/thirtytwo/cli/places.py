@@ -1,10 +1,7 @@
-"""Where raw data and published weights can be had from."""
+"""Checks of raw data and published weights: what is here, what can be downloaded, and whether it fits on the disk."""
 
-import os
 import shutil
-import urllib.request
 from collections.abc import Iterator, Mapping
-from http.client import HTTPException
 from pathlib import Path
 
 from cleanfid.downloads_helper import inception_url
@@ -12,86 +9,81 @@ from cleanfid.downloads_helper import inception_url
 from thirtytwo.cli.finding import Finding
 from thirtytwo.data.sources.acquire import files_of
 from thirtytwo.data.sources.catalogue import File
+from thirtytwo.data.sources.download import status
 from thirtytwo.data.sources.fetch import Places, local
 from thirtytwo.features.inception import WEIGHTS_NAME, WEIGHTS_SHA256
 from thirtytwo.runtime.files import sha256
+from thirtytwo.runtime.project import Project
 from thirtytwo.settings.data import Folder, Source
 
 __all__ = ["inception", "sources", "space"]
 
-_TIMEOUT = 10  # seconds for an address to answer
-_COPIES = 3  # of a downloaded file: as it came, in data/raw, in DVC's cache
-_REST = 2**30  # bytes for all else that a pipeline writes
+_TIMEOUT = 10  # seconds for a server to respond
+_COPIES = 3  # of a file: the download, data/raw and DVC's cache
+_OTHER_OUTPUTS = 2**30  # bytes for all else that the pipeline writes
 
 
-def places(root: Path) -> Places:
-    """Those of the stage `download`."""
-    mirror = os.environ.get("THIRTYTWO_MIRROR")
-    return Places(Path(mirror).expanduser() if mirror else None, root / "data/downloads")
+def sources(project: Project, settings: Mapping[str, Source], network: bool) -> Iterator[Finding]:
+    """Check each source: in the project already, or the place that each of its files will come from.
 
-
-def sources(root: Path, found: Mapping[str, Source], network: bool) -> Iterator[Finding]:
-    """Each source: here already, or the place that each of its files would come from."""
-    for name, source in found.items():
-        if _here(root, name):
-            yield Finding("ok", f"source {name}: in data/raw/{name}")
-        elif isinstance(source, Folder) and not (root / Path(source.path).expanduser()).is_dir():
-            yield Finding("missing", f"source {name}: no folder {source.path}", f"sources.{name}.path: name another")
+    Args:
+        settings: of each source, by its name.
+        network: request the URLs of files that are not found locally.
+    """
+    places = Places.of(project)
+    for name, source in settings.items():
+        if _acquired(project, name):
+            yield Finding("ok", f"source {name}: in {project.raw(name).relative_to(project.root)}")
+        elif isinstance(source, Folder) and not (project.root / Path(source.path).expanduser()).is_dir():
+            yield Finding("missing", f"source {name}: no folder {source.path}", f"change sources.{name}.path")
         else:
-            for file in files_of(source):
-                yield _file(f"source {name}: {file.name}", file, local(file, source.kind, places(root)), network)
-            if not files_of(source):
-                yield Finding("ok", f"source {name}: can be had here, without a network")
+            files = files_of(source)
+            for file in files:
+                yield _file(f"source {name}: {file.name}", file, local(file, source.kind, places), network)
+            if not files:
+                yield Finding("ok", f"source {name}: needs no download")
 
 
-def inception(root: Path, network: bool) -> Finding:
-    """The weights that FID is measured with."""
-    file, at = File(WEIGHTS_NAME, WEIGHTS_SHA256, (inception_url,)), places(root)
-    own = [folder / WEIGHTS_NAME for folder in (at.mirror, at.downloads) if folder]
-    return _file(f"weights of FID: {WEIGHTS_NAME}", file, own, network)
+def inception(project: Project, network: bool) -> Finding:
+    """Check the weights of the network that FID needs."""
+    places, file = Places.of(project), File(WEIGHTS_NAME, WEIGHTS_SHA256, (inception_url,))
+    paths = [folder / WEIGHTS_NAME for folder in (places.mirror, places.downloads) if folder]
+    return _file(f"weights for FID: {WEIGHTS_NAME}", file, paths, network)
 
 
-def space(root: Path, found: Mapping[str, Source]) -> Finding:
-    """Free bytes on the project's disk against what is still to come."""
-    needed = _REST + _COPIES * sum(f.size for n, s in found.items() if not _here(root, n) for f in files_of(s))
-    free = shutil.disk_usage(root).free
+def space(project: Project, settings: Mapping[str, Source]) -> Finding:
+    """Compare the free space on the project's disk with what the pipeline still has to write."""
+    files = [file for name, source in settings.items() if not _acquired(project, name) for file in files_of(source)]
+    needed, free = _OTHER_OUTPUTS + _COPIES * sum(file.size for file in files), shutil.disk_usage(project.root).free
     what = f"{free / 2**30:.1f} GiB free, about {needed / 2**30:.1f} GiB needed"
-    return Finding("ok", what) if free >= needed else Finding("missing", what, "make room, or `dvc gc -w`")
+    return Finding("ok", what) if free >= needed else Finding("missing", what, "free some space, or `dvc gc -w`")
 
 
-def _here(root: Path, name: str) -> bool:
-    folder = root / "data/raw" / name
+def _acquired(project: Project, source: str) -> bool:
+    folder = project.raw(source)
     return folder.is_dir() and any(folder.iterdir())
 
 
 def _file(what: str, file: File, paths: list[Path], network: bool) -> Finding:
+    """Check one file: at one of `paths`, in a Debian package, or at one of its URLs."""
     for path in (path for path in paths if path.is_file()):
-        if file.sha256 and (own := sha256(path)) != file.sha256:
-            return Finding("missing", f"{what}: {path} has sha256 {own}; expected {file.sha256}", "remove it")
+        if file.sha256 and (actual := sha256(path)) != file.sha256:
+            return Finding("missing", f"{what}: {path} has sha256 {actual}; expected {file.sha256}", "delete it")
         return Finding("ok", f"{what}: {path}")
     if file.package and Path(file.package).is_file():
         return Finding("ok", f"{what}: package {file.package}")
-    drive = f"Google Drive {file.drive_id}" if file.drive_id else ""
-    put = f"put it at {paths[0]}"
+    drive = [f"Google Drive {file.drive_id}"] if file.drive_id else []
+    save = f"save it as {paths[0]}"
+    if not file.urls and not drive:
+        return Finding("missing", f"{what}: not found locally, and no download URL is known", save)
     if not network:
-        addresses = ", ".join([*file.urls, *([drive] if drive else [])])
-        if not addresses:
-            return Finding("missing", f"{what}: nowhere, and it has no address", put)
-        return Finding("note", f"{what}: not here; from the network, not asked: {addresses}", f"--network, or {put}")
-    answers = [(url, _answer(url)) for url in file.urls]
-    if served := [url for url, answer in answers if answer == "200"]:
-        return Finding("ok", f"{what}: {served[0]}")
-    told = "; ".join(f"{url}: {answer}" for url, answer in answers)
+        listed = ", ".join([*file.urls, *drive])
+        return Finding("note", f"{what}: not found locally; not checked: {listed}", f"check with --network, or {save}")
+    statuses = {url: status(url, _TIMEOUT) for url in file.urls}
+    if available := [url for url in file.urls if statuses[url] == "200"]:
+        return Finding("ok", f"{what}: {available[0]}")
+    failures = [f"{url}: {reason}" for url, reason in statuses.items()]
     if drive:
-        return Finding("note", f"{what}: {told + '; ' if told else ''}{drive} cannot be asked without downloading", put)
-    return Finding("missing", f"{what}: {told or 'nowhere, and it has no address'}", put)
-
-
-def _answer(url: str) -> str:
-    """The status of the address, or why there is none."""
-    request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "thirtytwo"})
-    try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
-            return str(response.status)
-    except (OSError, HTTPException, ValueError) as error:
-        return " ".join(str(error).split())
+        listed = "; ".join([*failures, f"{drive[0]} cannot be checked without downloading"])
+        return Finding("note", f"{what}: {listed}", save)
+    return Finding("missing", f"{what}: {'; '.join(failures)}", save)

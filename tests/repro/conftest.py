@@ -1,0 +1,3 @@
+from dvc_project import project
+
+__all__ = ["project"]
