@@ -228,7 +228,7 @@ def _client(jobs: int, scheduler: str | None) -> Iterator["Client"]:
             n_workers=jobs,
             threads_per_worker=1,
             memory_limit=0,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=50,
             protocol="tcp",
         ) as cluster,
