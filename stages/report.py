@@ -1,17 +1,15 @@
-"""report: writes report/index.html and report/report.md from the results of all stages that have run."""
-
-import sys
-from pathlib import Path
+"""report: write report/index.html and report/report.md from the results of all stages that have run."""
 
 from thirtytwo.report.page import write
-from thirtytwo.report.results import load
-from thirtytwo.runtime.errors import ParamsError, ReportError
+from thirtytwo.report.reading import load
+from thirtytwo.runtime.project import Project
+from thirtytwo.runtime.stage import run_stage
 
-ROOT = Path(__file__).resolve().parents[1]
+
+def main(project: Project) -> None:
+    write(load(project), project.report)
+    print(f"wrote {project.report / 'index.html'}")
+
 
 if __name__ == "__main__":
-    try:
-        write(load(ROOT), ROOT / "report")
-    except (ParamsError, ReportError) as error:
-        sys.exit(f"error: {error}")
-    print(f"wrote {ROOT / 'report' / 'index.html'}")
+    run_stage(main)

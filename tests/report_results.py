@@ -8,10 +8,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from ruamel.yaml import YAML
 
-from thirtytwo.core.tiling import rows_png
+from thirtytwo.core.tiling import grid_png, rows_png
 
 QUICK = Path(__file__).parents[1] / "scales/quick.yaml"
 SHAPES = ["circle", "square", "triangle", "star", "cross"]
@@ -103,7 +102,7 @@ def make(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> Path:
             "net": net,
             "settings": family,
             "dataset": dataset,
-            "needs": "nothing",
+            "parent": ".no-parent",
             "seeds": 1,
             "set": {},
         }
@@ -243,8 +242,7 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
     path = root / f"plots/samples/{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     images = _pictures(rng, np.arange(100) % len(classes), channels)
-    grid = images.reshape(10, 10, 32, 32, channels).transpose(0, 2, 1, 3, 4).reshape(320, 320, channels)
-    Image.fromarray(grid if channels == 3 else grid[..., 0]).resize((640, 640), Image.Resampling.NEAREST).save(path)
+    path.write_bytes(grid_png(images, 10))
 
 
 def _curves(root: Path, name: str, family: str, rng: np.random.Generator) -> None:

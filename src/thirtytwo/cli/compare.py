@@ -7,10 +7,9 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from thirtytwo.cli import project
 from thirtytwo.core.intervals import read
 from thirtytwo.evaluate import comparison
-from thirtytwo.report.numbers import plain
+from thirtytwo.report.wording import plain
 from thirtytwo.runtime.errors import CommandError
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.strict import nearest
@@ -46,7 +45,7 @@ def _metrics(name: str) -> Mapping[str, object]:
     """The scores in a file, or in metrics/<name>.json of the project."""
     path = Path(name)
     if path.suffix != ".json":
-        path = Project(project.root()).metrics(name)
+        path = Project.containing(Path.cwd()).metrics(name)
         runs = sorted(p.stem for p in path.parent.glob("*.json"))
         if not path.is_file():
             hint = nearest(name, runs) if runs else "run `dvc repro evaluate` first"

@@ -6,15 +6,15 @@ from pathlib import Path
 import torch
 from tabulate import tabulate
 
-from thirtytwo.cli import project
 from thirtytwo.cli.images import UserImages, read
 from thirtytwo.core.device import set_up
 from thirtytwo.core.intervals import Estimate
+from thirtytwo.data.batches import load
 from thirtytwo.evaluate.real import Scored, read_real
 from thirtytwo.evaluate.scorecard import Measured, Score, Scorecard, flat
 from thirtytwo.evaluate.scores import classifier_floor, score
 from thirtytwo.features.extraction import extract, load_classifier
-from thirtytwo.report.numbers import plain
+from thirtytwo.report.wording import plain
 from thirtytwo.runtime.errors import CommandError, ParamsError
 from thirtytwo.runtime.files import sha256, write_json
 from thirtytwo.runtime.project import Project
@@ -31,23 +31,23 @@ _WITHOUT_INTERVAL = ("modes_covered", "foreign_share", "class_entropy_bits", "me
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score the images, prints a table and writes the scores.
+    """Score the images, print a table and write the scores.
 
     Raises:
-        CommandError, ParamsError, CheckpointError, EvaluationError: see `project.ERRORS`.
+        ThirtyTwoError: the images, an option or the reference does not fit.
     """
-    here, path, out = Project(project.root()), Path(args.images), Path(args.out) if args.out else None
+    project, path, out = Project.containing(Path.cwd()), Path(args.images), Path(args.out) if args.out else None
     if out and out.suffix != ".json":
         raise CommandError(f"--out: {out}; expected a name that ends in .json")
-    settings = configs.read(ReportConfig, "report", "report", here)
+    settings = configs.read(ReportConfig, "report", "report", project)
     dataset = _dataset(args, settings.datasets)
-    classes = project.prepared(here.root, args.against).classes
+    classes = load(project.prepared(args.against)).classes
     given = read(path, dataset, classes, args.labels_from_folders)
     protocol = settings.evaluation
     if len(given.images) > protocol.samples:
         given = given.subset(protocol.samples, settings.seed if path.is_dir() else None)
     device = set_up(settings.compute)
-    card = score_images(given, here, args.against, protocol, args.split, settings.seed, device)
+    card = score_images(given, project, args.against, protocol, args.split, settings.seed, device)
     _show(path, args.against, dataset, card, given)
     if (n := len(given.images)) != protocol.samples:
         print(
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 def score_images(
     given: UserImages,
-    here: Project,
+    project: Project,
     dataset: str,
     protocol: Evaluation,
     split: str | None,
@@ -76,13 +76,14 @@ def score_images(
     Raises:
         EvaluationError, CheckpointError: the reference is missing or of another classifier; too few images.
     """
-    weights = here.judge(dataset)
+    weights = project.judge(dataset)
     classifier, _ = load_classifier(weights, device)
-    real = read_real(here.features(dataset), protocol.reference_split, sha256(weights))
+    real = read_real(project.features(dataset), protocol.reference_split, sha256(weights))
     real = real.against(split or protocol.reference_split)
     samples = Scored(*extract(given.images, classifier), real.places(given.labels))
     resamples = protocol.bootstrap_resamples
-    floor = classifier_floor(real, samples=len(given.images), resamples=resamples, seed=seed)
+    within = samples.strata is not None
+    floor = classifier_floor(real, samples=len(given.images), resamples=resamples, seed=seed, within_classes=within)
     card, _ = score(samples, real, floor, mode_share=protocol.mode_share, resamples=resamples, seed=seed)
     return Scorecard(card.measured | Measured({}, {"interval_over": "samples"}), card.floor, card.diagnosis)
 
@@ -122,7 +123,13 @@ def _show(path: Path, name: str, dataset: Dataset, card: Scorecard, given: UserI
     ]
     rows += [(key, *_cells(scores[key]), "", "") for key in _WITHOUT_INTERVAL]
     rows.append(("classes", plain(facts["classes"]), "", "", ""))
-    heads = ("score", "value", "95 % interval", f"floor at N = {card.floor.protocol['n']}", "its interval")
+    heads = (
+        "score",
+        "value",
+        "95 % interval",
+        f"floor at N = {card.floor.protocol['n']}, {card.floor.protocol['drawn']}",
+        "its interval",
+    )
     print(tabulate(rows, heads, tablefmt="plain", disable_numparse=True))
 
 

@@ -1,17 +1,18 @@
-"""What a report is made of. A section is a list of these blocks, and the HTML and Markdown templates render each kind
-once, so a new section is one function in `sections` and needs no markup."""
+"""The building blocks of a report.
+
+A section is a list of blocks, and the templates render each kind of block once. A new section is therefore one function
+that returns blocks; it contains no markup.
+"""
 
 from dataclasses import dataclass, field
 
-__all__ = ["Block", "Code", "Equation", "Gallery", "Notice", "Picture", "Row", "Section", "Table", "Text"]
-
-# `timed` blocks show durations, which differ from one run to the next. They are on the page, which DVC does not track,
-# and not in report.md, which it does.
+__all__ = ["Block", "Card", "Code", "Equation", "Gallery", "Notice", "Picture", "Row", "Section", "Showcase", "Table",
+           "Text"]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph that opens with `lead` in bold; plain text, in which `backticks` mark names and commands."""
+    """A paragraph of plain text, in which `backticks` mark names and commands; `lead` opens it in bold."""
 
     text: str
     lead: str = ""
@@ -19,16 +20,16 @@ class Text:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something the reader must not overlook, such as a missing run."""
+    """A warning that the reader must not overlook, such as a missing run."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: its header cell, the other cells, and a word that marks it out ("best").
+    """A row of a table: its header cell, the other cells and a badge ("best").
 
-    What follows the first line of a cell, such as an interval, is set below it in small type.
+    The lines of a cell after the first, such as an interval, appear below it in small type.
     """
 
     header: str
@@ -38,19 +39,25 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; `numeric` says of each column whether it holds numbers, `folded` hides it until asked for."""
+    """A table.
+
+    Attributes:
+        numeric: whether each column holds numbers.
+        folded: the table is closed until the reader opens it.
+        help: explanations of columns by their titles.
+    """
 
     caption: str
     columns: list[str]
     rows: list[Row]
     numeric: list[bool]
     folded: bool = False
-    timed: bool = False
+    help: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A WebP in the report's folder. `alt` says what it shows to those who cannot see it."""
+    """A WebP file in the report's folder; `alt` describes it to readers who cannot see it."""
 
     file: str
     alt: str
@@ -61,15 +68,33 @@ class Picture:
 class Gallery:
     """Pictures side by side.
 
-    `kind` is "pixels" (32x32 images, enlarged by whole pixels) or "plot" (on white, also on a dark page); `folded`
-    hides them until asked for.
+    `kind` is "pixels" (32x32 images, enlarged by whole pixels) or "plot" (dark on white, inverted on a dark page).
     """
 
     caption: str
     kind: str
     pictures: list[Picture]
     folded: bool = False
-    timed: bool = False
+
+
+@dataclass(frozen=True)
+class Card:
+    """A few images with a title, a badge and lines of text; `tone` is "plain", "good", "fair" or "bad"."""
+
+    title: str
+    badge: str
+    tone: str
+    picture: Picture
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class Showcase:
+    """One data set at a glance: cards in a row under a title."""
+
+    title: str
+    text: str
+    cards: list[Card]
 
 
 @dataclass(frozen=True)
@@ -83,20 +108,25 @@ class Code:
 
 @dataclass(frozen=True)
 class Equation:
-    """A formula as MathML for the page and as LaTeX for Markdown."""
+    """A displayed formula in LaTeX."""
 
-    mathml: str
     latex: str
 
 
-Block = Text | Notice | Table | Gallery | Code | Equation
+Block = Text | Notice | Table | Gallery | Showcase | Code | Equation
 
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of the report; `anchor` is its id in the page."""
+    """A titled part of the report.
+
+    Attributes:
+        anchor: its id in the page.
+        folded: the section is closed until the reader opens it.
+    """
 
     title: str
     anchor: str
     blocks: list[Block]
     sections: list["Section"] = field(default_factory=list)
+    folded: bool = False

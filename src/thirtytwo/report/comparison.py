@@ -1,137 +1,161 @@
-"""The comparison of a data set's runs: quality, classes and memorisation, models, and who beats whom."""
+"""The comparison of a data set's runs: quality, classes and memorisation, models, and pairs of runs."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from thirtytwo.evaluate.comparison import compare
-from thirtytwo.report import numbers
+from thirtytwo.report import wording
 from thirtytwo.report.blocks import Block, Row, Table, Text
+from thirtytwo.report.ranking import Verdict, floor_ratio, judge, ranked
 from thirtytwo.report.results import RunResult, SetResult
-from thirtytwo.report.tables import all_metrics, sampler_text
-from thirtytwo.report.verdict import Verdict, floor_of, judge
 
-__all__ = ["blocks", "floor_ratio", "ranked"]
+__all__ = ["blocks", "headline"]
 
 
 class Score(NamedTuple):
-    """A column of scores: its title, the name of the metric, and by how much it is multiplied."""
+    """A column of scores: its title, the metric, a factor, and what it means."""
 
     title: str
     key: str
     scale: float
+    help: str
 
 
 QUALITY = (
-    Score("FD", "fd_classifier", 1), Score("FD at N = ∞", "fd_classifier_infinity", 1),
-    Score("KID × 1000", "kid_classifier", 1000), Score("FID", "fid", 1), Score("Inception KID × 1000", "kid", 1000),
-    Score("precision", "precision", 1), Score("recall", "recall", 1), Score("density", "density", 1),
-    Score("coverage", "coverage", 1),
+    Score("FD", "fd_classifier", 1, "`fd_classifier`: the Fréchet distance between classifier features of samples and "
+          "of real images. Lower is better."),
+    Score("FD at N = ∞", "fd_classifier_infinity", 1, "FD extrapolated to infinitely many samples, which removes the "
+          "bias of a finite N. Lower is better."),
+    Score("KID × 1000", "kid_classifier", 1000, "`kid_classifier`: the kernel distance of the same features, unbiased "
+          "at any N. Lower is better."),
+    Score("FID", "fid", 1, "Fréchet distance of Inception features by clean-fid; its scale differs from FD's. Lower is "
+          "better."),
+    Score("Inception KID × 1000", "kid", 1000, "Kernel distance of Inception features. Lower is better."),
+    Score("precision", "precision", 1, "Share of samples that look like real images. Higher is better."),
+    Score("recall", "recall", 1, "Share of real images that the samples could have produced. Higher is better."),
+    Score("density", "density", 1, "How densely real images surround the samples. Higher is better; real images score "
+          "about 1."),
+    Score("coverage", "coverage", 1, "Share of real images with a sample nearby. Higher is better."),
 )  # fmt: skip
 CLASSES = (
-    Score("accuracy, %", "accuracy", 100), Score("best of 5, %", "best_of_5_accuracy", 100),
-    Score("entropy, bits", "class_entropy_bits", 1), Score("nearer to training, %", "train_nearer", 100),
-    Score("copies, %", "copies", 100),
+    Score("accuracy, %", "accuracy", 100, "Share of a conditional run's samples that the classifier recognises as the "
+          "requested class. Higher is better."),
+    Score("best of 5, %", "best_of_5_accuracy", 100, "The highest accuracy of five evaluations, the grading rule of "
+          "CMPUT 328."),
+    Score("entropy, bits", "class_entropy_bits", 1, "Entropy of the classes among the samples. Equal shares give the "
+          "highest value."),
+    Score("nearer to training, %", "train_nearer", 100, "Samples closer to a training image than to any of as many "
+          "held-out images. 50 % means no memorisation."),
+    Score("copies, %", "copies", 100, "Samples closer to a training image than all but 1 % of held-out images are. "
+          "About 1 % means no copies."),
 )  # fmt: skip
-MEANINGS = {
-    "fd_classifier": "FD: `fd_classifier`, the Fréchet distance of classifier features.",
-    "fd_classifier_infinity": "FD at N = ∞: the same extrapolated to infinitely many samples.",
-    "kid_classifier": "KID: `kid_classifier`, the kernel distance of the same features.",
-    "fid": "FID: Inception features by clean-fid, not on the scale of FD.",
-    "precision": "Precision and density: how many samples look real; recall and coverage: how much of real images is"
-    " drawn; of the four, higher is better.",
-    "accuracy": "Accuracy: samples that the classifier sees in the class asked for.",
-    "best_of_5_accuracy": "Best of 5: the highest accuracy of five evaluations, as CMPUT 328 grades.",
-    "class_entropy_bits": "Entropy and classes: of the samples' classes by the classifier.",
-    "train_nearer": "Nearer to training: samples nearer to a training image than to any of as many held-out ones; 50 %:"
-    " no memorisation.",
-    "copies": "Copies: samples nearer to a training image than all but 1 % of held-out images are.",
+_FLOOR = "FD as a multiple of its floor, the FD of real images against other real images. 1 is the best possible."
+_HELP = {
+    "× floor": _FLOOR,
+    "N": "Number of samples that were scored.",
+    "trainings": "Trainings with different seeds. From two on, a score is their mean, and its interval covers them.",
+    "classes": "Classes that make up enough of the samples to count as covered.",
+    "parameters": "Trained parameters of all networks.",
+    "steps": "Optimiser steps of the first network.",
+    "evaluations": "Calls of the generating network for each image. Guidance doubles those of diffusion; a guided "
+    "decoder makes one for each label.",
 }
 
 
 def blocks(dataset: SetResult) -> list[Block]:
     """The tables, best run first."""
     if not dataset.runs:
-        return [Text("No run trains on this data set.")]
+        return [Text("No run uses this data set.")]
     verdict = judge(dataset)
     runs = ranked(dataset.runs, verdict)
-    found: list[Block] = [_scores(dataset, runs, verdict, QUALITY, _quality_end(dataset))]
-    if any(run.metrics for run in runs):
-        found.append(_scores(dataset, runs, verdict, CLASSES, ""))
-    found += _diagnoses(runs)
-    found.append(_models(runs))
-    if len(verdict.runs) > 0 and sum(run.metric("fd_classifier") is not None for run in runs) > 2:
-        found.append(_pairs(runs))
-    return [*found, all_metrics(dataset.runs)]
+    tables: list[Block] = [_scores(dataset, runs, verdict, QUALITY, "Quality." + _intervals() + _sizes(dataset))]
+    if any(run.values for run in runs):
+        tables.append(_scores(dataset, runs, verdict, CLASSES, "Classes and memorisation."))
+    tables += [*_diagnoses(runs), _models(runs)]
+    if verdict.runs and sum(run.scored for run in runs) > 2:
+        tables.append(_pairs(runs))
+    return [*tables, _all_metrics(dataset.runs)]
 
 
-def ranked(runs: list[RunResult], verdict: Verdict) -> list[RunResult]:
-    """Lowest score first where the scores can be compared, else as they are; runs without a score last."""
-    if verdict.kind in ("incomparable", "none"):
-        return runs
-    return sorted(runs, key=lambda run: (run.metric("fd_classifier") is None, run.metric("fd_classifier")))
+def headline(dataset: SetResult) -> Table:
+    """The scores that matter most, for the front page."""
+    verdict = judge(dataset)
+    runs = [run for run in ranked(dataset.runs, verdict) if run.scored]
+    wanted = ("fd_classifier", "fid", "precision", "coverage", "accuracy")
+    columns = [score for score in QUALITY + CLASSES if score.key in wanted]
+    shown = [score for score in columns if any(run.metric(score.key) is not None for run in runs)]
+    rows = []
+    for run in runs:
+        cells = [run.family, *(wording.estimated(run.estimate(score.key), score.scale) for score in shown)]
+        cells[2:2] = [wording.multiple(floor_ratio(run, dataset))]
+        rows.append(Row(run.name, [*cells, str(run.metric("diagnosis") or wording.MISSING)], verdict.mark(run)))
+    titles = [score.title for score in shown]
+    names = ["run", "family", *titles[:1], "× floor", *titles[1:], "diagnosis"]
+    return Table(f"{dataset.name}, best first.", names, rows, [False, False, *[True] * (len(shown) + 1), False])
 
 
-def _quality_end(dataset: SetResult) -> str:
-    words = ""
-    if floor := dataset.floor:
-        words += f" Real images: the floor, {numbers.count(floor.get('n'))} real images held against "
-        words += f"{numbers.count(floor.get('reference_n'))} others ({floor.get('split', 'split unknown')})."
-    if sizes := sorted({run.metric("fid_n") for run in dataset.runs if run.metric("fid") is not None}):
-        floors = {run.metric("fid_floor") for run in dataset.runs} - {None}
-        words += f" FID: N = {', '.join(map(numbers.count, sizes))}"
-        words += "".join(f"; real against real {numbers.plain(floor)}" for floor in sorted(floors)) + "."
-    return words
-
-
-def _scores(dataset: SetResult, runs: list[RunResult], verdict: Verdict, columns: Sequence[Score], end: str) -> Table:
-    """One row a run and one for the floor; scores that no run has are left out."""
-    rows = [run.metrics or {} for run in runs]
-    floor = dataset.floor or {}
-    shown = [column for column in columns if any(row.get(column.key) is not None for row in rows)]
-    cells = {column.title: _column(column, runs, floor) for column in shown}
-    if columns is QUALITY:
-        cells["N"] = [numbers.count(row.get("n")) for row in [*rows, floor]]
-        seeds = [row.get("seeds") or 1 for row in rows]
-        if max(seeds) > 1:
-            cells["training seeds"] = [*(numbers.count(n) for n in seeds), numbers.MISSING]
-    else:
-        cells["classes"] = [*(_covered(row) for row in rows), numbers.MISSING]
-    cells["family"] = [*(run.family for run in runs), numbers.MISSING]
-    heads = [(run.name, verdict.mark(run)) for run in runs] + [("real images", "floor")]
-    kept = range(len(heads) if floor else len(runs))
-    over = "95 % interval below each: "
-    over += "over training seeds where there are several, else over the drawing of samples."
-    words = " ".join([*(MEANINGS[column.key] for column in shown if column.key in MEANINGS), over])
-    return Table(
-        caption=words + end,
-        columns=["run", *cells],
-        rows=[Row(heads[i][0], [column[i] for column in cells.values()], heads[i][1]) for i in kept],
-        numeric=[False, *(title != "family" for title in cells)],
+def _intervals() -> str:
+    return (
+        " 95 % intervals are below the scores. They cover the training seeds of runs that have several, else the drawing "
+        "of samples."
     )
 
 
-def _column(score: Score, runs: list[RunResult], floor: dict[str, Any]) -> list[str]:
-    """The floor has decimals of its own: it may be far smaller than any score."""
-    own = [floor.get(f"{score.key}_floor{end}") for end in ("", "_low", "_high")]
-    cells = numbers.scored([run.score(score.key) for run in runs], score.scale)
-    return cells + numbers.scored([(own[0], own[1], own[2])], score.scale)
+def _sizes(dataset: SetResult) -> str:
+    text, floor = "", dataset.floor
+    if floor.metric("n") is not None:
+        text += f" Floor: {wording.count(floor.metric('n'))} real images against "
+        text += f"{wording.count(floor.metric('reference_n'))} others ({floor.metric('split') or 'unknown split'})."
+    inception = [run for run in dataset.runs if run.metric("fid") is not None]
+    if inception:
+        text += f" FID: N = {', '.join(map(wording.count, sorted({run.metric('fid_n') for run in inception})))}"
+        floors = sorted({value for run in inception if (value := run.floor("fid").value) is not None})
+        text += "".join(f"; real images score {wording.plain(value)}" for value in floors) + "."
+    return text
 
 
-def _covered(score: dict[str, Any]) -> str:
-    if score.get("modes_covered") is None:
-        return numbers.MISSING
-    covered = numbers.plain(score["modes_covered"])  # a mean, where there are several seeds
-    return f"{covered} of {score['classes']}" if "classes" in score else covered
+def _scores(
+    dataset: SetResult, runs: list[RunResult], verdict: Verdict, scores: Sequence[Score], caption: str
+) -> Table:
+    """One row for each run and one for the floor, without the scores that no run has."""
+    floor = dataset.floor if any(dataset.floor.estimate(score.key).value is not None for score in QUALITY) else None
+    shown = [score for score in scores if any(run.metric(score.key) is not None for run in runs)]
+    cells: dict[str, list[str]] = {}
+    for score in shown:
+        cells[score.title] = [wording.estimated(run.estimate(score.key), score.scale) for run in runs]
+        cells[score.title].append(wording.estimated(dataset.floor.estimate(score.key), score.scale))
+        if score.key == "fd_classifier":
+            ratios = [floor_ratio(run, dataset) for run in runs]
+            cells["× floor"] = [wording.multiple(ratio) for ratio in ratios] + ["1"]
+    if scores is QUALITY:
+        cells["N"] = [wording.count(n) for n in [*(run.metric("n") for run in runs), dataset.floor.metric("n")]]
+        trainings = [run.metric("seeds") or 1 for run in runs]
+        if max(trainings) > 1:
+            cells["trainings"] = [*map(wording.count, trainings), wording.MISSING]
+    else:
+        cells["classes"] = [*map(wording.cover, runs), wording.MISSING]
+    cells["family"] = [*(run.family for run in runs), wording.MISSING]
+    rows = [Row(run.name, [column[i] for column in cells.values()], verdict.mark(run)) for i, run in enumerate(runs)]
+    if floor:
+        rows.append(Row("real images", [column[-1] for column in cells.values()], "floor"))
+    meanings = {score.title: score.help for score in shown} | _HELP
+    return Table(
+        caption=caption,
+        columns=["run", *cells],
+        rows=rows,
+        numeric=[False, *(title != "family" for title in cells)],
+        help={title: meanings[title] for title in cells if title in meanings},
+    )
 
 
 def _diagnoses(runs: list[RunResult]) -> list[Block]:
     rows = [
-        Row(run.name, [str(run.metric("diagnosis")), str(run.metric("diagnosis_reason") or numbers.MISSING)])
+        Row(run.name, [str(run.metric("diagnosis")), str(run.metric("diagnosis_reason") or wording.MISSING)])
         for run in runs
         if run.metric("diagnosis") is not None
     ]
-    caption = "What each run's scores, held against their floors, say of its samples taken together."
-    return [Table(caption, ["run", "diagnosis", "because"], rows, [False] * 3)] if rows else []
+    caption = "Diagnosis of each run's samples, from its scores and their floors."
+    return [Table(caption, ["run", "diagnosis", "reason"], rows, [False] * 3)] if rows else []
 
 
 def _models(runs: list[RunResult]) -> Table:
@@ -139,35 +163,36 @@ def _models(runs: list[RunResult]) -> Table:
     for run in runs:
         training = run.training or {}
         sizes = [value for key, value in training.items() if key.startswith("parameters_")]
-        cells = [run.family, run.net, numbers.count(sum(sizes) if sizes else None)]
-        cells += [numbers.count(training.get(key)) for key in ("steps", "images_seen")]
-        rows.append(Row(run.name, [*cells, sampler_text(run), numbers.count(run.evaluations)]))
-    caption = (
-        "Models. Parameters: of all networks trained. Steps: of the first of them. Evaluations: calls of the "
-        "generating network an image; guidance doubles those of diffusion, and that of a decoder takes one a label."
-    )
+        cells = [run.family, run.net, wording.count(sum(sizes) if sizes else None)]
+        cells += [wording.count(training.get(key)) for key in ("steps", "images_seen")]
+        rows.append(Row(run.name, [*cells, wording.sampler(run), wording.count(run.evaluations)]))
     columns = ["run", "family", "net", "parameters", "steps", "images seen", "sampler", "evaluations"]
-    return Table(caption, columns, rows, [False, False, False, True, True, True, False, True])
+    numeric = [False, False, False, True, True, True, False, True]
+    return Table("Models and samplers.", columns, rows, numeric, help=_HELP)
 
 
 def _pairs(runs: list[RunResult]) -> Table:
-    scored = [run for run in runs if run.metric("fd_classifier") is not None]
+    scored = [run for run in runs if run.scored]
     words = {"a": "better", "b": "worse", "tie": "tie", "incomparable": "not comparable"}
     rows = [
         Row(one.name, [
-            "" if other is one else words[compare(one.metrics or {}, other.metrics or {}, "fd_classifier").verdict]
+            "" if other is one else words[compare(one.values, other.values, "fd_classifier").verdict]
             for other in scored
         ])
         for one in scored
     ]  # fmt: skip
-    caption = "Who beats whom by `fd_classifier`: is the run of the row better than that of the column?"
+    caption = "Pairs of runs by `fd_classifier`: is the run of the row better than the run of the column?"
     columns = ["run", *(run.name for run in scored)]
     return Table(caption, columns, rows, [False] * len(columns), folded=True)
 
 
-def floor_ratio(run: RunResult, dataset: SetResult) -> float | None:
-    """How many times its floor a run's score is; None where they cannot be held together."""
-    floor, _ = floor_of(run, dataset.floor)
-    if not floor or not floor["fd_classifier_floor"] > 0:
-        return None
-    return run.metric("fd_classifier") / floor["fd_classifier_floor"]
+def _all_metrics(runs: list[RunResult]) -> Table:
+    """Every number of the runs' training and evaluation files."""
+    rows = [
+        Row(run.name, [origin, key, wording.plain(value)])
+        for run in runs
+        for origin, values in (("training", run.training or {}), ("evaluation", run.values))
+        for key, value in sorted(values.items())
+    ]
+    caption = "All metrics of all runs, as in metrics/ and metrics/train/."
+    return Table(caption, ["run", "from", "metric", "value"], rows, [False, False, False, True], folded=True)

@@ -1,50 +1,57 @@
-"""Quality against cost: network evaluations and seconds an image, and how long training took."""
+"""Quality against cost: network evaluations and seconds for each image, and what a diffusion sampler's steps buy."""
 
 from pathlib import Path
 
-from thirtytwo.report import charts, figures, numbers
-from thirtytwo.report.blocks import Block, Gallery, Picture, Row, Table
-from thirtytwo.report.charts import Series
-from thirtytwo.report.results import RunResult, SetResult
-from thirtytwo.report.verdict import judge
+import numpy as np
+import pandas as pd
 
-__all__ = ["blocks"]
+from thirtytwo.report import pictures, plots, wording
+from thirtytwo.report.blocks import Block, Gallery, Picture, Row, Table, Text
+from thirtytwo.report.plots import Point, Series
+from thirtytwo.report.ranking import judge
+from thirtytwo.report.results import RunResult, SetResult, SweepResult
+
+__all__ = ["runs", "sweeps", "trade_offs"]
+
+_STEPS_TEXT, _ETA_TEXT, _SAMPLER_TEXT = "Steps:", "Noise:", "Sampler:"
 
 
-def blocks(dataset: SetResult, folder: Path) -> list[Block]:
-    """All runs in one plot for each kind of cost, and the table of times."""
-    scored = [run for run in dataset.runs if run.metric("fd_classifier") is not None]
+def runs(dataset: SetResult, folder: Path) -> list[Block]:
+    """All runs in one plot for each kind of cost, and a table of times."""
+    scored = [run for run in dataset.runs if run.scored]
     if judge(dataset).kind in ("incomparable", "none"):
         return []
-    found: list[Block] = []
+    blocks: list[Block] = []
     if len(scored) > 1:
-        caption = "An image of a GAN or an autoencoder takes one evaluation of its network, one of diffusion many."
-        picture = _plot(
-            dataset, scored, [float(run.evaluations) for run in scored], "network evaluations an image", folder
+        caption = (
+            "GANs and autoencoders evaluate their network once for each image, diffusion models once or twice a step."
         )
-        found.append(Gallery(caption, "plot", [picture]))
+        costs = [float(run.evaluations) for run in scored]
+        blocks.append(
+            Gallery(caption, "plot", [_plot(dataset, scored, costs, "network evaluations per image", folder)])
+        )
     timed = [run for run in scored if _each(run)]
     if len(timed) > 1 and len({run.seconds["device"] for run in timed}) == 1:
         caption = (
-            f"Seconds of the stage that samples, on {timed[0].seconds['device']}, over the images drawn: what else the "
-            "stage makes, such as interpolations, a fresh discriminator or a bound, is in it."
+            f"Duration of the sampling stage on {timed[0].seconds['device']}, divided by the number of images. It "
+            "includes everything else that the stage computes, such as interpolations, a fresh discriminator or a bound."
         )
-        picture = _plot(dataset, timed, [_each(run) or 0.0 for run in timed], "seconds an image", folder)
-        found.append(Gallery(caption, "plot", [picture], timed=True))
+        costs = [_each(run) or 0.0 for run in timed]
+        blocks.append(Gallery(caption, "plot", [_plot(dataset, timed, costs, "seconds per image", folder)]))
     rows = [
         Row(run.name, [
-            numbers.seconds(run.seconds["train"]), numbers.seconds(run.seconds["sample"]),
-            numbers.seconds(1000 * (_each(run) or 0.0)) if _each(run) else numbers.MISSING,
-            str(run.seconds["device"] or numbers.MISSING),
+            wording.seconds(run.seconds["train"]), wording.seconds(run.seconds["sample"]),
+            wording.seconds(1000 * (_each(run) or 0.0)) if _each(run) else wording.MISSING,
+            str(run.seconds["device"] or wording.MISSING),
         ])
         for run in dataset.runs
         if run.seconds["train"] or run.seconds["sample"]
     ]  # fmt: skip
     if rows:
-        caption = "Times as logged, on a machine that may have done other work besides; they are no results."
-        columns = ["run", "training", "sampling stage", "a 1,000 images", "device"]
-        found.append(Table(caption, columns, rows, [False, True, True, True, False], timed=True))
-    return found
+        caption = "Logged durations. The machine may have been doing other work, so treat them as rough."
+        columns = ["run", "training", "sampling stage", "per 1,000 images", "device"]
+        blocks.append(Table(caption, columns, rows, [False, True, True, True, False]))
+    return blocks
 
 
 def _each(run: RunResult) -> float | None:
@@ -52,17 +59,140 @@ def _each(run: RunResult) -> float | None:
     return total / images if total and images else None
 
 
-def _plot(dataset: SetResult, runs: list[RunResult], costs: list[float], label: str, folder: Path) -> Picture:
-    named = []
-    for run, cost in zip(runs, costs, strict=True):
-        low, high = run.metric("fd_classifier_low"), run.metric("fd_classifier_high")
-        ends = [None if end is None else [end] for end in (low, high)]
-        named.append(Series(f"{run.family}\n{run.name}", [cost], [run.metric("fd_classifier")], *ends))
-    name = figures.slug("cost", dataset.name, label)
-    charts.points(folder / name, dataset.name, named, (label, "fd_classifier"))
-    told = ", ".join(
-        f"{run.name} {run.metric('fd_classifier'):.3g} at {cost:.3g}" for run, cost in zip(runs, costs, strict=True)
+def _plot(dataset: SetResult, shown: list[RunResult], costs: list[float], label: str, folder: Path) -> Picture:
+    named = [
+        Point(run.name, run.family, run.estimate("fd_classifier"), cost)
+        for run, cost in zip(shown, costs, strict=True)
+    ]  # fmt: skip
+    name = pictures.slug("cost", dataset.name, label)
+    plots.points(folder / name, dataset.name, named, (label, "FD"))
+    values = ", ".join(f"{one.run} {one.score.value:.3g} at {one.x:.3g}" for one in named)
+    return Picture(name, f"FD of the runs on {dataset.name} over {label}: {values}.", f"{dataset.name}: {label}.")
+
+
+def sweeps(dataset: SetResult, folder: Path) -> list[Block]:
+    """Everything about the sampler sweeps of the runs on this data set."""
+    blocks: list[Block] = []
+    for run in dataset.runs:
+        if run.sweep is not None and len(run.sweep.table):
+            blocks += [Text(text, lead) for lead, text in trade_offs(run.sweep.table).items()]
+            blocks += [*_curves(run, run.sweep, folder), *_images(run, run.sweep, folder), _points(run, run.sweep)]
+    return blocks
+
+
+def trade_offs(table: pd.DataFrame) -> dict[str, str]:
+    """What the number of steps, eta and the choice of sampler change, in one paragraph each."""
+    texts = {}
+    ddim = table[table["sampler"] == "ddim"]
+    plain = ddim[ddim["eta"] == ddim["eta"].min()].sort_values("steps")
+    if len(plain) > 1:
+        first, before, last = plain.iloc[0], plain.iloc[-2], plain.iloc[-1]
+        texts[_STEPS_TEXT] = (
+            f"DDIM with eta {first['eta']:g} scores {_fd(first)} with S = {first['steps']} steps and {_fd(last)} with "
+            f"S = {last['steps']}. Each step costs one network evaluation; the last "
+            f"{last['steps'] - before['steps']} of them {_change(before, last)}."
+        )
+    if ddim["eta"].nunique() > 1:
+        ends = sorted({*ddim["steps"]})[:: max(ddim["steps"].nunique() - 1, 1)]
+        texts[_ETA_TEXT] = " ".join(_of_eta(ddim, steps) for steps in ends)
+    if table["sampler"].nunique() > 1:
+        texts[_SAMPLER_TEXT] = " ".join(_best_within(table, limit) for limit in _budgets(table))
+    return texts
+
+
+def _fd(row: pd.Series) -> str:
+    return f"{row['fd_classifier']:.3g}"
+
+
+def _change(before: pd.Series, after: pd.Series) -> str:
+    share = after["fd_classifier"] / before["fd_classifier"] - 1
+    return f"{'lower' if share < 0 else 'raise'} the score by {abs(share):.0%}".replace("%", " %")
+
+
+def _of_eta(ddim: pd.DataFrame, steps: int) -> str:
+    part = ddim[ddim["steps"] == steps].sort_values("eta")
+    low, high, best = part.iloc[0], part.iloc[-1], part.iloc[int(part["fd_classifier"].argmin())]
+    return (
+        f"With S = {steps}, eta {low['eta']:g} scores {_fd(low)} and eta {high['eta']:g} scores {_fd(high)}; the best "
+        f"is {_fd(best)} at eta {best['eta']:g}."
     )
-    return Picture(
-        name, f"fd_classifier of the runs on {dataset.name} over {label}: {told}.", f"{dataset.name}: {label}."
+
+
+def _budgets(table: pd.DataFrame) -> list[int]:
+    return sorted({int(table["evaluations"].quantile(q, interpolation="nearest")) for q in (0.1, 1.0)})
+
+
+def _best_within(table: pd.DataFrame, limit: int) -> str:
+    part = table[table["evaluations"] <= limit]
+    best = part.iloc[int(part["fd_classifier"].argmin())]
+    eta = f" and eta {best['eta']:g}" if best["sampler"] == "ddim" else ""
+    return (
+        f"Within {limit} evaluations per image, {best['sampler']} with {best['steps']} steps{eta} scores best: "
+        f"{_fd(best)}."
     )
+
+
+def _curves(run: RunResult, sweep: SweepResult, folder: Path) -> list[Block]:
+    """Score against evaluations, and against seconds if they were logged."""
+    plotted = []
+    for column, label in (("evaluations", "network evaluations per image"), ("seconds", "seconds per image")):
+        if column not in sweep.table:
+            continue
+        lines = []
+        for (sampler, eta), part in sweep.table.groupby(["sampler", "eta"], sort=False):
+            ordered = part.sort_values(column)
+            x = ordered[column] / (ordered["n"] if column == "seconds" else 1)
+            name = f"{sampler}, eta {eta:g}" if sampler == "ddim" else str(sampler)
+            lines.append(Series(name, list(x), list(ordered["fd_classifier"])))
+        name = pictures.slug("sweep", run.name, column)
+        plots.series(folder / name, run.name, lines, (label, "FD"), log=(True, True))
+        ends = "; ".join(f"{line.name} from {line.y[0]:.3g} to {line.y[-1]:.3g}" for line in lines)
+        device = f", on {sweep.device}" if column == "seconds" else ""
+        plotted.append(Picture(name, f"FD over {label}: {ends}.", f"{run.name}: {label}{device}."))
+    caption = (
+        f"Each point scores {wording.count(int(sweep.table['n'].iloc[0]))} samples, all drawn from the same noise. N "
+        "differs from the comparison's, so the two are not comparable. The points have no intervals; ignore small "
+        "differences."
+    )
+    return [Gallery(caption, "plot", plotted)]
+
+
+def _images(run: RunResult, sweep: SweepResult, folder: Path) -> list[Block]:
+    """Samples from the same noise by steps, by eta and by sampler: rows of the stage's picture."""
+    if sweep.grid is None:
+        return []
+    tiles = pictures.stage_tiles(sweep.grid)
+    table = sweep.table.reset_index(drop=True)
+    ddim = table[table["sampler"] == "ddim"]
+    few, many = table["steps"].min(), table["steps"].max()
+    chosen = (
+        ("steps", ddim[ddim["eta"] == ddim["eta"].min()], "ddim by steps"),
+        ("eta", ddim[ddim["steps"] == many], f"ddim with {many} steps by eta"),
+        ("sampler", table[(table["steps"] == few) & (table["eta"] == 0)], f"{few} steps by sampler"),
+    )
+    shown = []
+    for column, part, title in chosen:
+        if len(part) < 2:
+            continue
+        name = pictures.slug("sweep-images", run.name, column)
+        pictures.rows(folder / name, tiles[np.asarray(part.index)])
+        values = ", ".join(f"{value:g}" if column != "sampler" else str(value) for value in part[column])
+        alt = f"Rows of samples of {run.name} from the same noise, {title}: {values}."
+        shown.append(Picture(name, alt, f"{run.name}, {title}; from top to bottom: {values}."))
+    caption = "Each column starts from the same noise and shows what the sampler changes."
+    return [Gallery(caption, "pixels", shown)] if shown else []
+
+
+def _points(run: RunResult, sweep: SweepResult) -> Table:
+    table = sweep.table
+    values = wording.column(list(table["fd_classifier"]), wording.decimals_for(list(table["fd_classifier"])))
+    spacing = table["spacing"] if "spacing" in table else [wording.MISSING] * len(table)
+    rows = [
+        Row(str(sampler), [str(steps), f"{eta:g}", str(space), wording.count(calls), value])
+        for sampler, steps, eta, space, calls, value in zip(
+            table["sampler"], table["steps"], table["eta"], spacing, table["evaluations"], values, strict=True
+        )
+    ]
+    columns = ["sampler", "steps", "eta", "spacing", "evaluations", "FD"]
+    caption = f"All points of the sweep of {run.name}."
+    return Table(caption, columns, rows, [False, True, True, False, True, True], folded=True)

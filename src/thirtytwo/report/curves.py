@@ -1,21 +1,21 @@
-"""Curves: losses along training and validation, the floor's dependence on N, the spread over training seeds."""
+"""Curves: losses on training and held-out images, the floor over N, and the spread over training seeds."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from thirtytwo.report import charts, figures, numbers
+from thirtytwo.report import pictures, plots, wording
 from thirtytwo.report.blocks import Block, Gallery, Picture, Text
-from thirtytwo.report.charts import Series
+from thirtytwo.report.plots import Series
 from thirtytwo.report.results import SetResult
 
 __all__ = ["floors", "seeds", "training", "validation"]
 
-# How the terms of a curve share a panel: those with one of these prefixes or suffixes together, any other alone.
+# Terms of a curve that share a panel, by prefix or suffix; every other term has its own.
 PANELS = (
     ("losses", lambda term: term.endswith("_loss")),
-    ("discriminator's outputs", lambda term: term.startswith("d_")),
+    ("discriminator outputs", lambda term: term.startswith("d_")),
     ("gradient norms", lambda term: term.startswith("grad_norm")),
 )
 SEEDED = ("fd_classifier", "kid_classifier", "fid", "accuracy", "coverage")
@@ -27,20 +27,20 @@ def training(dataset: SetResult, folder: Path) -> list[Block]:
     for run in dataset.runs:
         if run.curve is None or run.curve.empty:
             continue
-        pictures = []
+        shown = []
         for title, terms in _panels(run.curve):
-            name = figures.slug("training", run.name, title)
-            figures.training(folder / name, title, run.curve, terms)
-            last = numbers.count(run.curve["step"].iloc[-1])
+            name = pictures.slug("training", run.name, title)
+            plots.training(folder / name, title, run.curve, terms)
+            last = wording.count(run.curve["step"].iloc[-1])
             alt = f"Training curve of {run.name} over {last} steps: {', '.join(terms)}."
-            pictures.append(Picture(name, alt, f"{run.name}: {', '.join(terms)}."))
-        caption = f"{run.name} ({run.family}): faint as recorded, strong the running mean over 4 % of the run."
-        blocks.append(Gallery(caption, "plot", pictures, folded=True))
+            shown.append(Picture(name, alt, f"{run.name}: {', '.join(terms)}."))
+        caption = f"{run.name} ({run.family}): recorded values (faint) and their running mean over 4 % of the run."
+        blocks.append(Gallery(caption, "plot", shown, folded=True))
     return blocks
 
 
 def _panels(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    """Titles and terms of a curve's panels, losses first, gradients last; terms without a value are left out."""
+    """Titles and terms of a curve's panels, losses first and gradients last, without terms that have no value."""
     terms = [str(name) for name in table.columns if name not in ("step", "epoch") and table[name].notna().any()]
     panels: dict[str, list[str]] = {}
     for term in terms:
@@ -51,74 +51,69 @@ def _panels(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
 
 
 def validation(dataset: SetResult, folder: Path) -> list[Block]:
-    """One panel for each family and term, so that a panel's lines can be compared."""
+    """One panel for each family and term, so that all lines in a panel are comparable."""
     groups: dict[tuple[str, str], dict[str, pd.DataFrame]] = {}
     for run in dataset.runs:
         if run.validation is not None:
             for term in (str(name) for name in run.validation.columns if name not in ("step", "epoch")):
-                if run.validation[term].notna().any():
-                    groups.setdefault((run.family, term), {})[run.name] = run.validation
-    pictures = []
+                values = run.validation[["epoch", term]].dropna()
+                if len(values):
+                    groups.setdefault((run.family, term), {})[run.name] = values
+    shown = []
     for (family, term), curves in groups.items():
-        name = figures.slug("validation", dataset.name, family, term)
-        figures.lines(folder / name, f"{family}: {term}", curves, term, x="epoch")
-        last = {run: numbers.plain(float(table[term].dropna().iloc[-1])) for run, table in curves.items()}
-        ends = "; ".join(f"{run} ends at {value}" for run, value in last.items())
-        pictures.append(Picture(name, f"Validation curve of {term} over epochs: {ends}.", f"{term}: {ends}."))
-    return [Gallery("Held-out images, over passes through the training images.", "plot", pictures)] if pictures else []
+        name = pictures.slug("validation", dataset.name, family, term)
+        lines = [Series(run, list(values["epoch"]), list(values[term])) for run, values in curves.items()]
+        plots.series(folder / name, f"{family}: {term}", lines, ("epoch", ""))
+        last = "; ".join(f"{line.name} ends at {wording.plain(float(line.y[-1]))}" for line in lines)
+        shown.append(Picture(name, f"Validation curve of {term} over epochs: {last}.", f"{term}: {last}."))
+    return [Gallery("Losses on held-out images over epochs.", "plot", shown)] if shown else []
 
 
 def floors(dataset: SetResult, folder: Path) -> list[Block]:
-    """Real images against real images at different N."""
-    table = dataset.floors
-    if table is None or len(table) < 2:
-        return []
-    pictures = []
-    for key, title in (("fd_classifier", "fd_classifier"), ("kid_classifier", "kid_classifier")):
-        if key not in table:
+    """Real images against other real images for several N."""
+    shown = []
+    for key in ("fd_classifier", "kid_classifier"):
+        curve = dataset.floor.curves.get(key, [])
+        if len(curve) < 2:
             continue
-        name = figures.slug("floor", dataset.name, key)
-        ends = [list(table[f"{key}_{end}"]) if f"{key}_{end}" in table else None for end in ("low", "high")]
-        line = Series(dataset.name, list(table["n"]), list(table[key]), *ends)
-        charts.series(
-            folder / name, f"{dataset.name}: real against real", [line], ("N", title),
-            log=(True, bool((table[key] > 0).all())), floor=None,
+        name = pictures.slug("floor", dataset.name, key)
+        values = [score.value or 0.0 for _, score in curve]
+        low, high = ([end for _, score in curve if (end := getattr(score, side)) is not None]
+                     for side in ("low", "high"))  # fmt: skip
+        whole = len(low) == len(high) == len(curve)
+        line = Series(dataset.name, [n for n, _ in curve], values, *((low, high) if whole else ()))
+        plots.series(
+            folder / name, f"{dataset.name}: real against real", [line], ("N", key), log=(True, min(values) > 0)
         )  # fmt: skip
-        first, last = table.iloc[0], table.iloc[-1]
-        told = f"{numbers.plain(float(first[key]))} at N = {numbers.count(first['n'])}, "
-        told += f"{numbers.plain(float(last[key]))} at N = {numbers.count(last['n'])}"
-        pictures.append(
-            Picture(name, f"{title} of real images against real images over N: {told}.", f"{title}: {told}.")
-        )
+        text = ", ".join(f"{wording.plain(values[end])} at N = {wording.count(curve[end][0])}" for end in (0, -1))
+        shown.append(Picture(name, f"{key} of real images against real images over N: {text}.", f"{key}: {text}."))
+    if not shown:
+        return []
     text = (
-        "The floor is no constant: the Fréchet distance of finite samples is biased upwards, the more the fewer they "
-        "are, so that a score without its N says little. The kernel distance is unbiased: it scatters around zero at "
+        "The floor depends on N. The Fréchet distance of finite samples is biased upwards, and more so for fewer "
+        "samples, so a score means little without its N. The kernel distance is unbiased: it scatters around zero for "
         "any N."
     )
-    return [Text(text), Gallery("Real images against other real images, at each N.", "plot", pictures)]
+    return [Text(text), Gallery("Real images against other real images.", "plot", shown)]
 
 
 def seeds(dataset: SetResult, folder: Path) -> list[Block]:
-    """What another training seed changes."""
+    """How much the scores vary with the training seed."""
     runs = [run for run in dataset.runs if run.seeds is not None and len(run.seeds) > 1]
-    pictures = []
+    shown = []
     for key in SEEDED:
         groups: dict[str, Sequence[float]] = {
             run.name: list(run.seeds[key]) for run in runs if run.seeds is not None and key in run.seeds
         }
         if groups:
-            name = figures.slug("seeds", dataset.name, key)
-            charts.dots(folder / name, key, groups, key)
-            told = "; ".join(f"{run}: {', '.join(f'{v:.4g}' for v in values)}" for run, values in groups.items())
-            pictures.append(Picture(name, f"{key} of each training seed. {told}.", f"{told}."))
-    if not pictures:
+            name = pictures.slug("seeds", dataset.name, key)
+            plots.dots(folder / name, key, groups, key)
+            text = "; ".join(f"{run}: {', '.join(f'{v:.4g}' for v in values)}" for run, values in groups.items())
+            shown.append(Picture(name, f"{key} of each training seed. {text}.", f"{text}."))
+    if not shown:
         return []
-    alone = [run.name for run in dataset.runs if run not in runs and run.metrics]
-    text = "Dots: trainings that differ in their seed alone; line: their mean."
+    alone = [run.name for run in dataset.runs if run not in runs and run.values]
+    caption = "Dots: trainings that differ only in their seed. Line: their mean."
     if alone:
-        text += f" One training each stands behind {_names(alone)}, whose intervals do not cover this spread."
-    return [Gallery(text, "plot", pictures)]
-
-
-def _names(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+        caption += f" {wording.capital(wording.listed(alone))}: one training each; their intervals omit this spread."
+    return [Gallery(caption, "plot", shown)]

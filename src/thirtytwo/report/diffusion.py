@@ -1,56 +1,58 @@
-"""What the report says of a data set's diffusion models beyond their scores: the way, the bound, the schedule."""
+"""Diffusion models beyond their scores: from noise to image, likelihood bounds, noise schedules."""
 
 from pathlib import Path
 
 import numpy as np
 
 from thirtytwo.models.diffusion import schedules
-from thirtytwo.report import charts, figures, numbers, pictures
+from thirtytwo.report import pictures, plots, wording
 from thirtytwo.report.blocks import Block, Gallery, Picture, Row, Table
-from thirtytwo.report.charts import Series
+from thirtytwo.report.plots import Series
 from thirtytwo.report.results import RunResult, SetResult
 
-__all__ = ["bounds", "noise_schedules", "ways"]
+__all__ = ["animations", "bounds", "noise_schedules", "strips"]
 
-_IMAGES = 3  # whose way is shown
+_IMAGES = 2  # followed from noise to image
 _FRAMES = 10
 _SIDE = 10
 
 
-def ways(dataset: SetResult, folder: Path) -> list[Block]:
-    """From noise to image: x_t and what the network makes of it, as a strip and as an animation."""
-    strips, animations = [], []
+def strips(dataset: SetResult, folder: Path) -> list[Picture]:
+    """From noise to image: x_t, and below it the image that the network predicts from x_t."""
+    shown = []
     for run in dataset.runs:
-        x, x0, t = (run.probe(f"trajectory_{name}") for name in ("frames", "estimates", "timesteps"))
-        if x is None or x0 is None or t is None:
+        if (trajectory := _trajectory(run)) is None:
             continue
-        strips.append(_strip(run, x, x0, t, folder))
-        animations.append(_animation(run, x, x0, t, folder))
-    caption = (
-        "From noise (left) to image: in turn x_t, as the sampler walks down the timesteps, and below it the image that "
-        "the network predicts from it. At first it predicts a mean of many images, later one of them."
-    )
-    moving = "More of them moving: above x_t, below the prediction; each plays three times."
-    return [Gallery(caption, "pixels", strips), Gallery(moving, "pixels", animations)] if strips else []
+        x, x0, t = trajectory
+        chosen = np.unique(np.linspace(0, len(t) - 1, min(_FRAMES, len(t))).round().astype(int))
+        pairs = [frames[chosen, image] for image in range(min(_IMAGES, x.shape[1])) for frames in (x, x0)]
+        name = pictures.slug("noise-to-image", run.name)
+        pictures.rows(folder / name, np.stack(pairs))
+        steps = ", ".join(str(int(step)) for step in t[chosen])
+        alt = f"Rows of images by {run.name}, from noise to sample, and below each row the network's predictions."
+        shown.append(Picture(name, alt, f"{run.name}: timesteps t = {steps}."))
+    return shown
 
 
-def _strip(run: RunResult, x: np.ndarray, x0: np.ndarray, t: np.ndarray, folder: Path) -> Picture:
-    chosen = np.unique(np.linspace(0, len(t) - 1, min(_FRAMES, len(t))).round().astype(int))
-    pairs = [frames[chosen, image] for image in range(min(_IMAGES, x.shape[1])) for frames in (x, x0)]
-    name = figures.slug("way", run.name)
-    pictures.rows(folder / name, np.stack(pairs))
-    told = ", ".join(str(int(step)) for step in t[chosen])
-    alt = f"Rows of images by {run.name}, from noise to sample, and below each row the network's predictions."
-    return Picture(name, alt, f"{run.name}, at the timesteps t = {told}.")
+def animations(dataset: SetResult, folder: Path) -> list[Picture]:
+    """Noise turning into images: x_t above, predictions below."""
+    shown = []
+    for run in dataset.runs:
+        if (trajectory := _trajectory(run)) is None:
+            continue
+        x, x0, t = trajectory
+        name = pictures.slug("noise-to-image-animation", run.name)
+        side = min(_SIDE, x.shape[1])
+        titles = [f"t = {int(step)}" for step in t]
+        pictures.animation(folder / name, np.concatenate([x[:, :side], x0[:, :side]], axis=1), titles, side, 300)
+        alt = f"Animation of {side} samples of {run.name}: noise turns into images."
+        shown.append(Picture(name, alt, f"{run.name}: x_t above, the predicted image below."))
+    return shown
 
 
-def _animation(run: RunResult, x: np.ndarray, x0: np.ndarray, t: np.ndarray, folder: Path) -> Picture:
-    name = figures.slug("way-animation", run.name)
-    side = min(_SIDE, x.shape[1])
-    titles = [f"t = {int(step)}" for step in t]
-    pictures.animation(folder / name, np.concatenate([x[:, :side], x0[:, :side]], axis=1), titles, side, 300)
-    alt = f"Animation of {side} samples of {run.name} as noise turns into images."
-    return Picture(name, alt, f"{run.name}, {len(t)} frames.")
+def _trajectory(run: RunResult) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    x, x0, t = (run.probe(f"trajectory_{name}") for name in ("frames", "estimates", "timesteps"))
+    return None if x is None or x0 is None or t is None else (x, x0, t)
 
 
 def bounds(dataset: SetResult) -> list[Block]:
@@ -62,38 +64,42 @@ def bounds(dataset: SetResult) -> list[Block]:
         key = "bits_per_dim" if run.metric("bits_per_dim") is not None else "iwae_bits_per_dim"
         if run.metric(key) is None:
             continue
-        bound = numbers.scored([run.score(key)])
-        parts = numbers.column([run.metric("rate_bits_per_dim"), run.metric("distortion_bits_per_dim")], 3)
+        parts = wording.column([run.metric("rate_bits_per_dim"), run.metric("distortion_bits_per_dim")], 3)
         images = run.metric("bits_per_dim_n") or run.metric("iwae_n")
         kind = "variational bound" if key == "bits_per_dim" else f"IWAE, K = {run.metric('iwae_samples')}"
-        rows.append(Row(run.name, [*bound, *parts, numbers.count(images), kind]))
+        rows.append(Row(run.name, [wording.estimated(run.estimate(key)), *parts, wording.count(images), kind]))
     caption = (
-        "Bits a value of held-out 8-bit images, at most: lower is better, and 8 would be no model at all. Of diffusion "
-        "the variational bound (Ho et al. 2020, eq. 5), split into the rate L_1 + ... + L_T and the distortion L_0. A "
-        "bound says little of how samples look, and samples little of the bound; a GAN has none."
+        "Upper bounds on the bits per dimension of held-out 8-bit images. Likelihood and sample quality are only "
+        "loosely related. GANs have no likelihood."
     )
-    columns = ["run", "bits/dim", "rate", "distortion", "images", "by"]
-    return [Table(caption, columns, rows, [False, True, True, True, True, False])]
+    columns = ["run", "bits/dim", "rate", "distortion", "images", "bound"]
+    explained = {
+        "bits/dim": "Lower is better. 8 bits would need no model.",
+        "rate": "L_1 + ... + L_T of the variational bound (Ho et al. 2020, eq. 5).",
+        "distortion": "L_0 of the variational bound.",
+        "bound": "Variational bound for diffusion; importance-weighted bound (IWAE) for autoencoders.",
+    }
+    return [Table(caption, columns, rows, [False, True, True, True, True, False], help=explained)]
 
 
 def noise_schedules(dataset: SetResult, folder: Path) -> list[Block]:
-    """How fast the forward process drowns an image; runs of the same schedule are one line."""
+    """How fast the forward process destroys an image; runs with the same schedule share a line."""
     groups: dict[str, tuple[schedules.Schedule, list[str]]] = {}
     for run in dataset.runs:
         keys = ("schedule", "timesteps", "beta_start", "beta_end")
         if run.family == "diffusion" and all(key in run.model for key in keys):
             kind, timesteps, start, end = (run.model[key] for key in keys)
-            told = f"{kind}, T = {timesteps}" + ("" if kind == "cosine" else f", β {start:g} to {end:g}")
-            groups.setdefault(told, (schedules.make(kind, timesteps, start, end), []))[1].append(run.name)
+            title = f"{kind}, T = {timesteps}" + ("" if kind == "cosine" else f", β {start:g} to {end:g}")
+            groups.setdefault(title, (schedules.make(kind, timesteps, start, end), []))[1].append(run.name)
     if not groups:
         return []
     lines, ends = [], []
-    for told, (schedule, runs) in groups.items():
+    for title, (schedule, runs) in groups.items():
         t = np.linspace(0, schedule.timesteps, 11).round().astype(int)
-        lines.append(Series(told, list(t), list(np.sqrt(schedule.alpha_bars[t])), None, None))
-        ends.append(f"{told} ends at {schedule.alpha_bars[-1] ** 0.5:.2g} ({', '.join(runs)})")
-    name, shown = figures.slug("schedules", dataset.name), "; ".join(ends)
-    charts.series(folder / name, "noise schedule", lines, ("t", "√ᾱ_t"), log=(False, False), floor=None)
-    alt = f"Share of the image left in x_t over t: {shown}."
-    caption = "Share of the image left in x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε over the timesteps (Ho et al. 2020, eq. 4)."
+        lines.append(Series(title, list(t), list(np.sqrt(schedule.alpha_bars[t]))))
+        ends.append(f"{title} ends at {schedule.alpha_bars[-1] ** 0.5:.2g} ({', '.join(runs)})")
+    name, shown = pictures.slug("schedules", dataset.name), "; ".join(ends)
+    plots.series(folder / name, "noise schedule", lines, ("t", "√ᾱ_t"))
+    alt = f"Weight of the image in x_t over t: {shown}."
+    caption = "Weight √ᾱ_t of the image in x_t = √ᾱ_t x_0 + √(1 - ᾱ_t) ε over the timesteps (Ho et al. 2020, eq. 4)."
     return [Gallery(caption, "plot", [Picture(name, alt, f"{shown}.")])]

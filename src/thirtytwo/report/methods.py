@@ -1,15 +1,34 @@
-"""The protocol in words and equations, of what is on the page."""
+"""How the numbers of the page were computed, in words and equations."""
 
-from thirtytwo.report import equations
-from thirtytwo.report.answer import SPLITS
-from thirtytwo.report.blocks import Block, Section, Text
+from thirtytwo.report.blocks import Block, Equation, Section, Text
 from thirtytwo.report.results import Results
 
-__all__ = ["section"]
+__all__ = ["SPLITS", "section"]
+
+SPLITS = {"train": "training", "test": "test"}
+
+FRECHET = Equation(
+    r"\mathrm{FD} = \lVert \mu_r - \mu_g \rVert^2 + \mathrm{Tr}\big(\Sigma_r + \Sigma_g"
+    r" - 2 (\Sigma_r \Sigma_g)^{1/2}\big)"
+)
+KERNEL = Equation(
+    r"\mathrm{KID} = \frac{1}{m(m-1)} \sum_{i \ne j} k(x_i, x_j) + \frac{1}{n(n-1)} \sum_{i \ne j} k(y_i, y_j)"
+    r" - \frac{2}{mn} \sum_{i,j} k(x_i, y_j), \quad k(x, y) = \Big(\frac{x \cdot y}{d} + 1\Big)^3"
+)
+BEST_DISCRIMINATOR = Equation(r"D^*(x) = \frac{p(x)}{p(x) + q(x)}")
+BETA_VAE = Equation(r"L = \lVert x - \hat x(z) \rVert^2 + \beta\, \mathrm{KL}\big(q(z|x) \,\Vert\, p(z)\big)")
+FORWARD = Equation(r"x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \varepsilon")
+DDIM = Equation(
+    r"x_s = \sqrt{\bar\alpha_s}\, \hat x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\, \hat\varepsilon + \sigma z, \quad"
+    r"\sigma = \eta \sqrt{\frac{1 - \bar\alpha_s}{1 - \bar\alpha_t} \Big(1 - \frac{\bar\alpha_t}{\bar\alpha_s}\Big)}"
+)
+GUIDANCE = Equation(r"\hat x_w = \hat x_0(x_t, y) + w \big(\hat x_0(x_t, y) - \hat x_0(x_t, \varnothing)\big)")
+CODE_GUIDANCE = Equation(r"q_w(z|y) \propto \frac{q(z|y)^{1 + w}}{q(z)^w}")
+DECODER_GUIDANCE = Equation(r"\hat x_w = \hat x(z, y) + w \Big(\hat x(z, y) - \frac{1}{K} \sum_k \hat x(z, k)\Big)")
 
 
 def section(results: Results) -> Section:
-    """How every number was made."""
+    """How every number was computed."""
     parts = [("Scores", "scores", _scores(results)), ("Uncertainty", "uncertainty", _uncertainty(results))]
     parts.append(("Models", "models", _models(results)))
     sections = [Section(title, f"methods-{key}", blocks) for title, key, blocks in parts if blocks]
@@ -24,67 +43,72 @@ def _scores(results: Results) -> list[Block]:
     evaluation, sampling = results.config.evaluation, results.config.sampling
     blocks: list[Block] = [
         Text(
-            "A small classifier is trained on each data set. Its last hidden layer gives features, and `fd_classifier` "
-            "is the Fréchet distance between two Gaussians fitted to the features of real images (mean μ_r, covariance "
-            "Σ_r) and of generated images (μ_g, Σ_g), as in Heusel et al. 2017, eq. 6:"
+            "A small classifier is trained on each data set. Its last hidden layer provides features. FD "
+            "(`fd_classifier`) is the Fréchet distance between two Gaussians, one fitted to the features of real images "
+            "(mean μ_r, covariance Σ_r) and one to those of samples (μ_g, Σ_g), as in Heusel et al. 2017, eq. 6:"
         ),
-        equations.FRECHET,
+        FRECHET,
         Text(
-            "It is not FID, which uses Inception features; a score is called `fid` only where those were used. Each "
-            f"run draws {sampling.images:,} images; {evaluation.samples:,} of them are scored against the "
-            f"{SPLITS[evaluation.reference_split]} images. Seed {results.config.seed} fixes all randomness: each "
-            "training step and each image has its own stream. The score depends on N, on the reference, on the "
-            "resampling of the data and on the features: scores that differ in one of them are not compared here."
+            "FD is not FID: a score is called `fid` only if it uses Inception features. Each run draws "
+            f"{sampling.images:,} images; {evaluation.samples:,} of them are scored against the "
+            f"{SPLITS[evaluation.reference_split]} images. All randomness derives from seed {results.config.seed}; each "
+            "training step and each image has its own stream. The score depends on N, the reference, the resampling of "
+            "the data and the features. Scores that differ in any of these are not compared."
         ),
     ]
     if _has(results, "kid_classifier") or _has(results, "kid"):
         blocks += [
             Text(
-                "The kernel distance of features x_i of samples and y_j of real images, unbiased (Binkowski et al. "
-                "2018):"
+                "KID is the unbiased kernel distance between features x_i of samples and y_j of real images (Bińkowski "
+                "et al. 2018):"
             ),
-            equations.KERNEL,
+            KERNEL,
         ]
     if _has(results, "precision"):
         k = next(run.metric("prdc_k") for run in results.runs if run.metric("precision") is not None)
         blocks.append(
             Text(
-                f"Precision: samples that lie within the ball around some real image that reaches to its {k}th "
-                "neighbour; recall: the same with the sides exchanged (Kynkäänniemi et al. 2019). Density counts the "
-                "balls that a sample lies in; coverage is the share of real images whose ball holds a sample (Naeem "
-                "et al. 2020)."
+                "Each real image is the centre of a ball that reaches to its "
+                f"{_ordinal(k)} nearest real neighbour. Precision is the share of samples inside any ball; recall is the "
+                "same with samples and real images exchanged (Kynkäänniemi et al. 2019). Density counts the balls that "
+                "contain a sample; coverage is the share of balls that contain one (Naeem et al. 2020)."
             )
         )
     if _has(results, "train_nearer"):
         blocks.append(
             Text(
-                "Memorisation: of each sample the nearest training image is held against the nearest of as many "
-                "held-out ones. A generator that copies is nearer to training; one that has learnt the distribution is "
-                "as often nearer to either."
+                "Memorisation compares the distance from each sample to its nearest training image with the distance to "
+                "the nearest of as many held-out images. Samples of a generator that copies are nearer to training "
+                "images; samples of one that learnt the distribution are nearer to either equally often."
             )
         )
-    words = (
-        "Entropy is that of the classes that the classifier sees in the samples, in bits. A class counts as covered "
-        f"from {evaluation.mode_share:g} times its share of the real images on. Accuracy is the share of a conditional "
-        "generator's samples that the classifier gives the class they were drawn for."
+    text = (
+        "Entropy is that of the classes that the classifier recognises in the samples, in bits. A class counts as "
+        f"covered if its share of the samples is at least {evaluation.mode_share:g} times its share of the real images. "
+        "Accuracy is the share of a conditional generator's samples that the classifier assigns to the requested class."
     )
-    return [*blocks, Text(words)]
+    return [*blocks, Text(text)]
+
+
+def _ordinal(k: int) -> str:
+    return f"{k}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(k, 'th') }"
 
 
 def _uncertainty(results: Results) -> list[Block]:
     several = any((run.metric("seeds") or 1) > 1 for run in results.runs)
     seeds = (
-        "Of runs with several training seeds every score is the mean over them and its interval the 95 % t-interval; "
-        "intervals of the others do not cover what another training seed would change."
+        "For runs with several training seeds, every score is the mean over the trainings with a 95 % t-interval; the "
+        "intervals of all other runs do not cover what another training seed would change."
         if several
-        else "One training stands behind each score: no interval covers what another training seed would change."
+        else "Every run was trained once, so the intervals do not cover what another training seed would change."
     )
     return [
         Text(
-            f"Intervals hold 95 % of {results.config.evaluation.bootstrap_resamples} bootstrap resamples of the images "
-            "drawn; those of shares are Wilson's. One run beats another where the interval of their difference, put "
-            "together from the two runs' own (Zou & Donner 2008), does not hold 0; otherwise they tie. The floor is "
-            f"the score of real images of the same N; below it a generator cannot be told from real images. {seeds}"
+            f"Intervals contain 95 % of {results.config.evaluation.bootstrap_resamples} bootstrap resamples of the "
+            "samples; those of shares are Wilson's. One run beats another if the interval of their difference, combined "
+            "from both runs' intervals (Zou & Donner 2008), excludes 0; otherwise they tie. The floor is the score of "
+            "as many real images against other real images: a generator at the floor is indistinguishable from data by "
+            f"this score. {seeds}"
         )
     ]
 
@@ -93,45 +117,37 @@ def _models(results: Results) -> list[Block]:
     families = {run.family for run in results.runs}
     blocks: list[Block] = []
     if "gan" in families:
-        blocks += [
-            Text(
-                "GANs: at the best discriminator, densities p of the data and q of the samples (Goodfellow et al. "
-                "2014, eq. 2),"
-            ),
-            equations.BEST_DISCRIMINATOR,
-        ]
+        text = (
+            "GANs. With density p of the data and q of the samples, the best discriminator is (Goodfellow et al. 2014, "
+        )
+        blocks += [Text(text + "eq. 2)"), BEST_DISCRIMINATOR]
     if "autoencoder" in families:
-        blocks += [
-            Text(
-                "Autoencoders: reconstruction, here as squared error, and rate, weighted by beta (Kingma & Welling "
-                "2014, eq. 7; Higgins et al. 2017, eq. 4),"
-            ),
-            equations.BETA_VAE,
-        ]
+        text = (
+            "Autoencoders. The loss adds the reconstruction, here the squared error, and the rate weighted by beta (Kingma "
+            "& Welling 2014, eq. 7; Higgins et al. 2017, eq. 4):"
+        )
+        blocks += [Text(text), BETA_VAE]
     if "diffusion" in families:
         blocks += [
-            Text("Diffusion: noise is added by (Ho et al. 2020, eq. 4)"), equations.FORWARD,
-            Text("and taken away, from timestep t to s < t, by (Song et al. 2021, eq. 12 and 16)"),
-            equations.DDIM, equations.DDIM_SIGMA,
-            Text("with eta 0 for the deterministic sampler and eta 1, over all T steps, for that of Ho et al. 2020."),
+            Text("Diffusion. Noise is added by (Ho et al. 2020, eq. 4)"), FORWARD,
+            Text("and removed, from timestep t to s < t, by (Song et al. 2021, eq. 12 and 16)"), DDIM,
+            Text("with eta = 0 for the deterministic sampler; eta = 1 over all T steps is that of Ho et al. 2020."),
         ]  # fmt: skip
     guided = {run.family for run in results.runs if run.sampling.get("guidance")}
     if "diffusion" in guided:
-        blocks += [Text("Guidance w by the label y, ∅ being none (Ho & Salimans 2022, eq. 6):"), equations.GUIDANCE]
+        blocks += [
+            Text("Guidance of strength w towards label y (Ho & Salimans 2022, eq. 6); ∅ means no label:"), GUIDANCE,
+        ]  # fmt: skip
     if "autoencoder" in guided:
-        blocks += [
-            Text(
-                "Guidance w of the codes of an autoencoder, the same for densities, here of Gaussians fitted to the codes "
-                "of the training images of one class and of all:"
-            ),
-            equations.CODE_GUIDANCE,
-        ]
+        text = (
+            "Guidance of an autoencoder's codes with strength w applies the same rule to densities, here Gaussians fitted "
+            "to the codes of one class and of all classes:"
+        )
+        blocks += [Text(text), CODE_GUIDANCE]
     if any(run.sampling.get("decoder_guidance") for run in results.runs):
-        blocks += [
-            Text(
-                "Decoder guidance w, the same for a decoder of codes z, with the mean over all K labels for the decoder "
-                "without one; clipped to the range of images:"
-            ),
-            equations.DECODER_GUIDANCE,
-        ]
+        text = (
+            "Decoder guidance of strength w applies the rule to the decoded images, with the mean over all K labels in "
+            "place of the unlabelled prediction, clipped to the range of images:"
+        )
+        blocks += [Text(text), DECODER_GUIDANCE]
     return blocks

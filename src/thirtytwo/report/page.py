@@ -1,71 +1,60 @@
-"""Renders the report: `index.html`, one file that needs no other, and `report.md` with its pictures.
+"""Render the report: `index.html`, one self-contained file, and `report.md`, a front page with its pictures.
 
-The page shows durations as well, so its bytes differ from one run to the next; report.md and figures/ do not.
+The page shows durations, so its bytes differ between executions; those of report.md and figures/ do not.
 """
 
 import base64
+import hashlib
 import html
 import re
-import shutil
-import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from latex2mathml.converter import convert
 from markupsafe import Markup
 from PIL import Image
 
-from thirtytwo.report.blocks import Block, Gallery, Section, Table
+from thirtytwo.report.blocks import Block, Card, Gallery, Showcase
 from thirtytwo.report.results import Results
-from thirtytwo.report.sections import build
+from thirtytwo.report.sections import Report, build
+from thirtytwo.runtime.files import replacing
 
 __all__ = ["write"]
 
 
 def write(results: Results, folder: Path) -> None:
-    """Replaces `folder` by the report; until all of it is written, the old one stays."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
-        new = Path(place) / folder.name
-        new.mkdir()
+    """Replaces `folder` by the report. The old report stays until the new one is complete."""
+    with replacing(folder) as new:
         figures = new / "figures"
-        figures.mkdir()
-        sections = build(results, figures)
-        (new / "index.html").write_text(_html(sections, results, figures), encoding="utf-8")
-        lasting = [_lasting(section) for section in sections]
-        (new / "report.md").write_text(_markdown(lasting, results), encoding="utf-8")
-        for file in {path.name for path in figures.iterdir()} - set(_files(lasting)):
-            (figures / file).unlink()
-        if folder.exists():
-            shutil.rmtree(folder)
-        new.replace(folder)
+        figures.mkdir(parents=True)
+        report = build(results, figures)
+        (new / "index.html").write_text(_html(report, results, figures), encoding="utf-8")
+        (new / "report.md").write_text(_markdown(report, results), encoding="utf-8")
+        for name in {path.name for path in figures.iterdir()} - set(_files(report.front)):
+            (figures / name).unlink()
 
 
-def _lasting(section: Section) -> Section:
-    """`section` without the blocks that show durations."""
-    blocks = [block for block in section.blocks if not _timed(block)]
-    return replace(section, blocks=blocks, sections=[part for part in map(_lasting, section.sections) if part.blocks])
-
-
-def _files(sections: list[Section]) -> list[str]:
-    """Names of all pictures."""
-    files = [picture.file for section in sections for block in section.blocks if isinstance(block, Gallery)
-             for picture in block.pictures]  # fmt: skip
-    return files + [file for section in sections for file in _files(section.sections)]
-
-
-def _timed(block: Block) -> bool:
-    return isinstance(block, Table | Gallery) and block.timed
+def _files(blocks: list[Block]) -> list[str]:
+    """Names of all pictures of `blocks`."""
+    files = []
+    for block in blocks:
+        if isinstance(block, Gallery):
+            files += [picture.file for picture in block.pictures]
+        elif isinstance(block, Showcase):
+            files += [card.picture.file for card in block.cards]
+    return files
 
 
 def _environment(autoescape: bool) -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("thirtytwo.report", "templates"), autoescape=autoescape, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
+    environment.filters["kind"] = lambda block: type(block).__name__
+    return environment
 
 
-def _html(sections: list[Section], results: Results, folder: Path) -> str:
+def _html(report: Report, results: Results, folder: Path) -> str:
     def data_uri(file: str) -> str:
         kind = Path(file).suffix.removeprefix(".")
         return f"data:image/{kind};base64," + base64.b64encode((folder / file).read_bytes()).decode("ascii")
@@ -82,26 +71,34 @@ def _html(sections: list[Section], results: Results, folder: Path) -> str:
         "data_uri": data_uri,
         "size": size,
         "marked": marked,
-        "kind": lambda block: type(block).__name__,
+        "mathml": lambda latex: Markup(convert(latex, display="block")),
     }
-    return environment.get_template("index.html.j2").render(sections=sections, results=results)
+    assert environment.loader is not None
+    script = environment.loader.get_source(environment, "script.js")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return environment.get_template("index.html.j2").render(
+        sections=report.sections, results=results, script=Markup(script), digest=digest
+    )
 
 
-def _markdown(sections: list[Section], results: Results) -> str:
+def _markdown(report: Report, results: Results) -> str:
     def escaped(text: str) -> str:
-        """`text` with everything that Markdown or HTML would read as markup made literal, `code` apart."""
+        """`text` with everything that Markdown or HTML would read as markup made literal, except `code`."""
         return "".join(
             f"`{part[1:-1].replace('|', chr(92) + '|')}`" if part.startswith("`") else _literal(part)
             for part in re.split(r"(`[^`\n]*`)", " ".join(text.split()))
         )
 
+    def image(card: Card) -> str:
+        return f"![{escaped(card.picture.alt)}](figures/{card.picture.file})"
+
     environment = _environment(autoescape=False)
     environment.filters |= {
         "md": escaped,
-        "cell": lambda text: "<br>".join(map(escaped, text.split("\n"))),
-        "kind": lambda block: type(block).__name__,
+        "cell": lambda text: " ".join(map(escaped, text.split("\n"))),
+        "image": image,
     }
-    return environment.get_template("report.md.j2").render(sections=sections, results=results)
+    return environment.get_template("report.md.j2").render(blocks=report.front, results=results)
 
 
 def _literal(text: str) -> str:

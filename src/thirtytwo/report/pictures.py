@@ -1,32 +1,55 @@
-"""Pixels and plots as small files: lossless WebP for pictures, lossy for animations, few colours for plots."""
+"""Images and plots as small files: lossless WebP for still images, lossy for animations, few colours for plots."""
 
-import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageDraw
 
-__all__ = ["animation", "grid_file", "pixels", "plot_file", "rows", "tile"]
+__all__ = ["animation", "board", "plot_file", "rows", "slug", "spread_over_classes", "stage_tiles", "tile"]
 
-_MARK = (255, 128, 0)  # of framed columns
+_MARK = (255, 128, 0, 255)  # around framed columns
+_GROUND = (28, 32, 36)  # behind the images of an animation
 _HEAD = 14  # height of the line of text above an animation
 _HOLD = 4  # how many times longer the last frame of an animation stays
 _COLOURS = 48  # of a plot: a few lines and their antialiasing
+_PITCH = 33  # pixels from one image of a stage's grid to the next, at the images' size
+
+
+def slug(*parts: str) -> str:
+    """A file name made of `parts`; characters other than letters, digits and underscores become dashes."""
+    return "-".join(re.sub(r"[^A-Za-z0-9_]+", "-", part).strip("-") for part in parts) + ".webp"
+
+
+def spread_over_classes(labels: np.ndarray, n: int) -> np.ndarray:
+    """Indices [<= n] of images that take turns through the classes, each class in the order of the file."""
+    turn = pd.Series(labels).groupby(labels).cumcount().to_numpy()
+    return np.lexsort((labels, turn))[:n]
+
+
+def stage_tiles(grid: Path) -> np.ndarray:
+    """Images [R, K, 32, 32, 3] of a grid that a stage wrote, which enlarges them twice."""
+    with Image.open(grid) as image:
+        whole = np.asarray(image.convert("RGB").reduce(2))  # a mean over 2x2 equal pixels
+    rows, columns = whole.shape[0] // _PITCH, whole.shape[1] // _PITCH
+    inner = whole[: rows * _PITCH, : columns * _PITCH].reshape(rows, _PITCH, columns, _PITCH, 3)
+    return inner[:, 1:, :, 1:].transpose(0, 2, 1, 3, 4)
 
 
 def tile(images: np.ndarray, framed: tuple[int, ...] = ()) -> np.ndarray:
-    """uint8 images [R, K, H, W, C], a row each, as pixels [R (H + 1) + 1, K (W + 1) + 1, 3] with white lines between.
+    """uint8 images [R, K, H, W, C] as pixels [R (H + 1) + 1, K (W + 1) + 1, 4], a row each, with transparent gaps.
 
-    The columns in `framed` have orange lines around them instead. Enlarging is left to the page, which does it by
-    whole pixels: a picture of twice the size would be no sharper, only heavier.
+    Orange lines surround the columns in `framed`. The page enlarges the result by whole pixels; a larger file would be
+    no sharper.
     """
     count, columns, height, width, channels = images.shape
-    board = np.full((count, height + 1, columns, width + 1, 3), 255, np.uint8)
-    board[:, 1:, :, 1:] = images.transpose(0, 2, 1, 3, 4) if channels == 3 else images.transpose(0, 2, 1, 3, 4)[..., :1]
-    board = board.reshape(count * (height + 1), columns * (width + 1), 3)
-    whole = np.full((board.shape[0] + 1, board.shape[1] + 1, 3), 255, np.uint8)
-    whole[:-1, :-1] = board
+    whole = np.full((count * (height + 1) + 1, columns * (width + 1) + 1, 4), (255, 255, 255, 0), np.uint8)
+    inner = whole[1:, 1:].reshape(count, height + 1, columns, width + 1, 4)
+    inner[:, :height, :, :width, :3] = images.transpose(0, 2, 1, 3, 4)[..., : channels if channels == 3 else 1]
+    inner[:, :height, :, :width, 3] = 255
+    whole[1:, 1:] = inner.reshape(whole[1:, 1:].shape)
     for column in framed:
         left, right = column * (width + 1), (column + 1) * (width + 1)
         whole[:, [left, right]] = _MARK
@@ -34,32 +57,27 @@ def tile(images: np.ndarray, framed: tuple[int, ...] = ()) -> np.ndarray:
     return whole
 
 
+def board(path: Path, images: np.ndarray, columns: int, scale: int = 1) -> None:
+    """Writes images [N, H, W, C] in rows of `columns`, `scale` times enlarged; an incomplete last row is dropped."""
+    complete = images[: len(images) // columns * columns]
+    whole = tile(complete.reshape(-1, columns, *complete.shape[1:]))
+    _lossless(Image.fromarray(whole.repeat(scale, axis=0).repeat(scale, axis=1)), path)
+
+
 def rows(path: Path, images: np.ndarray, framed: tuple[int, ...] = ()) -> None:
     """Writes images [R, K, H, W, C] as lossless WebP; see `tile`."""
-    pixels(path, tile(images, framed))
+    _lossless(Image.fromarray(tile(images, framed)), path)
 
 
-def pixels(path: Path, values: np.ndarray) -> None:
-    """Writes uint8 [H, W, 3] as lossless WebP."""
-    _lossless(Image.fromarray(values), path)
-
-
-def grid_file(path: Path, grid: Path, most: int) -> None:
-    """Writes the upper `most` rows of a stage's grid of 32x32 images, which is twice enlarged, at its own size."""
-    with Image.open(grid) as image:
-        small = image.convert("RGB").reduce(2)  # a mean over 2x2 equal pixels
-    _lossless(small.crop((0, 0, small.width, min(small.height, most * 33 + 1))), path)
-
-
-def animation(path: Path, frames: np.ndarray, titles: Sequence[str], side: int, milliseconds: int = 400) -> None:
-    """Writes uint8 frames [F, N, H, W, C] as a WebP that plays three times: `side` images a row, below a title each."""
+def animation(path: Path, frames: np.ndarray, titles: Sequence[str], columns: int, milliseconds: int = 400) -> None:
+    """Writes uint8 frames [F, N, H, W, C] in rows of `columns`, each below its title; the WebP plays three times."""
     pictures = []
     for images, title in zip(frames, titles, strict=True):
-        shown = images[: len(images) // side * side]
-        board = tile(shown.reshape(-1, side, *shown.shape[1:]))
-        picture = Image.new("RGB", (board.shape[1], board.shape[0] + _HEAD), "white")
-        picture.paste(Image.fromarray(board), (0, _HEAD))
-        ImageDraw.Draw(picture).text((2, 1), title, fill="black")
+        shown = images[: len(images) // columns * columns]
+        whole = Image.fromarray(tile(shown.reshape(-1, columns, *shown.shape[1:])))
+        picture = Image.new("RGB", (whole.width, whole.height + _HEAD), _GROUND)
+        picture.paste(whole, (0, _HEAD), whole)
+        ImageDraw.Draw(picture).text((4, 1), title, fill="white")
         pictures.append(picture)
     pictures[0].save(
         path, "WEBP", save_all=True, append_images=pictures[1:], loop=3, quality=80, method=4,
@@ -67,12 +85,12 @@ def animation(path: Path, frames: np.ndarray, titles: Sequence[str], side: int, 
     )  # fmt: skip
 
 
-def plot_file(path: Path, png: bytes) -> None:
-    """Writes a plot, given as PNG, in few colours."""
-    with Image.open(io.BytesIO(png)) as image:
-        few = image.convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+def plot_file(path: Path, pixels: np.ndarray) -> None:
+    """Writes the RGBA pixels of a plot in few colours."""
+    image = Image.fromarray(pixels).convert("RGB")
+    few = image.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     _lossless(few.convert("RGB"), path)
 
 
 def _lossless(image: Image.Image, path: Path) -> None:
-    image.save(path, "WEBP", lossless=True, quality=100, method=4)
+    image.save(path, "WEBP", lossless=True, quality=100, method=4, exact=True)

@@ -1,83 +1,94 @@
-"""What the report says, in order: the answer, one section a data set, questions, targets, methods, repetition."""
+"""The order of the report: the page's sections, and the blocks of the front page."""
 
 import platform
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
-from thirtytwo.report import against_targets, answer, methods
-from thirtytwo.report import dataset as dataset_section
-from thirtytwo.report.answers import QUESTIONS
-from thirtytwo.report.blocks import Block, Code, Row, Section, Table, Text
+from thirtytwo.report import comparison, dataset, methods, overview, questions, targets
+from thirtytwo.report.blocks import Block, Code, Gallery, Notice, Row, Section, Showcase, Table, Text
 from thirtytwo.report.results import Results, RunResult
 
-__all__ = ["build"]
+__all__ = ["Report", "build"]
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "pillow", "dvc", "clean-fid")
+_MOVING, _ROWS = 4, 6  # animations, and runs of each data set, on the front page
 
 
-def build(results: Results, folder: Path) -> list[Section]:
-    """All sections; pictures are written to `folder`."""
-    return [
-        answer.section(results, folder),
-        *(dataset_section.section(dataset, results, folder) for dataset in results.sets),
-        _questions(results),
-        against_targets.section(results),
+@dataclass(frozen=True)
+class Report:
+    """The whole report.
+
+    Attributes:
+        sections: everything, for the HTML page.
+        front: pictures and headline scores, for Markdown; without durations, so that its bytes depend on the results
+            alone.
+    """
+
+    sections: list[Section]
+    front: list[Block]
+
+
+def build(results: Results, folder: Path) -> Report:
+    """The report of all results; pictures are written to `folder`."""
+    first, moving = overview.section(results, folder), overview.motion(results, folder)
+    sections = [
+        first,
+        *([moving] if moving else []),
+        *(dataset.section(one, results, folder) for one in results.sets),
+        questions.section(results),
+        targets.section(results),
         methods.section(results),
         _reproduce(results),
         _settings(results),
     ]
+    return Report(sections, _front(results, first, moving))
 
 
-def _questions(results: Results) -> Section:
-    """The questions that the results here can answer, and what the others take."""
-    parts, open_ones = [], []
-    for place, question in enumerate(QUESTIONS):
-        found = [(dataset.name, text) for dataset in results.sets if (text := question.answer(dataset))]
-        asked = Text(f"Asked by {' and '.join(question.sources)}.")
-        if found:
-            blocks: list[Block] = [asked, *(Text(text, f"Measured on {name}:") for name, text in found)]
-            parts.append(Section(question.asked, f"question-{place}", blocks))
-        else:
-            open_ones.append(Row(question.asked, [" and ".join(question.sources), question.takes]))
-    intro = "Answered from this page's numbers alone; where they contradict what is taught, the numbers stand."
-    blocks = [Text(intro)]
-    if open_ones:
-        caption = "Not answered here, since no data set has the runs that it takes."
-        blocks.append(Table(caption, ["question", "asked by", "takes"], open_ones, [False] * 3))
-    return Section("Questions the courses ask", "questions", blocks, parts)
+def _front(results: Results, first: Section, moving: Section | None) -> list[Block]:
+    blocks: list[Block] = [block for block in first.blocks if isinstance(block, Notice | Showcase | Gallery | Text)]
+    for one in results.sets:
+        table = comparison.headline(one)
+        if table.rows:
+            more = f" {len(table.rows) - _ROWS} more are on the page." if len(table.rows) > _ROWS else ""
+            blocks.append(replace(table, rows=table.rows[:_ROWS], caption=table.caption + more))
+    animations = [block for block in moving.blocks if isinstance(block, Gallery)][:2] if moving else []
+    for gallery in animations:
+        blocks.append(replace(gallery, pictures=gallery.pictures[: _MOVING // 2]))
+    return [*blocks, _commands(results)]
+
+
+def _commands(results: Results) -> Code:
+    run = results.runs[0].name if results.runs else "NAME"
+    return Code(
+        "Run these in the repository's root.",
+        "make repro                      # set up the environment and run what has changed\n"
+        "dvc repro                       # the same in an existing environment\n"
+        f"dvc repro {f'evaluate@{run}':<22}# one run up to its scores\n"
+        "python stages/report.py         # only this report, from the existing results",
+    )
 
 
 def _reproduce(results: Results) -> Section:
     compute = results.config.compute
-    run = results.runs[0].name if results.runs else "NAME"
-    commands = (
-        "make repro                      # sets up the environment, runs what has changed\n"
-        "dvc repro                       # the same, in an environment that is set up\n"
-        f"dvc repro {f'evaluate@{run}':<22}# one run up to its score\n"
-        "python stages/report.py         # this report alone, from the results that are there"
-    )
     versions = [Row("Python", [platform.python_version()]), *(Row(name, [_version(name)]) for name in PACKAGES)]
     versions += [
         Row("device", [compute.device]), Row("CPU threads", [str(compute.threads)]),
         Row("precision", [compute.precision]), Row("torch.compile", ["on" if compute.compile else "off"]),
     ]  # fmt: skip
-    hashes = [
-        Row(dataset.name, ["data set", f"`{dataset.facts['sha256']}`"]) for dataset in results.sets if dataset.facts
-    ]
-    for dataset in results.sets:
-        features = sorted({run.metric("features_sha256") for run in dataset.runs} - {None})
-        hashes += [Row(dataset.name, ["classifier", f"`{value}`"]) for value in features]
+    hashes = [Row(one.name, ["data set", f"`{one.facts['sha256']}`"]) for one in results.sets if one.facts]
+    for one in results.sets:
+        features = sorted({run.metric("features_sha256") for run in one.runs} - {None})
+        hashes += [Row(one.name, ["classifier", f"`{value}`"]) for value in features]
     hashes += [Row(run.name, [kind, f"`{value}`"]) for run in results.runs for kind, value in run.hashes.items()]
     return Section(
-        "Repeat it",
-        "repeat",
+        "Reproduce it",
+        "reproduce",
         [
-            Code("Commands, from the repository's root.", commands),
-            Table("What this page was made with.", ["name", "version or value"], versions, [False, False]),
-            Table("sha256 of files.", ["of", "file", "sha256"], hashes, [False] * 3, folded=True),
-            Text(
-                "Results repeat to the last bit for one kind of processor, one version of torch and one thread count."
-            ),
+            _commands(results),
+            Table("Software and settings behind this page.", ["name", "value"], versions, [False, False]),
+            Table("sha256 of files.", ["name", "file", "sha256"], hashes, [False] * 3, folded=True),
+            Text("Results repeat bit for bit on the same kind of processor, version of torch and number of threads."),
         ],
     )
 
@@ -94,7 +105,7 @@ def _settings(results: Results) -> Section:
         Code(f"{run.name}: {run.family} with {run.net} on {run.dataset}", _yaml(run), folded=True)
         for run in results.runs
     ]
-    return Section("Settings of every run", "settings", [Text("As resolved from params.yaml."), *blocks])
+    return Section("Settings of every run", "settings", [Text("As resolved from params.yaml."), *blocks], folded=True)
 
 
 def _yaml(run: RunResult) -> str:

@@ -1,7 +1,6 @@
 """From a raw source to one array of 32x32 images with labels, split and factors, and a list of what was removed."""
 
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from thirtytwo.data.factors import read_factors
 from thirtytwo.data.prepare.images import RejectedError, native_kind, to_array
 from thirtytwo.data.prepare.readers import CUB_GRAYSCALE, EXPECTED, FASHION, Item
 from thirtytwo.runtime.errors import DataError
-from thirtytwo.runtime.files import sha256, write, write_json
+from thirtytwo.runtime.files import sha256, write_arrays, write_json
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.data import Preparation
 from thirtytwo.settings.strict import nearest
@@ -81,9 +80,7 @@ def prepare(project: Project, name: str, kind: str, settings: Preparation, items
     if kind == "shapes":
         files = [image.file for _, image in rows]
         factor_names, arrays["factors"] = read_factors(project.raw(settings.source), files)
-    content = io.BytesIO()
-    np.savez(content, **arrays)  # type: ignore[arg-type]  # uncompressed: the bytes do not depend on zlib's version
-    write(project.prepared(name), content.getvalue())
+    write_arrays(project.prepared(name), arrays, compressed=False)
     facts = {
         "name": name,
         "source": settings.source,

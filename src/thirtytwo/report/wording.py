@@ -1,0 +1,157 @@
+"""Numbers, intervals and runs as text."""
+
+import math
+from collections.abc import Sequence
+
+from thirtytwo.core.intervals import Estimate
+from thirtytwo.evaluate.comparison import compare
+from thirtytwo.report.results import RunResult, SetResult
+
+__all__ = [
+    "MISSING", "beats", "capital", "column", "count", "cover", "decimals_for", "estimated", "groups", "inline",
+    "listed", "lowest", "multiple", "other_settings", "percent", "plain", "sampler", "score", "seconds", "times_floor",
+]  # fmt: skip
+
+MISSING = "\N{EN DASH}"
+
+
+def decimals_for(values: Sequence[float], width: float | None = None) -> int:
+    """Decimals that show two significant digits of an interval's `width`; without one, three of the smallest value."""
+    if width and math.isfinite(width):
+        return min(max(1 - math.floor(math.log10(width)), 0), 6)
+    sizes = [abs(value) for value in values if value and math.isfinite(value)]
+    return min(max(2 - math.floor(math.log10(min(sizes))), 0), 4) if sizes else 0
+
+
+def estimated(score: Estimate, scale: float = 1.0) -> str:
+    """A score times `scale` with its interval on a second line, rounded to two digits of the interval's width."""
+    if score.value is None:
+        return MISSING
+    if score.low is None or score.high is None:
+        return f"{scale * score.value:,.{decimals_for([scale * score.value])}f}"
+    decimals = decimals_for([scale * score.value], scale * (score.high - score.low))
+    value, low, high = (_signed(scale * end, decimals) for end in (score.value, score.low, score.high))
+    return f"{value}\n[{low}, {high}]"
+
+
+def _signed(value: float, decimals: int) -> str:
+    """A number with thousands separators; one that rounds to zero has no sign."""
+    text = f"{value:,.{decimals}f}"
+    return text.removeprefix("-") if not text.strip("-0.,") else text
+
+
+def inline(score: Estimate, scale: float = 1.0) -> str:
+    """A score with its interval for a sentence, such as "0.961 [0.952, 0.969]"."""
+    return estimated(score, scale).replace("\n", " ")
+
+
+def column(values: Sequence[float | None], decimals: int) -> list[str]:
+    """Each number with the same decimals."""
+    return [MISSING if value is None else _signed(value, decimals) for value in values]
+
+
+def seconds(value: float | None) -> str:
+    """A duration, to three digits."""
+    if value is None:
+        return MISSING
+    return f"{value:,.0f} s" if value >= 100 else f"{value:.3g} s"
+
+
+def count(value: float | None) -> str:
+    """A whole number with thousands separators."""
+    return MISSING if value is None else f"{round(value):,}"
+
+
+def percent(value: float | None) -> str:
+    """A share in [0, 1] in percent."""
+    return MISSING if value is None else f"{100 * value:.1f} %"
+
+
+def plain(value: object) -> str:
+    """Any value of a metrics file; numbers that are not whole to four significant digits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return MISSING if value is None else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def multiple(ratio: float | None) -> str:
+    """A ratio to two digits, or to a whole number from 10 on."""
+    if ratio is None:
+        return MISSING
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.1f}"
+
+
+def times_floor(ratio: float | None) -> str:
+    """How many times the floor a score is: "2.1 × floor"."""
+    return "floor unknown" if ratio is None else f"{multiple(ratio)}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}floor"
+
+
+def capital(text: str) -> str:
+    """`text` with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def listed(names: Sequence[str], quote: str = "`") -> str:
+    """Names as `a`, `b` and `c`."""
+    quoted = [f"{quote}{name}{quote}" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+def sampler(run: RunResult) -> str:
+    """How a run's samples were drawn, such as "ddim, 50 steps, eta 0, EMA weights"."""
+    words, settings = [], run.sampling
+    if "sampler" in settings:
+        words.append(str(settings["sampler"]))
+        words += [f"{settings['steps']} steps"] if "steps" in settings else []
+        words += [f"eta {settings['eta']:g}"] if settings["sampler"] == "ddim" else []
+    else:
+        words.append("one pass" if run.evaluations == 1 else f"{run.evaluations} passes")
+        words += [f"{settings['prior']} prior"] if "prior" in settings else []
+    for key in ("guidance", "decoder_guidance"):
+        words += [f"{key.replace('_', ' ')} {settings[key]:g}"] if settings.get(key) else []
+    weights = {"ema": "EMA weights", "raw": "raw weights"}
+    words += [weights.get(settings["weights"], str(settings["weights"]))] if "weights" in settings else []
+    return ", ".join(words)
+
+
+def cover(run: RunResult) -> str:
+    """Classes that the samples cover, such as "9 of 10"; with several trainings a mean."""
+    covered, classes = run.metric("modes_covered"), run.metric("classes")
+    if covered is None:
+        return MISSING
+    return f"{plain(covered)} of {classes}" if classes is not None else plain(covered)
+
+
+def score(run: RunResult, key: str) -> str:
+    """A run's score with its interval, for a sentence."""
+    return inline(run.estimate(key))
+
+
+def lowest(runs: list[RunResult], key: str) -> str:
+    """A sentence on the run with the lowest score."""
+    return f"`{min(runs, key=lambda run: run.metric(key)).name}` scores lowest."
+
+
+def beats(a: RunResult, b: RunResult) -> str:
+    """Which of two runs is better by `fd_classifier`, or why they cannot be compared."""
+    comparison = compare(a.values, b.values, "fd_classifier")
+    if comparison.verdict == "incomparable":
+        return f"not comparable ({comparison.reason.rstrip('.')})"
+    return {"a": f"`{a.name}` is better", "b": f"`{b.name}` is better", "tie": "a tie"}[comparison.verdict]
+
+
+def groups(dataset: SetResult, family: str, metric: str, free: Sequence[str]) -> list[list[RunResult]]:
+    """Scored runs of one family, network and data set that differ only in the settings `free`."""
+    alike: dict[str, list[RunResult]] = {}
+    for run in dataset.runs:
+        if run.family == family and run.metric(metric) is not None and all(key in run.model for key in free):
+            same = {key: value for key, value in run.model.items() if key not in free}
+            alike.setdefault(f"{run.net} {sorted(same.items())}", []).append(run)
+    return [group for group in alike.values() if len(group) > 1]
+
+
+def other_settings(runs: list[RunResult], known: Sequence[str]) -> str:
+    """A sentence that lists the settings, apart from `known`, in which runs differ; empty if they agree."""
+    keys = {key for run in runs for key in run.model} - {*known}
+    other = sorted(key for key in keys if len({str(run.model.get(key)) for run in runs}) > 1)
+    return f" The runs also differ in {listed(other)}." if other else ""

@@ -1,0 +1,54 @@
+"""`thirtytwo doctor`: a line for each check, and an exit code."""
+
+from ruamel.yaml import YAML
+
+from cli_project import configure, params
+from thirtytwo.cli import doctor
+from thirtytwo.runtime.project import Project
+
+
+def test_leftovers_of_interrupted_work(tmp_path):
+    for name in ("checkpoints/vae/0123/000000400-ab.pt", "checkpoints/vae/0123/000000200-cd.pt",
+                 "checkpoints/gone/0/file", "data/downloads/x.part", "data/samples/.vae.npz.1.tmp"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "checkpoints/vae.lock").touch()  # stays after a training, and is nothing to report
+    gone, vae, part, temporary = doctor.leftovers(Project(tmp_path), {"vae"})
+    assert "params.yaml" in gone.what
+    assert gone.remedy == "delete checkpoints/gone"
+    assert "step 400" in vae.what
+    assert "dvc repro train@vae" in vae.remedy
+    assert "data/downloads/x.part" in part.what
+    assert "data/samples/.vae.npz.1.tmp" in temporary.what
+
+
+def test_stale_stages_are_those_of_dvc_status(tmp_path):
+    project = Project(tmp_path)
+    assert doctor.stale(project).state == "missing"  # no repository
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = True\n", encoding="utf-8")
+    stages = "stages:\n  copy: {cmd: cp a b, deps: [a], outs: [b]}\n"
+    (tmp_path / "dvc.yaml").write_text(stages, encoding="utf-8")
+    (tmp_path / "a").write_text("a", encoding="utf-8")
+    finding = doctor.stale(project)
+    assert (finding.state, finding.remedy) == ("note", "dvc repro")
+    assert "1 (copy)" in finding.what
+
+
+def test_exit_code_1_if_something_is_missing(command, project, root, monkeypatch, capsys):
+    for name in ("pyproject.toml", "requirements.txt"):
+        (project.root / name).write_bytes((root / name).read_bytes())
+    monkeypatch.setattr(doctor, "stale", lambda project: doctor.Finding("ok", "every stage is up to date"))
+    assert command("doctor") == 0
+    output = capsys.readouterr().out
+    assert "params.yaml: 4 runs, 1 data sets" in output
+    assert "source digits5k: " in output
+    values = params(root)
+    values["vae"]["beta"] = "1.2"
+    with project.params.open("w", encoding="utf-8") as file:
+        YAML(typ="safe").dump(values, file)
+    try:
+        assert command("doctor") == 1
+    finally:
+        configure(project, params(root))
+    assert "missing params.yaml: vae.beta: " in capsys.readouterr().out

@@ -1,0 +1,112 @@
+"""A project for tests of the command: small networks with random weights, whose images a stage has drawn."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ruamel.yaml import YAML
+
+from staging import run_stage
+from thirtytwo.core.weights import serialise
+from thirtytwo.features.training import save
+from thirtytwo.models.build import untrained
+from thirtytwo.nets.classifier import Classifier
+from thirtytwo.runtime.files import write, write_json
+from thirtytwo.runtime.project import Project
+from thirtytwo.settings.families import read_train
+from thirtytwo.settings.resolve import resolve
+
+RUNS = {  # options that turn each run of `params` into the same run of `other_params`
+    "dcgan": "",
+    "cvae": "--prior gaussian",
+    "cddpm": "--sampler dpm++ --steps 3 --guidance 1.5 --spacing trailing",
+    "lddpm": "",
+}
+CLASSES = ("zero", "one", "two")
+SEED = 7
+DRAWN, SCORED = 60, 40  # images of a run: more than the networks take at once, and the number that is scored
+
+
+def params(root: Path) -> dict[str, Any]:
+    """The default scale, cut to four runs of small networks."""
+    values = YAML(typ="safe").load(root / "scales/quick.yaml")
+    values["compute"] |= {"device": "cpu", "threads": 1, "deterministic": False}
+    for group in ("sources", "datasets", "classifiers"):
+        values[group] = {"digits5k": values[group]["digits5k"]}
+    values["runs"] = {name: values["runs"][name] for name in RUNS}
+    values["sweeps"] = {}
+    values["sampling"] = {"images": DRAWN, "grid_side": 2, "snapshot_images": 2}
+    values["evaluation"] |= {"samples": SCORED, "bootstrap_resamples": 20}
+    for name in RUNS:
+        values[name]["width"] = 8
+    values["dcgan"]["sample"]["fresh_steps"] = 1
+    values["cvae"]["sample"] |= {"bound_images": 2, "bound_samples": 1}
+    values["cddpm"]["sample"] |= {"sampler": "ddim", "steps": 2, "eta": 0.5, "guidance": 0.0, "bound_images": 0}
+    values["lddpm"]["sample"] |= {"steps": 2, "frames": 0}
+    return values
+
+
+def other_params(root: Path) -> dict[str, Any]:
+    """The same with another seed and other settings of sampling."""
+    values = params(root)
+    values["seed"] = SEED
+    values["cvae"]["sample"]["prior"] = "gaussian"
+    values["cddpm"]["sample"] |= {
+        "sampler": "dpm_solver_pp_2m", "steps": 3, "guidance": 1.5, "spacing": "trailing", "eta": 0.0,
+    }  # fmt: skip
+    return values
+
+
+def configure(project: Project, values: dict[str, Any]) -> None:
+    """Write params.yaml and resolve it."""
+    with project.params.open("w", encoding="utf-8") as file:
+        YAML(typ="safe").dump(values, file)
+    resolve(project.params, project)
+
+
+def make(project: Project, root: Path) -> None:
+    """Fill a project that has the settings of `params`, and images that were drawn under those of `other_params`."""
+    (project.root / "dvc.yaml").touch()
+    _prepare(project)
+    torch.manual_seed(0)
+    save(Classifier(1, len(CLASSES), 8).eval(), CLASSES, project.classifier("digits5k"))
+    configure(project, other_params(root))
+    for run in RUNS:
+        _write_weights(project, run)
+        run_stage("sample", project.root, run)
+    configure(project, params(root))
+    run_stage("floor", project.root, "digits5k")
+
+
+def _prepare(project: Project) -> None:
+    path = project.prepared("digits5k")
+    path.parent.mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 32, 32, 1), np.uint8)
+    labels = np.arange(200) % len(CLASSES)
+    np.savez(path, images=pixels, labels=labels, split=(np.arange(200) % 4 == 3).astype(np.uint8))
+    facts = {"classes": CLASSES, "factor_names": [], "resample": "bicubic"}
+    project.facts("digits5k").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _write_weights(project: Project, run: str) -> None:
+    """Random weights, larger than at the start of training, where some networks draw the same image from any noise."""
+    torch.manual_seed(0)
+    model = untrained(read_train(run, project), 1, len(CLASSES))
+    for parameter in model.modules.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    state = model.modules.state_dict()
+    averaged = {key: value for key, value in state.items() if key.startswith(tuple(f"{n}." for n in model.averaged))}
+    saved = {"modules": state, "ema": averaged, "channels": 1, "classes": list(CLASSES), "steps": 1}
+    write(project.model(run), serialise(saved))
+    write(project.snapshots(run), serialise({}))
+
+
+def comparable_scores(path: Path, value: float, **changes: object) -> Path:
+    """A file of two scores, fd_classifier at `value` ± 1 and accuracy at as many per cent."""
+    protocol = {"n": 40, "reference_n": 50, "reference_split": "train", "resampler": "bicubic", "features_sha256": "a"}
+    distance = {"fd_classifier": value, "fd_classifier_low": value - 1, "fd_classifier_high": value + 1}
+    accuracy = {"accuracy": value / 100, "accuracy_low": value / 100 - 0.01, "accuracy_high": value / 100 + 0.01}
+    write_json(path, protocol | distance | accuracy | changes)
+    return path

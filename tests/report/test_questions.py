@@ -1,0 +1,101 @@
+"""Answers and judgements follow the measured values, and only runs that differ in the right settings."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import report_results
+from report_pages import edit, set_of
+from thirtytwo.report import cost, questions, targets
+from thirtytwo.report.reading import load
+from thirtytwo.runtime.project import Project
+from thirtytwo.settings import configs
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_answers_follow_the_measured_values(pair):
+    for name, score in (("dcgan", 6.0), ("dcgan_z100", 8.0)):
+        edit(pair / f"metrics/{name}.json", fd_classifier=score, fd_classifier_low=score - 0.1,
+             fd_classifier_high=score + 0.1)  # fmt: skip
+    text = questions.latent_size(set_of(pair, "digits5k"))
+    assert "(latent 16, hidden 16) 6.00 [5.90, 6.10]" in text
+    assert "`dcgan` scores lowest." in text
+    assert questions.beta(set_of(pair, "digits5k")) is None
+    assert questions.jumps(set_of(pair, "digits5k")) is None  # only one loss
+
+
+def test_beta_takes_runs_that_differ_in_nothing_else(tmp_path):
+    root = report_results.make(tmp_path, ("vae", "vae_beta08"))
+    edit(root / "metrics/vae_beta08.json", distortion=60.0, rate_nats=30.0)
+    text = questions.beta(set_of(root, "shapes"))
+    assert text.index("beta 0.8 (`vae_beta08`)") < text.index("beta 1 (`vae`)")
+    assert "the distortion falls with beta" in text
+    edit(root / "metrics/vae_beta08.json", distortion=99.0)
+    assert "does not always fall" in questions.beta(set_of(root, "shapes"))
+    path = root / "configs/train/vae.yaml"
+    edit(path, settings=json.loads(path.read_text())["settings"] | {"latent_dim": 99})
+    assert questions.beta(set_of(root, "shapes")) is None
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"), [("minimax", "as the course expects"), ("lsgan", "not what the course expects")]
+)
+def test_jumps_compare_losses(pair, loss, words):
+    other = {"minimax": "lsgan", "lsgan": "minimax"}[loss]
+    for name, its, scores in (("dcgan", loss, (9, 9, 4, 8, 4, 8)), ("dcgan_z100", other, (9, 9, 6, 6, 6, 6))):
+        path = pair / f"configs/train/{name}.yaml"
+        edit(path, settings=json.loads(path.read_text())["settings"] | {"loss": its})
+        lines = [f"{k},64,{score}" for k, score in enumerate(scores)]
+        (pair / f"plots/scores/{name}.csv").write_text("\n".join(["step,n,fd_classifier", *lines]))
+    text = questions.jumps(set_of(pair, "digits5k"))
+    assert f"({loss}) by 60.0 %" in text  # |8 - 4| twice over a mean of 20 / 3
+    assert words in text
+
+
+def test_unanswered_questions_name_the_runs_they_need(older):
+    table = {row["question"]: row["needs"] for row in older[1].table("question", "needs")}
+    assert table["What do the number of steps S and eta trade?"] == "an entry under sweeps:"
+    assert "Has the GAN reached its Nash equilibrium?" not in table
+
+
+def test_trade_offs_of_a_sweep():
+    lines = [("ddim", s, eta, s, 100, 50 / s + 2 * eta) for eta in (0.0, 1.0) for s in (5, 10, 50)]
+    lines.append(("heun", 5, 0.0, 9, 100, 4.5))
+    table = pd.DataFrame(lines, columns=["sampler", "steps", "eta", "evaluations", "n", "fd_classifier"])
+    texts = cost.trade_offs(table)
+    assert "10 with S = 5 steps and 1 with S = 50" in texts["Steps:"]
+    assert "the last 40 of them lower the score by 80 %" in texts["Steps:"]
+    assert "With S = 5, eta 0 scores 10 and eta 1 scores 12; the best is 10 at eta 0." in texts["Noise:"]
+    assert "Within 50 evaluations per image, ddim with 50 steps and eta 0 scores best: 1." in texts["Sampler:"]
+    assert cost.trade_offs(table[table["sampler"] == "heun"]) == {}
+
+
+def test_targets_need_their_data_and_conditions(full, tmp_path):
+    assert "No run here was scored on those data sets" in full[1].text
+    root = report_results.make(tmp_path, ("vae",))
+    path = root / "configs/report/report.yaml"
+    settings = json.loads(path.read_text())
+    settings["sources"]["shapes"] = {"kind": "cifar10"}
+    report_results.write_report_config(root, settings)
+    edit(root / "metrics/train/vae.json", validation_reconstruction=142.8)
+    table = targets.section(load(Project(root))).blocks[0]
+    row = dict(zip(table.columns[1:], table.rows[0].cells, strict=True))
+    assert (row["measured"], row["target"]) == ("143", "below 145")
+    assert row["judgement"] == "not judged: epochs is 8, not 20; latent_dim is 16, not 1024"
+    train = root / "configs/train/vae.yaml"
+    edit(train, settings=json.loads(train.read_text())["settings"] | {"epochs": 20, "latent_dim": 1024})
+    target = next(target for target in targets.TARGETS if target.run == "vae")
+    assert targets.judged(target, load(Project(root)).runs[0]) == "met"
+    edit(root / "metrics/train/vae.json", validation_reconstruction=145.2)
+    assert targets.judged(target, load(Project(root)).runs[0]) == "missed"
+
+
+def test_every_target_names_a_run_of_the_paper_scale():
+    paper = configs.load_yaml(ROOT / "scales/paper.yaml")
+    for target in targets.TARGETS:
+        dataset = paper["datasets"][paper["runs"][target.run]["dataset"]]
+        assert paper["sources"][dataset["source"]]["kind"] == target.kind
+        assert tuple(dataset["classes"]) == target.classes

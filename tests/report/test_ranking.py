@@ -1,0 +1,92 @@
+"""Winners, ties and floors: only among scores of one protocol, only beyond chance."""
+
+import pytest
+
+from report_pages import edit, render, set_of
+from thirtytwo.report import overview
+from thirtytwo.report.ranking import floor_of, floor_ratio, judge
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("n", 1000, "number of samples N differs (1000 for `ddpm`; 2000 for `wgan_gp`)"),
+        ("reference_split", "test", "reference split differs"),
+        ("resampler", "lanczos", "resampler differs"),
+        ("features_sha256", "0" * 64, "(000000000000 for `ddpm`"),
+    ],
+)
+def test_other_protocols_are_not_compared(small, key, value, words):
+    edit(small / "metrics/ddpm.json", **{key: value})
+    dataset = set_of(small, "shapes")
+    verdict = judge(dataset)
+    assert verdict.kind == "incomparable"
+    assert not verdict.runs
+    text = overview.sentence(dataset, verdict)
+    assert "not comparable" in text.lead
+    assert words in text.text
+
+
+@pytest.mark.parametrize(
+    ("half", "kind", "names"),
+    [(0.2, "best", ["dcgan_z100"]), (0.22, "tie", ["dcgan_z100", "dcgan"]), (None, "unknown", ["dcgan_z100"])],
+)
+def test_verdict_depends_on_the_intervals(pair, half, kind, names):
+    for name, score in (("dcgan", 6.0), ("dcgan_z100", 5.7)):
+        bounds = {"fd_classifier_low": half and score - half, "fd_classifier_high": half and score + half}
+        edit(pair / f"metrics/{name}.json", fd_classifier=score, **bounds)
+    verdict = judge(set_of(pair, "digits5k"))
+    assert (verdict.kind, [run.name for run in verdict.runs]) == (kind, names)
+
+
+@pytest.mark.parametrize("key", ["n", "reference_split", "resampler", "features_sha256"])
+def test_floor_of_another_protocol_is_refused(pair, key):
+    edit(pair / "metrics/floor/digits5k.json", **{key: "other"})
+    dataset = set_of(pair, "digits5k")
+    floor, reason = floor_of(dataset.runs[0], dataset)
+    assert floor.value is None
+    assert floor_ratio(dataset.runs[0], dataset) is None
+    assert "other for the floor" in reason
+    assert reason[1:] in overview.sentence(dataset, judge(dataset)).text
+
+
+def test_score_over_its_floor(pair):
+    dataset = set_of(pair, "digits5k")
+    assert floor_ratio(dataset.runs[0], dataset) == pytest.approx(6.712 / 0.4127)
+
+
+def test_scores_at_the_floor_are_called_indistinguishable(pair):
+    for name in ("dcgan", "dcgan_z100"):
+        edit(pair / f"metrics/{name}.json", fd_classifier=0.7, fd_classifier_low=0.5, fd_classifier_high=0.9)
+    dataset = set_of(pair, "digits5k")
+    assert "indistinguishable" in overview.sentence(dataset, judge(dataset)).text
+
+
+def test_a_winner_far_from_real_images_is_not_crowned(small):
+    edit(small / "metrics/ddpm.json", diagnosis="undecided", diagnosis_reason="precision 0.01")
+    dataset = set_of(small, "shapes")
+    assert "far from real (diagnosis: undecided)" in overview.sentence(dataset, judge(dataset)).text
+    page = render(small)
+    badges = [its["class"] for tag, its in page.elements if tag == "span" and "badge" in its.get("class", "")]
+    assert badges == ["badge plain", "badge plain", "badge fair", "badge plain"]
+    assert "lowest FD" in page.text
+
+
+def test_overview_names_winner_and_tie(full):
+    text = full[1].text
+    assert "shapes: ddpm is best." in text
+    assert "digits5k: a tie between dcgan_z100 and dcgan." in text
+    digits, shapes = (table for table in full[1].tables if table[0][0] == "run" and "N" in table[0])
+    assert [row[0].split() for row in shapes[1:]] == [
+        ["ddpm", "best"], ["wgan_gp"], ["vae_beta08"], ["vae"], ["real", "images", "floor"],
+    ]  # fmt: skip
+    assert [row[0].split() for row in digits[1:3]] == [["dcgan_z100", "tied"], ["dcgan", "tied"]]
+
+
+def test_glance_has_a_row_for_each_data_set(full):
+    rows = {row["data set"]: row for row in full[1].table("data set", "best run")}
+    assert rows["shapes"]["best run"] == "ddpm"
+    assert rows["shapes"]["verdict"] == "beats all others"
+    assert rows["shapes"]["runner-up"] == f"wgan_gp{41.37 / 12.64:.2f} × its FD"
+    assert rows["shapes"]["× floor"] == f"{12.64 / 0.8213:.0f}"
+    assert rows["digits5k"]["verdict"] == "tie of 2"
