@@ -66,8 +66,8 @@ def _config(args: argparse.Namespace, cfg: SampleConfig[Any], trained: TrainConf
     known = [key for key in _SETTINGS if key in type(cfg.sample).model_fields]
     for key in options:
         if key not in known:
-            supported = ", ".join(f"--{name}" for name in known)
-            raise CommandError(f"--{key}: '{args.run}' is of family {cfg.family}, which takes {supported}")
+            supported = ", ".join(_option(name) for name in known)
+            raise CommandError(f"{_option(key)}: '{args.run}' is of family {cfg.family}, which takes {supported}")
     if "sampler" in options:
         options["sampler"] = _SAMPLERS.get(options["sampler"], options["sampler"])
     values: dict[str, Any] = cfg.sample.model_dump() | options
@@ -79,9 +79,15 @@ def _config(args: argparse.Namespace, cfg: SampleConfig[Any], trained: TrainConf
         settings = parse(type(cfg.sample), values)
         settings.check(trained.settings)
     except ValueError as error:  # from `parse` or `check`; the message begins with the setting's name
-        raise CommandError(f"--{error}") from None
+        setting, colon, reason = str(error).partition(":")
+        raise CommandError(f"{_option(setting)}{colon}{reason}") from None
     seed = cfg.seed if args.seed is None else args.seed
     return cfg.model_copy(update={"sample": settings, "seed": seed})
+
+
+def _option(setting: str) -> str:
+    """The option of the command line that sets `setting`."""
+    return f"--{setting.replace('_', '-')}"
 
 
 def _labels(args: argparse.Namespace, model: Family, classes: tuple[str, ...]) -> Tensor | None:

@@ -1,7 +1,7 @@
 """Errors that a user can act on. The message is one line: the file, key or value, what was expected, what to do."""
 
 __all__ = [
-    "CheckpointError", "CommandError", "DataError", "EvaluationError", "ParamsError", "ProjectError", "ReportError",
+    "CheckpointError", "CommandError", "DataError", "EvaluationError", "FileError", "ParamsError", "ProjectError", "ReportError",
     "Stopped", "ThirtyTwoError", "TrainingError",
 ]  # fmt: skip
 
@@ -12,6 +12,10 @@ class ThirtyTwoError(Exception):
 
 class ProjectError(ThirtyTwoError):
     """The current folder is not inside a project."""
+
+
+class FileError(ThirtyTwoError, OSError):
+    """A file cannot be read or written."""
 
 
 class ParamsError(ThirtyTwoError, ValueError):

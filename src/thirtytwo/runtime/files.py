@@ -14,15 +14,11 @@ from typing import Any
 import numpy as np
 import psutil
 
-from thirtytwo.runtime.errors import ThirtyTwoError
+from thirtytwo.runtime.errors import FileError
 
-__all__ = ["IMAGE_SUFFIXES", "FileError", "replacing", "sha256", "write", "write_arrays", "write_json"]
+__all__ = ["IMAGE_SUFFIXES", "replacing", "sha256", "write", "write_arrays", "write_json"]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-
-
-class FileError(ThirtyTwoError, OSError):
-    """A file cannot be read or written."""
 
 
 @contextmanager

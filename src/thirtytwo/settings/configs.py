@@ -4,7 +4,6 @@ This is the only module that parses YAML. `settings/resolve.py` writes the resol
 """
 
 import io
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.runtime.files import write
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.strict import Strict, nearest, parse
 
@@ -116,7 +116,4 @@ def write_yaml(path: Path, content: dict[str, Any]) -> None:
     yaml, text = YAML(typ="safe", pure=True), io.StringIO()
     yaml.default_flow_style = False
     yaml.dump(content, text)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text.getvalue(), encoding="utf-8")
-    os.replace(temporary, path)
+    write(path, text.getvalue().encode())

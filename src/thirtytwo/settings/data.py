@@ -15,6 +15,7 @@ class Shapes(Strict):
     kind: Literal["shapes"]
     images: int = Field(ge=10, description="number of valid images; a few broken files are added")
     seed: int = Field(ge=0)
+    difficulty: Literal["easy", "hard"] = Field(description="hard: wider ranges of position, size and rotation")
 
 
 class Digits5k(Strict):
