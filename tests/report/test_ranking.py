@@ -1,8 +1,8 @@
 """Winners, ties and floors: only among scores of one protocol, only beyond chance."""
 
 import pytest
-from report_pages import edit, render, set_of
 
+from report_pages import edit, render, set_of
 from thirtytwo.report import overview
 from thirtytwo.report.ranking import floor_of, floor_ratio, judge
 

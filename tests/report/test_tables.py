@@ -4,6 +4,7 @@ import json
 import subprocess
 
 import pytest
+
 import report_results
 from report_pages import edit, estimate, render, rows
 

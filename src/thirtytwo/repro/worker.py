@@ -93,7 +93,7 @@ class Outcome:
 
 def log_of(root: Path, stage: str) -> Path:
     """The file that holds what a stage printed in its last execution."""
-    return root / "logs/repro" / f"{stage.replace('/', '_')}.log"
+    return Project(root).output(stage.replace("/", "_"))
 
 
 def reproduce(repo: Repo, stage: PipelineStage, log: Path, watch: Callable[[Progress | None], None]) -> Outcome:

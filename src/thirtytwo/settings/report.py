@@ -1,4 +1,4 @@
-"""Settings that the report reads."""
+"""Settings that the report describes."""
 
 from thirtytwo.settings.classifier import Classifier
 from thirtytwo.settings.configs import Compute, Run
@@ -12,7 +12,7 @@ __all__ = ["ReportConfig"]
 
 
 class ReportConfig(Strict):
-    """configs/report/report.yaml"""
+    """Content of configs/report/report.yaml."""
 
     seed: int
     compute: Compute

@@ -1,4 +1,4 @@
-"""Densities fitted to codes, to draw new codes from (Ghosh et al. 2020, section 4: ex-post density estimation)."""
+"""Densities fitted to codes, to draw new codes from (ex-post density estimation, Ghosh et al. 2020, section 4)."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from thirtytwo.runtime.errors import ParamsError
 
-__all__ = ["Density", "fit", "guided_gaussian"]
+__all__ = ["Density", "fit", "gaussian_quotient"]
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Density:
     """A mixture of K Gaussians in D dimensions for each of G groups, on one device.
 
     Attributes:
-        cumulative: [G, K] sums of the weights of the first k components.
+        cumulative: [G, K] cumulative weights of the components.
         means: [G, K, D].
-        factors: [G, K, D, D], A with covariance A A^T.
+        factors: [G, K, D, D] Cholesky factors A, with covariance A A^T.
     """
 
     cumulative: Tensor
@@ -28,72 +28,73 @@ class Density:
     factors: Tensor
 
     def draw(self, noise: Tensor, groups: Tensor) -> Tensor:
-        """z = mean + A epsilon of a component chosen by its weight: [B, D].
+        """Choose a component by its weight and return z = mean + A epsilon: [B, D].
 
         Args:
-            noise: [B, D + 1] standard normal: epsilon, and a number whose normal distribution function, uniform in
-                (0, 1), chooses the component.
+            noise: [B, D + 1] standard normal: epsilon, and a value that the normal distribution function maps to a
+                uniform number in (0, 1), which chooses the component.
             groups: [B] int64.
         """
-        epsilon, chooser = noise[:, :-1], torch.special.ndtr(noise[:, -1])
-        component = (chooser[:, None] > self.cumulative[groups]).sum(1).clamp(max=self.cumulative.shape[1] - 1)
-        wanted = groups * self.cumulative.shape[1] + component
-        # By every component for the whole batch: products of other shapes round differently.
+        epsilon, uniform = noise[:, :-1], torch.special.ndtr(noise[:, -1])
+        component = (uniform[:, None] > self.cumulative[groups]).sum(1).clamp(max=self.cumulative.shape[1] - 1)
+        index = groups * self.cumulative.shape[1] + component
+        # Every component transforms the whole batch, because matrix products of other shapes round differently.
         z = torch.zeros_like(epsilon)
         for number, (mean, factor) in enumerate(zip(self.means.flatten(0, 1), self.factors.flatten(0, 1), strict=True)):
-            z = torch.where((wanted == number)[:, None], mean + epsilon @ factor.T, z)
+            z = torch.where((index == number)[:, None], mean + epsilon @ factor.T, z)
         return z
 
 
 def fit(
     codes: np.ndarray, groups: np.ndarray, components: int, guidance: float, seed: int, device: torch.device
 ) -> Density:
-    """Maximum-likelihood mixtures of `components` Gaussians with full covariances, one mixture a group.
+    """Fit one mixture of `components` Gaussians with full covariances to each group by maximum likelihood.
 
     Args:
         codes: [N, D] floats.
-        groups: [N] int64 in 0 ... G - 1, none of them empty.
-        guidance: w, with which each component is moved away from the Gaussian of all codes, see `guided_gaussian`; 0: none.
+        groups: [N] int64 in 0 ... G - 1, with no empty group.
+        guidance: w by which each component is moved away from the Gaussian of all codes, see `gaussian_quotient`.
 
     Raises:
-        ParamsError: fewer codes in a group than components, or than 2.
+        ParamsError: a group has fewer codes than components, or fewer than 2.
     """
-    centre: np.ndarray = codes.mean(axis=0, dtype=np.float64)
-    spread = np.cov(codes.T, dtype=np.float64)
+    mean_all: np.ndarray = codes.mean(axis=0, dtype=np.float64)
+    covariance_all = np.cov(codes.T, dtype=np.float64)
     weights, means, factors = [], [], []
     for group in range(int(groups.max()) + 1):
         members = codes[groups == group].astype(np.float64)
         if len(members) < max(2, components):
             raise ParamsError(
-                f"sample.components: {components} for {len(members)} codes of training images; use fewer, or more images"
+                f"sample.components: {components} for {len(members)} codes of training images; set fewer components"
             )
-        # k-means++ without the k-means after it, whose threads add up in no fixed order
+        # "kmeans" would add up partial sums of its threads in varying order
         mixture = GaussianMixture(components, init_params="k-means++", random_state=seed % 2**32)
         mixture.fit(members)
-        parts = [
-            guided_gaussian(mean, covariance, centre, spread, guidance)
+        gaussians = [
+            gaussian_quotient(mean, covariance, mean_all, covariance_all, guidance)
             for mean, covariance in zip(mixture.means_, mixture.covariances_, strict=True)
         ]
         weights.append(mixture.weights_.cumsum())
-        means.append([mean for mean, _ in parts])
-        factors.append([np.linalg.cholesky(covariance) for _, covariance in parts])
+        means.append([mean for mean, _ in gaussians])
+        factors.append([np.linalg.cholesky(covariance) for _, covariance in gaussians])
     return Density(*(torch.from_numpy(np.array(array)).float().to(device) for array in (weights, means, factors)))
 
 
-def guided_gaussian(
-    mean: np.ndarray, covariance: np.ndarray, centre: np.ndarray, spread: np.ndarray, weight: float
+def gaussian_quotient(
+    mean: np.ndarray, covariance: np.ndarray, mean_q: np.ndarray, covariance_q: np.ndarray, weight: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean [D] and covariance [D, D] of p(z)^(1 + w) / q(z)^w, p = N(mean, covariance), q = N(centre, spread).
+    """Return mean [D] and covariance [D, D] of p(z)^(1 + w) / q(z)^w, with Gaussian p and q and w = `weight`.
 
-    What classifier-free guidance aims at (Ho & Salimans 2022, section 3.2), which Gaussians have in closed form: with
-    U such that spread = U U^T and covariance = U diag(lambda) U^T, the coordinates of U^-1 (z - centre) are independent
-    and in each 1 / variance = (1 + w) / lambda - w. Where p is the wider of the two, lambda > 1, q is taken as wide as
-    p, so that the quotient always is a density, never wider than p.
+    This is the density that classifier-free guidance aims at (Ho & Salimans 2022, section 3.2), in closed form for
+    p = N(mean, covariance) and q = N(mean_q, covariance_q). With U such that covariance_q = U U^T and covariance =
+    U diag(lambda) U^T, the coordinates of U^-1 (z - mean_q) are independent, with 1 / variance = (1 + w) / lambda - w.
+    For lambda > 1, where p is wider than q, the variance of q is set to that of p, so that the quotient is always a
+    density and never wider than p.
     """
     if weight == 0:
         return mean, covariance
-    eigenvalues, vectors = scipy.linalg.eigh(covariance, spread)  # vectors^T spread vectors = I
-    U = spread @ vectors
+    eigenvalues, vectors = scipy.linalg.eigh(covariance, covariance_q)  # vectors^T covariance_q vectors = I
+    U = covariance_q @ vectors
     variance = 1 / ((1 + weight) / eigenvalues - weight / np.maximum(eigenvalues, 1))
-    shift = variance * (1 + weight) / eigenvalues * (vectors.T @ (mean - centre))
-    return centre + U @ shift, (U * variance) @ U.T
+    shift = variance * (1 + weight) / eigenvalues * (vectors.T @ (mean - mean_q))
+    return mean_q + U @ shift, (U * variance) @ U.T

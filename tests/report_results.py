@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from thirtytwo.core.tiling import grid_png, rows_png
 
-QUICK = Path(__file__).parents[2] / "scales/quick.yaml"
+QUICK = Path(__file__).parents[1] / "scales/quick.yaml"
 SHAPES = ["circle", "square", "triangle", "star", "cross"]
 DIGITS = [str(digit) for digit in range(10)]
 TERMS = {
@@ -102,7 +102,7 @@ def make(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> Path:
             "net": net,
             "settings": family,
             "dataset": dataset,
-            "needs": "nothing",
+            "parent": ".no-parent",
             "seeds": 1,
             "set": {},
         }
