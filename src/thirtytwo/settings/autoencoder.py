@@ -28,7 +28,7 @@ class AutoencoderSampling(SampleSettings):
     """An autoencoder's `sample:` block."""
 
     prior: Prior = Field(description="of z: N(0, I), or fitted to the codes of the training images")
-    components: int = Field(ge=1, description="of the mixture; of each class's where the model is conditional")
+    components: int = Field(ge=1, description="largest number in the mixture (of each class where the model is conditional); held-out codes choose")
     guidance: float = Field(ge=0, description="w of `densities.guided_gaussian`, of each class's density; 0: none")
     decoder_guidance: float = Field(ge=0, description="w of `drawing.guided_decoder`; 0: none")
     bound_images: int = Field(ge=2, description="held-out images of the likelihood bound")

@@ -9,6 +9,7 @@ from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.sampling.autoencoder import densities
 
 CPU = torch.device("cpu")
+FULL = {count: densities.Choice("full", count, 0.0, True) for count in (1, 2)}
 
 
 def noise(count: int, dimensions: int) -> torch.Tensor:
@@ -25,7 +26,7 @@ def two_blobs(count: int) -> np.ndarray:
 
 def test_gaussian_has_the_mean_and_covariance_of_the_codes() -> None:
     codes = two_blobs(400)
-    density = densities.fit(codes, np.zeros(400, np.int64), 1, 0.0, 3, CPU)
+    density = densities.fit(codes, np.zeros(400, np.int64), FULL[1], 0.0, 3, CPU)
     factor = density.factors[0, 0].double().numpy()
     np.testing.assert_allclose(density.means[0, 0].numpy(), codes.mean(0), rtol=1e-5)
     np.testing.assert_allclose(factor @ factor.T, np.cov(codes.T.astype(np.float64), bias=True), rtol=1e-4)
@@ -35,7 +36,7 @@ def test_gaussian_has_the_mean_and_covariance_of_the_codes() -> None:
 
 def test_mixture_draws_from_each_blob_by_its_weight_with_its_covariance() -> None:
     codes = two_blobs(4000)
-    density = densities.fit(codes, np.zeros(4000, np.int64), 2, 0.0, 3, CPU)
+    density = densities.fit(codes, np.zeros(4000, np.int64), FULL[2], 0.0, 3, CPU)
     drawn = density.draw(noise(100_000, 2), torch.zeros(100_000, dtype=torch.int64)).numpy()
     left, right = drawn[drawn[:, 0] < 0], drawn[drawn[:, 0] >= 0]
     assert len(left) / len(drawn) == pytest.approx(0.25, abs=0.005)
@@ -49,7 +50,7 @@ def test_each_group_has_a_density_of_its_own_and_a_draw_depends_on_its_own_noise
     rng = np.random.default_rng(0)
     groups = np.arange(3000) % 3
     codes = rng.standard_normal((3000, 4)) + 10 * groups[:, None]
-    density = densities.fit(codes, groups, 2, 0.0, 3, CPU)
+    density = densities.fit(codes, groups, FULL[2], 0.0, 3, CPU)
     wanted = torch.arange(90) % 3
     drawn = density.draw(noise(90, 4), wanted)
     assert (drawn.mean(1) / 10).round().tolist() == wanted.tolist()
@@ -58,8 +59,34 @@ def test_each_group_has_a_density_of_its_own_and_a_draw_depends_on_its_own_noise
 
 
 def test_too_few_codes_are_refused() -> None:
-    with pytest.raises(ParamsError, match=r"sample\.components: 10 for 5 codes of training images; use fewer"):
-        densities.fit(np.random.default_rng(0).standard_normal((5, 2)), np.zeros(5, np.int64), 10, 0.0, 0, CPU)
+    with pytest.raises(ParamsError, match=r"sample\.components: 10 .*5 codes"):
+        densities.choose(np.random.default_rng(0).standard_normal((5, 2)), np.zeros(5, np.int64), 10, 0)
+
+
+def test_held_out_codes_choose_two_blobs_with_their_correlation() -> None:
+    choice = densities.choose(two_blobs(2000), np.zeros(2000, np.int64), 4, 0)
+    assert choice.covariance == "full"
+    assert choice.components in (2, 4)
+    # the entropy of the true density, which no other one beats on held-out codes but by chance
+    rng = np.random.default_rng(1)
+    left, right = multivariate_normal([-4, 0], [[0.25, 0], [0, 1]]), multivariate_normal([4, 1], [[1, 0.8], [0.8, 1]])
+    draws = np.where(rng.random((20_000, 1)) < 0.25, left.rvs(20_000, rng), right.rvs(20_000, rng))
+    entropy = -np.log(0.25 * left.pdf(draws) + 0.75 * right.pdf(draws)).mean()
+    assert choice.held_out_nats == pytest.approx(-entropy, abs=0.15)
+    assert choice.converged
+
+
+def test_few_codes_of_many_dimensions_get_few_parameters() -> None:
+    rng = np.random.default_rng(0)
+    correlated = rng.standard_normal((400, 60)) @ rng.standard_normal((60, 60))
+    assert densities.choose(correlated, np.zeros(400, np.int64), 8, 0).components == 1
+    independent = rng.standard_normal((100, 90))
+    choice = densities.choose(independent, np.zeros(100, np.int64), 8, 0)
+    assert (choice.covariance, choice.components) == ("diag", 1)
+    density = densities.fit(independent, np.zeros(100, np.int64), choice, 0.0, 0, CPU)
+    torch.testing.assert_close(
+        density.factors[0, 0].diagonal() ** 2, torch.tensor(independent.var(0)).float(), rtol=1e-3, atol=1e-4
+    )
 
 
 def test_guidance_of_gaussians_is_the_quotient_of_their_densities() -> None:
@@ -85,7 +112,7 @@ def test_guided_draws_of_a_group_move_away_from_the_other() -> None:
     groups = np.arange(4000) % 2
     codes = rng.standard_normal((4000, 2)) + np.array([2, 0]) * groups[:, None]
     wanted = torch.arange(20_000) % 2
-    drawn = densities.fit(codes, groups, 1, 1.0, 3, CPU).draw(noise(20_000, 2), wanted)
+    drawn = densities.fit(codes, groups, FULL[1], 1.0, 3, CPU).draw(noise(20_000, 2), wanted)
     # In the first coordinate p = N(0 or 2, 1), q = N(1, 2): precision 2 - 1/2, mean 1 -+ (2 / 1.5).
     for group, mean in enumerate([-1 / 3, 7 / 3]):
         own = drawn[wanted == group]
