@@ -124,7 +124,8 @@ def short(value: object) -> str:
 def _over(a: Mapping[str, object], b: Mapping[str, object]) -> str:
     """The source of the intervals, for the sentence."""
     over = sorted({str(metrics.get("interval_over", "samples")) for metrics in (a, b)})
-    return f" (intervals over {' and '.join(over)})"
+    these = ": of these two trained models, not of their methods" if over == ["samples"] else ""
+    return f" (intervals over {' and '.join(over)}{these})"
 
 
 def _capital(text: str) -> str:
