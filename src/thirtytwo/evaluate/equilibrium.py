@@ -8,7 +8,7 @@ Lopez-Paz & Oquab 2017. The outputs of the run's discriminator are compared with
 
 import numpy as np
 
-from thirtytwo.evaluate.classes import accuracy
+from thirtytwo.core.intervals import share
 from thirtytwo.evaluate.scorecard import Measured, Score
 from thirtytwo.runtime.errors import EvaluationError
 
@@ -43,14 +43,14 @@ def equilibrium(
         raise EvaluationError("fresh_held_out, fresh_samples: expected probabilities in [0, 1]")
     truth = np.repeat([1, 0], len(trained[0]))
     scores: dict[str, Score] = {
-        "fresh_accuracy": accuracy((outputs > 0.5).astype(int), truth),
+        "fresh_accuracy": share((outputs > 0.5) == truth),
         "js_bound_bits": js_bound(*fresh),
         "d_real": float(trained[0].mean()),
         "d_fake": float(trained[1].mean()),
     }
     if gives_probability:
         during = np.concatenate(trained)
-        scores["d_accuracy"] = accuracy((during > 0.5).astype(int), truth).value
+        scores["d_accuracy"] = float(((during > 0.5) == truth).mean())
         scores["d_gap"] = float(np.abs(during - outputs).mean())
     return Measured(scores)
 
