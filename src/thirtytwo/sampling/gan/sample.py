@@ -112,6 +112,7 @@ def _discriminators(model: GAN, job: Job, images: Tensor, labels: Tensor | None)
     fresh = _fresh_discriminator(model, job)
     return {
         "d_gives_probability": np.array(model.gives_probability),
+        "d_targets": np.array([model.settings.fake_target, model.settings.real_target]),
         "d_held_out": judged(model, real, real_labels),
         "d_samples": judged(model, images[:n], fake_labels),
         "fresh_held_out": _probability(fresh, judged(fresh, real, real_labels)),
