@@ -1,7 +1,7 @@
-"""Every stage of dvc.yaml is in dvc.lock, and every run's metrics lie within wide sanity bounds.
+"""Check that every stage of dvc.yaml is in dvc.lock and that every run's metrics are good enough.
 
-Processors round differently, so that hashes and digits are no matter for a CI machine; a generator that has
-learnt nothing, a classifier that cannot classify or a number that is not finite are.
+Processors round differently, so a CI machine compares neither hashes nor digits. It checks that all numbers are finite
+and, for the runs of the quick scale, that the samples are as good as the README and the report promise.
 """
 
 import json
@@ -9,44 +9,113 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
 LOWEST_ACCURACY = 0.85  # of the classifier on held-out images
 LARGEST_RATIO = 2000.0  # of fd_classifier to its real-against-real floor
+HUE_SHARE = 0.1  # a hue is covered if this part of its share of the real images, or more, is among the samples
+
+# Lowest value of each score of single runs, and their diagnosis.
+BARS: dict[str, dict[str, Any]] = {
+    "cddpm": {"accuracy": 0.96, "diagnosis": "healthy"},
+    "cvae": {"accuracy": 0.96, "diagnosis": "healthy"},
+    "lddpm": {"accuracy": 0.96, "diagnosis": "healthy"},
+    "dcgan": {"modes_covered": 10, "coverage": 0.5},
+    "mlpgan": {"modes_covered": 9, "diagnosis": "not collapsed"},
+    "gan": {"diagnosis": "not collapsed"},
+    "lsgan": {"diagnosis": "not collapsed"},
+}
+# The best run of each family on `shapes` reaches these parts of the real-against-real floor, all classes and all hues.
+FAMILIES = {"gan": ("gan", "lsgan", "wgan_gp"), "autoencoder": ("ae_128", "vae", "vae_anneal"), "diffusion": ("ddpm",)}
+PRECISION_PART, COVERAGE_PART = 1 / 2, 1 / 3
 
 
 def main() -> list[str]:
-    """What is wrong, a line each."""
+    """One line for each fault found."""
     stages = subprocess.run(
         ["dvc", "stage", "list", "--name-only"], cwd=ROOT, check=True, capture_output=True, text=True
     )
     locked = YAML(typ="safe").load(ROOT / "dvc.lock")["stages"]
-    wrong = [f"dvc.lock has no stage {name}" for name in stages.stdout.split() if name not in locked]
+    faults = [f"dvc.lock has no stage {name}" for name in stages.stdout.split() if name not in locked]
     params = YAML(typ="safe").load(ROOT / "params.yaml")
     for dataset in params["classifiers"]:
         accuracy = read(f"classifier/{dataset}")["accuracy_test"]
         if not LOWEST_ACCURACY <= accuracy <= 1:
-            wrong.append(f"classifier/{dataset}: accuracy_test {accuracy} is outside [{LOWEST_ACCURACY}, 1]")
+            faults.append(f"classifier/{dataset}: accuracy_test {accuracy} is outside [{LOWEST_ACCURACY}, 1]")
     for run in params["runs"]:
         metrics = read(run)
-        wrong += [f"{run}: {key} is {value}" for key, value in metrics.items() if not finite(value)]
+        faults += [f"{run}: {key} is {value}" for key, value in metrics.items() if not finite(value)]
         score, floor = metrics["fd_classifier"], metrics["fd_classifier_floor"]
         if not 0 <= score <= LARGEST_RATIO * floor:
-            wrong.append(f"{run}: fd_classifier {score} is outside [0, {LARGEST_RATIO} x {floor}]")
+            faults.append(f"{run}: fd_classifier {score} is outside [0, {LARGEST_RATIO} x {floor}]")
         if metrics["n"] != params["evaluation"]["samples"]:
-            wrong.append(f"{run}: scored {metrics['n']} images, not {params['evaluation']['samples']}")
-    return wrong
+            faults.append(f"{run}: scored {metrics['n']} images, not {params['evaluation']['samples']}")
+        faults += [f"{run}: {fault}" for fault in below(metrics, BARS.get(run, {}))]
+    for family, runs in FAMILIES.items():
+        misses = {run: family_misses(run) for run in runs if run in params["runs"]}
+        if misses and all(misses.values()):
+            faults.append(f"{family}: no run on shapes is good enough: {misses}")
+    return faults
 
 
-def read(name: str) -> dict[str, float | str | None]:
+def below(metrics: dict[str, Any], bars: dict[str, Any]) -> list[str]:
+    """The bars that a run misses."""
+    misses = []
+    for key, bar in bars.items():
+        value = metrics[key]
+        if bar == "not collapsed":
+            missed = value == "collapsed"
+        elif isinstance(bar, str):
+            missed = value != bar
+        else:
+            missed = value < bar
+        if missed:
+            misses.append(f"{key} is {value}, expected {bar}")
+    return misses
+
+
+def family_misses(run: str) -> list[str]:
+    """The bars for the best run of a family that this run misses."""
+    metrics = read(run)
+    bars = {
+        "precision": PRECISION_PART * metrics["precision_floor"],
+        "coverage": COVERAGE_PART * metrics["coverage_floor"],
+        "modes_covered": metrics["classes"],
+    }
+    covered, hues = hues_covered(run)
+    return below(metrics, bars) + ([f"{covered} of {hues} hues are covered"] if covered < hues else [])
+
+
+def hues_covered(run: str) -> tuple[int, int]:
+    """The number of hues that a run's samples on `shapes` cover, and the number of hues."""
+    names = json.loads((ROOT / "data/prepared/shapes.json").read_text(encoding="utf-8"))["factor_names"]
+    with np.load(ROOT / "data/prepared/shapes.npz") as file:
+        real, labels = centre_angles(file["images"]), file["factors"][:, names.index("hue")].astype(int)
+    means = np.array([np.angle(np.exp(1j * real[labels == hue]).mean()) for hue in range(labels.max() + 1)])
+    with np.load(ROOT / f"data/samples/{run}/0.npz") as file:
+        distances = np.exp(1j * centre_angles(file["images"]))[:, None] - np.exp(1j * means)
+    counts = np.bincount(np.abs(distances).argmin(axis=1), minlength=len(means))
+    shares = np.bincount(labels) / len(labels)
+    return int((counts / counts.sum() >= HUE_SHARE * shares).sum()), len(means)
+
+
+def centre_angles(images: np.ndarray) -> np.ndarray:
+    """Hue as an angle, of the mean colour of the 6x6 pixels in the middle of each image [N, 32, 32, 3]."""
+    red, green, blue = images[:, 13:19, 13:19].mean(axis=(1, 2)).T
+    return np.arctan2(np.sqrt(3) * (green - blue), 2 * red - green - blue)
+
+
+def read(name: str) -> dict[str, Any]:
     """The metrics in metrics/`name`.json."""
     return json.loads((ROOT / "metrics" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def finite(value: float | str | None) -> bool:
-    """Whether `value` is text, nothing (a score that was switched off) or a finite number."""
+    """Whether `value` is text, null (a score that was switched off) or a finite number."""
     return not isinstance(value, float) or math.isfinite(value)
 
 

@@ -1,11 +1,11 @@
-"""Steps a second of DCGAN training on the CPU: our loop against the usual one of tutorials, same networks and data.
+"""Compare the training speed of DCGAN on the CPU: our loop against a typical tutorial loop, same networks and data.
 
     python benchmarks/gan.py [threads] [steps]
 
-The peer is the training loop of PyTorch's DCGAN tutorial in its own idiom: a DataLoader with two workers over images
-that are transformed one by one, a sigmoid and BCELoss, a backward pass for the real and one for the fake batch, Adam
-as it comes. The data are 5 000 MNIST digits, batch 64, DCGAN 16/16. The loops take turns and the fastest of three
-turns of each counts, since other work on the machine can only slow a turn.
+The reference is the training loop of PyTorch's DCGAN tutorial: a DataLoader with two workers that transforms images one
+by one, a sigmoid and BCELoss, separate backward passes for the real and the fake batch, and Adam with default options.
+The data are 5 000 MNIST digits, batch 64, DCGAN 16/16. The loops alternate, and the fastest of three runs of each is
+reported, because other work on the machine can only slow a run.
 """
 
 import sys
@@ -25,6 +25,7 @@ from thirtytwo.data.batches import ImageSet
 from thirtytwo.models.gan import model as gan
 from thirtytwo.nets import dcgan
 from thirtytwo.settings.configs import load_yaml
+from thirtytwo.settings.gan import GANSettings
 from thirtytwo.training.loop import train
 
 BATCH = 64
@@ -32,35 +33,35 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
-    """[5000, 32, 32, 1] uint8 and labels."""
+    """Return images [5000, 32, 32, 1] uint8 and their labels."""
     pixels, labels = mnist_data()
     images = np.pad(pixels.reshape(-1, 28, 28, 1).astype(np.uint8), ((0, 0), (2, 2), (2, 2), (0, 0)))
     return images, labels.astype(np.int64)
 
 
 def ours(steps: int) -> Callable[[], None]:
-    """The project's loop on the settings of the quick `dcgan`."""
+    """Return our loop with the settings of `dcgan` in scales/quick.yaml."""
     images, labels = digits()
     split = np.zeros(len(images), np.uint8)
-    split[:10] = 1  # the loop ends with a validation; ten images cost nothing
+    split[:10] = 1  # for the final validation, which takes negligible time
     data = ImageSet(images, labels, split, tuple("0123456789"), np.zeros((len(images), 0), np.float32), ())
     block = load_yaml(ROOT / "scales/quick.yaml")["dcgan"]
     budget = {"steps": steps, "epochs": 0, "snapshot_every": 0, "validate_every": steps, "checkpoint_every": steps}
-    own = {key: value for key, value in block.items() if key not in ("family", "sample")} | budget
-    settings = gan.Settings.model_validate(own)
+    values = {key: value for key, value in block.items() if key not in ("family", "sample")} | budget
+    settings = GANSettings.model_validate(values)
 
     def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
             train(
                 gan.build(settings, dcgan, 1, 10), data, settings, seed=1, device=torch.device("cpu"),
-                precision="float32", checkpoints=Path(folder), exit_code=lambda: 0,
+                precision="float32", folder=Path(folder), exit_code=lambda: 0,
             )  # fmt: skip
 
     return run
 
 
 class Digits(Dataset):
-    """Digits as the tutorials read them: each through ToTensor and Normalize."""
+    """Digits as in the tutorial: each image passes through ToTensor and Normalize."""
 
     def __init__(self) -> None:
         self.images = digits()[0]
@@ -73,8 +74,8 @@ class Digits(Dataset):
         return self.transform(self.images[index])
 
 
-def peer(steps: int) -> Callable[[], None]:
-    """The tutorials' loop."""
+def tutorial(steps: int) -> Callable[[], None]:
+    """Return the tutorial's loop."""
     loader = DataLoader(Digits(), BATCH, shuffle=True, num_workers=2, drop_last=True, persistent_workers=True)
 
     def run() -> None:
@@ -101,10 +102,10 @@ def peer(steps: int) -> Callable[[], None]:
 
 
 def main(threads: int, steps: int) -> None:
-    """Prints a row a loop and the ratio."""
+    """Print the speed of each loop and their ratio."""
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
-    loops = {"thirtytwo": ours(steps), "tutorial": peer(steps)}
+    loops = {"thirtytwo": ours(steps), "tutorial": tutorial(steps)}
     seconds: dict[str, list[float]] = {name: [] for name in loops}
     for _ in range(3):
         for name, loop in loops.items():

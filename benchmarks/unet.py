@@ -1,9 +1,9 @@
-"""Images a second of a training step on the CPU: our UNet against diffusers' UNet2DModel of about the same size.
+"""Compare the training speed of our UNet on the CPU with diffusers' UNet2DModel of about the same size.
 
     python benchmarks/unet.py [threads] [repeats]
 
-Both work on 16x16 maps of 12 channels (32x32 RGB in 2x2 patches), float32, batch 64, fused Adam. The networks take
-turns, and the fastest step of each counts, since other work on the machine can only slow a step.
+Both work on 16x16 maps of 12 channels (32x32 RGB in 2x2 patches), float32, batch 64, fused Adam. The networks
+alternate, and the fastest step of each is reported, because other work on the machine can only slow a step.
 """
 
 import sys
@@ -20,7 +20,7 @@ BATCH = 64
 
 
 def ours() -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
-    """Three levels at 32 x 1, 2, 2 channels, attention at 8x8."""
+    """Return our UNet with three levels of 32, 64 and 64 channels and attention at 8x8."""
     net = UNet(
         channels=12,
         resolution=16,
@@ -38,7 +38,7 @@ def ours() -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
 
 
 def diffusers() -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
-    """The same levels, blocks and attention in diffusers' terms."""
+    """Return diffusers' UNet with the same levels, blocks and attention."""
     net = UNet2DModel(
         sample_size=16,
         in_channels=12,
@@ -55,7 +55,7 @@ def diffusers() -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
 
 
 def stepper(net: nn.Module, predict: Callable[[Tensor, Tensor], Tensor]) -> Callable[[], None]:
-    """One training step on fixed data."""
+    """Return a function that runs one training step on fixed data."""
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-4, fused=True)
     x, target = torch.randn(2, BATCH, 12, 16, 16)
     t = torch.randint(0, 1000, (BATCH,))
@@ -70,7 +70,7 @@ def stepper(net: nn.Module, predict: Callable[[Tensor, Tensor], Tensor]) -> Call
 
 
 def main(threads: int, repeats: int) -> None:
-    """Prints a row a network."""
+    """Print the size and speed of each network."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     networks = {"thirtytwo": ours(), "diffusers": diffusers()}

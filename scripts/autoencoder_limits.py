@@ -1,10 +1,10 @@
-"""Whether the code or the training limits a plain autoencoder of the likelihood gaussian, such as ae_1024.
+"""Test whether code size or training limits a plain autoencoder with gaussian likelihood, such as ae_1024.
 
     python scripts/autoencoder_limits.py RUN EPOCHS
 
-Prints the squared error of held-out images, summed over an image: by PCA with as many components as the code has
-values, which is the best that a linear encoder and decoder can do; by the trained run; and after each of EPOCHS (at
-least 1) further epochs at a tenth of its learning rate. What the pipeline has made is left as it is.
+Prints the squared error of held-out images, summed over each image: of PCA with as many components as the code has
+values, the optimum of a linear autoencoder; of the trained run; and after each of EPOCHS (at least 1) further epochs at
+a tenth of its learning rate. Outputs of the pipeline are not changed.
 """  # fmt: skip
 
 import sys
@@ -16,35 +16,35 @@ import pandas as pd
 import torch
 from sklearn.decomposition import PCA
 
-from thirtytwo import models
 from thirtytwo.core.device import set_up
 from thirtytwo.data import batches
+from thirtytwo.models import build
 from thirtytwo.models.autoencoder.model import Autoencoder
-from thirtytwo.runtime.errors import CheckpointError, ParamsError
-from thirtytwo.training import loading
+from thirtytwo.runtime.errors import ThirtyTwoError
+from thirtytwo.runtime.project import Project
+from thirtytwo.settings.families import read_train
 from thirtytwo.training.loop import train
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def pca_error(train: np.ndarray, held_out: np.ndarray, components: int) -> float:
-    """Mean squared error of `held_out` [M, D] by the first principal components of `train` [N, D], summed over D."""
+    """Return the mean squared error, summed over D, of `held_out` [M, D] by principal components of `train` [N, D]."""
     pca = PCA(components, svd_solver="covariance_eigh").fit(train)
     return float(np.square(held_out - pca.inverse_transform(pca.transform(held_out))).sum(1).mean())
 
 
 def main(run: str, epochs: int) -> None:
-    """Prints the errors."""
-    cfg = models.read_config(run, ROOT)
+    """Print the errors."""
+    project = Project.containing(Path.cwd())
+    cfg = read_train(run, project)
     device = set_up(cfg.compute)
-    data = batches.load(ROOT / "data/prepared" / f"{cfg.dataset}.npz")
-    model = loading.load(run, "raw", ROOT, device)
+    data = batches.load(project.prepared(cfg.dataset))
+    model = build.load(cfg, project.model(run), "raw", device)
     if not isinstance(model, Autoencoder) or model.settings.variational or model.conditional:
-        sys.exit(f"error: {run} is no plain autoencoder; expected a run with variational: false")
+        sys.exit(f"error: {run}: expected a plain autoencoder (variational: false, unconditional)")
     size = model.settings.latent_dim
-    parts = [batches.to_float(torch.from_numpy(data.only(part).images)).flatten(1) for part in ("train", "test")]
-    print(f"PCA, {size} components: {pca_error(parts[0].numpy(), parts[1].numpy(), size):.4g}")
-    curve = pd.read_csv(ROOT / "plots/validation" / f"{run}.csv")
+    x = [batches.to_float(torch.from_numpy(data.only(split).images)).flatten(1).numpy() for split in ("train", "test")]
+    print(f"PCA, {size} components: {pca_error(*x, size):.4g}")
+    curve = pd.read_csv(project.plot("validation", run))
     print(f"{run} as trained: {curve['reconstruction'].iloc[-1]:.4g}", flush=True)
 
     model.modules.requires_grad_(True)
@@ -53,7 +53,7 @@ def main(run: str, epochs: int) -> None:
     with TemporaryDirectory() as folder:
         state = train(
             model, data, model.settings, seed=cfg.seed, device=device, precision=cfg.compute.precision,
-            checkpoints=Path(folder), exit_code=lambda: 0,
+            folder=Path(folder), exit_code=lambda: 0,
         )  # fmt: skip
     for row in state.validation:
         print(f"further epoch {row['epoch']:g} at a learning rate of {changed['lr']:g}: {row['reconstruction']:.4g}")
@@ -64,5 +64,5 @@ if __name__ == "__main__":
         sys.exit("usage: python scripts/autoencoder_limits.py RUN EPOCHS")
     try:
         main(sys.argv[1], int(sys.argv[2]))
-    except (ParamsError, CheckpointError) as problem:
-        sys.exit(f"error: {problem}")
+    except ThirtyTwoError as error:
+        sys.exit(f"error: {error}")

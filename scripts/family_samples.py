@@ -1,9 +1,9 @@
-"""One picture of samples of every run beside real images, such as the one in the README.
+"""Draw one figure with samples of every run and real images, such as the figure in the README.
 
     python scripts/family_samples.py PICTURE.png [COLUMNS]
 
-Run in the project after `dvc repro`. Each data set is a block: a row of real test images, then a row a run with the first
-images that it drew; none is selected.
+Run it in the project after `dvc repro`. Each data set is a block with a row of real test images and a row of
+first samples per run, without selection.
 """  # fmt: skip
 
 import sys
@@ -18,30 +18,30 @@ from thirtytwo.settings import configs
 from thirtytwo.settings.report import ReportConfig
 
 USAGE = "python scripts/family_samples.py PICTURE.png [COLUMNS]"
-SCALE, GAP, LABEL = 2, 2, 128  # enlargement; pixels between images; width of the column of names
+SCALE, GAP, LABEL = 2, 2, 128  # enlargement; pixels between images; width of the row labels
 
 
 def row(images: np.ndarray) -> np.ndarray:
-    """uint8 images [K, 32, 32, C] enlarged side by side, [64, K * 66, 3]."""
-    coloured = np.broadcast_to(images, (*images.shape[:3], 3)).repeat(SCALE, 1).repeat(SCALE, 2)
-    padded = np.pad(coloured, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=255)
+    """Enlarge uint8 images [K, 32, 32, C] and join them to a row [64, K * 66, 3]."""
+    rgb = np.broadcast_to(images, (*images.shape[:3], 3)).repeat(SCALE, 1).repeat(SCALE, 2)
+    padded = np.pad(rgb, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=255)
     return padded.transpose(1, 0, 2, 3).reshape(32 * SCALE, -1, 3)
 
 
 def blocks(project: Project, columns: int) -> list[list[tuple[str, np.ndarray]]]:
-    """For each data set its rows, each with its name."""
+    """Return the rows of each data set with their labels."""
     settings = configs.read(ReportConfig, "report", "report", project)
-    found = []
+    result = []
     for name in settings.datasets:
         test = batches.load(project.prepared(name)).only("test")
-        places = [np.flatnonzero(test.labels == i % len(test.classes))[i // len(test.classes)] for i in range(columns)]
-        rows = [(f"real {name}", row(test.images[places]))]
-        for run, settings_of_run in settings.runs.items():
-            if settings_of_run.dataset == name:
+        indices = [np.flatnonzero(test.labels == i % len(test.classes))[i // len(test.classes)] for i in range(columns)]
+        rows = [(f"real {name}", row(test.images[indices]))]
+        for run, run_settings in settings.runs.items():
+            if run_settings.dataset == name:
                 with np.load(project.samples(run)) as file:
                     rows.append((run, row(file["images"][:columns])))
-        found.append(rows)
-    return found
+        result.append(rows)
+    return result
 
 
 def main(picture: Path, columns: int = 10) -> None:
@@ -50,11 +50,11 @@ def main(picture: Path, columns: int = 10) -> None:
     pitch, width = 32 * SCALE + GAP, LABEL + columns * (32 * SCALE + GAP)
     canvas = Image.new("RGB", (width * len(sets), pitch * max(map(len, sets))), "white")
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=18)
-    for place, rows in enumerate(sets):
+    for block, rows in enumerate(sets):
         for line, (name, pixels) in enumerate(rows):
-            at = (place * width + LABEL - 8, line * pitch + 32 * SCALE // 2)
-            draw.text(at, name, fill="black", font=font, anchor="rm")
-            canvas.paste(Image.fromarray(pixels), (place * width + LABEL, line * pitch))
+            position = (block * width + LABEL - 8, line * pitch + 32 * SCALE // 2)
+            draw.text(position, name, fill="black", font=font, anchor="rm")
+            canvas.paste(Image.fromarray(pixels), (block * width + LABEL, line * pitch))
     canvas.save(picture, optimize=True)
 
 

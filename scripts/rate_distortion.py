@@ -1,9 +1,9 @@
-"""The rate-distortion curve of a run over the experiments of a sweep, from `dvc exp show --csv` on standard input.
+"""Plot the rate-distortion curve of a run over DVC experiments, from `dvc exp show --csv` on standard input.
 
     dvc exp show --csv | python scripts/rate_distortion.py RUN PARAMETER PICTURE.png
 
-Each experiment is a point: rate_nats across, distortion up (Alemi et al. 2018, "Fixing a broken ELBO"), named by the
-value of the parameter that was swept, such as vae.beta. Of two points the one nearer to the origin codes images better.
+Each experiment is a point with rate_nats on the x axis and distortion on the y axis (Alemi et al. 2018, "Fixing a
+broken ELBO"), labelled with the value of PARAMETER, such as vae.beta. Lower is better on both axes.
 """  # fmt: skip
 
 import sys
@@ -16,30 +16,32 @@ USAGE = "dvc exp show --csv | python scripts/rate_distortion.py RUN PARAMETER PI
 
 
 def points(table: pd.DataFrame, run: str, parameter: str) -> pd.DataFrame:
-    """The parameter, rate_nats and distortion of each experiment that has all three, without repetitions."""
-    found = {}
+    """Return the parameter, rate_nats and distortion of each experiment that has all three, without duplicates."""
+    values = {}
     for name, file in (
         (parameter, "params.yaml"),
         ("rate_nats", f"metrics/{run}.json"),
         ("distortion", f"metrics/{run}.json"),
     ):
-        # dvc leaves the file out where no other has such a name
+        # DVC omits the file from a column name that is unique
         columns = [column for column in (f"{file}:{name}", name) if column in table]
         if not columns:
-            sys.exit(f"error: no column {file}:{name}; expected `dvc exp show --csv` of a sweep of {run}")
-        found[name] = pd.to_numeric(table[columns[0]], errors="coerce")
-    return pd.DataFrame(found).dropna().drop_duplicates().sort_values(parameter)
+            sys.exit(f"error: no column {file}:{name}; expected `dvc exp show --csv` with experiments of {run}")
+        values[name] = pd.to_numeric(table[columns[0]], errors="coerce")
+    return pd.DataFrame(values).dropna().drop_duplicates().sort_values(parameter)
 
 
 def main(run: str, parameter: str, picture: Path) -> None:
-    """Prints the points and draws them."""
+    """Print and plot the points."""
     curve = points(pd.read_csv(sys.stdin), run, parameter)
     print(curve.to_string(index=False))
     figure, axes = plt.subplots(figsize=(5, 4), layout="constrained")
     axes.plot(curve["rate_nats"], curve["distortion"], marker="o")
     for value, rate, distortion in curve.itertuples(index=False):
         axes.annotate(f"{value:g}", (rate, distortion), textcoords="offset points", xytext=(6, 4))
-    axes.set(xlabel="rate (nats an image)", ylabel="distortion (squared error an image)", title=f"{run} by {parameter}")
+    axes.set(
+        xlabel="rate (nats per image)", ylabel="distortion (squared error per image)", title=f"{run} by {parameter}"
+    )
     figure.savefig(picture, dpi=150)
 
 

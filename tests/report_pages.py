@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import report_results
 
+import report_results
 from thirtytwo.report import page, plots
 from thirtytwo.report.pictures import plot_file
 from thirtytwo.report.reading import load

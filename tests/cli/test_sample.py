@@ -1,4 +1,4 @@
-"""`thirtytwo sample` beside the stage `sample`: the same images from the same settings."""
+"""`thirtytwo sample` against the stage `sample`: equal images for equal settings."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ from thirtytwo.settings.families import read_train
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_image_of_an_index_and_seed_is_that_of_the_stage(run, command, project, tmp_path):
+def test_images_equal_those_of_the_stage(run, command, project, tmp_path):
     out = tmp_path / "arrays.npz"
     assert command(f"sample {run} --n 53 --seed {SEED} {RUNS[run]} --out {out}") == 0
     with np.load(out) as ours, np.load(project.samples(run)) as stages:
@@ -49,7 +49,7 @@ def test_compiled_networks_draw_the_same_images_up_to_rounding(project):
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-4)
 
 
-def test_labels_take_turns_and_name_the_folders(command, tmp_path):
+def test_labels_alternate_and_name_the_folders(command, tmp_path):
     assert command(f"sample cvae --n 5 --labels two,0 --out {tmp_path / 'arrays.npz'}") == 0
     assert command(f"sample cvae --n 5 --labels two,0 --out {tmp_path / 'folder'}") == 0
     with np.load(tmp_path / "arrays.npz") as file:
@@ -60,7 +60,7 @@ def test_labels_take_turns_and_name_the_folders(command, tmp_path):
     np.testing.assert_array_equal(np.stack([np.asarray(Image.open(path)) for path in files]), images[..., 0])
 
 
-def test_grid_holds_all_images(command, tmp_path):
+def test_grid_contains_all_images(command, tmp_path):
     assert command(f"sample dcgan --n 5 --out {tmp_path / 'grid.png'}") == 0
     assert Image.open(tmp_path / "grid.png").size == (2 * (3 * 33 + 1), 2 * (2 * 33 + 1))  # three columns, two rows
 
@@ -83,7 +83,7 @@ def test_grid_holds_all_images(command, tmp_path):
         ("dcgan --out .", r"--out: \. "),
     ],
 )
-def test_a_wrong_option_is_refused_in_one_line(line, message, command, tmp_path, capsys):
+def test_invalid_option_is_rejected_in_one_line(line, message, command, tmp_path, capsys):
     out = "" if "--out" in line else f"--out {tmp_path / 'grid.png'}"
     assert command(f"sample {line} {out}") == 1
     error = capsys.readouterr().err.splitlines()[-1]
@@ -99,7 +99,7 @@ def test_a_wrong_option_is_refused_in_one_line(line, message, command, tmp_path,
         ("dcgan", "width", 16, "", "`dvc repro train@dcgan`"),
     ],
 )
-def test_a_model_of_other_settings_is_refused(
+def test_model_with_other_settings_is_rejected(
     run, key, value, options, message, command, root, project, capsys, tmp_path
 ):
     values = params(root)

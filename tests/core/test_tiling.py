@@ -23,11 +23,11 @@ def theirs(images: np.ndarray, columns: int) -> np.ndarray:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("count", [2, 9, 11])
-def test_grid_is_torchvision_s(count: int, channels: int) -> None:
+def test_grid_equals_torchvisions(count: int, channels: int) -> None:
     images = np.random.default_rng(0).integers(0, 256, (count, 32, 32, channels), np.uint8)
     np.testing.assert_array_equal(pixels(grid_png(images, 3)), theirs(images[:9], 3))
 
 
-def test_rows_are_a_grid() -> None:
+def test_rows_equal_torchvisions_grid() -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 5, 32, 32, 3), np.uint8)
     np.testing.assert_array_equal(pixels(rows_png(images)), theirs(images.reshape(10, 32, 32, 3), 5))

@@ -1,4 +1,4 @@
-"""The other denoisers: sizes against the report they follow, attention against torch's own, what reaches the output."""
+"""AttentionUNet and ConvDenoiser: sizes against the published report, attention against torch, conditioning."""
 
 import pytest
 import torch
@@ -25,11 +25,11 @@ def parameters(net):
     ("width", "multipliers", "middle", "published"),
     [(64, [1, 2, 4, 4], 3, 23_332_729), (32, [1, 2, 4], 2, 3_062_531)],
 )
-def test_sizes_are_those_of_the_report(width, multipliers, middle, published):
+def test_sizes_equal_those_of_the_report(width, multipliers, middle, published):
     assert parameters(attention_unet(width, multipliers, middle)) == pytest.approx(published, rel=0.01)
 
 
-def test_attention_is_torchs_multihead_attention():
+def test_attention_equals_torchs_multihead_attention():
     torch.manual_seed(0)
     ours, theirs = SelfAttention(16, 4), torch.nn.MultiheadAttention(16, 4, batch_first=True)
     theirs.in_proj_weight.data, theirs.in_proj_bias.data = ours.qkv.weight.data, ours.qkv.bias.data
@@ -42,7 +42,7 @@ def test_attention_is_torchs_multihead_attention():
 
 
 @pytest.mark.parametrize("build", [attention_unet, conv_denoiser])
-def test_time_and_label_reach_the_output(build):
+def test_output_depends_on_time_and_label(build):
     torch.manual_seed(0)
     net, x = build(classes=3).double(), torch.randn(1, 3, 32, 32, dtype=torch.float64)
     outputs = [net(x, torch.tensor([t]), torch.tensor([label])) for t, label in [(1, 0), (20, 0), (1, 1), (1, 3)]]
@@ -50,7 +50,7 @@ def test_time_and_label_reach_the_output(build):
 
 
 @pytest.mark.parametrize("build", [attention_unet, conv_denoiser])
-def test_images_of_a_batch_do_not_meet_and_all_parameters_are_trained(build):
+def test_images_of_a_batch_are_independent_and_all_parameters_have_gradients(build):
     torch.manual_seed(0)
     net, t = build().double(), torch.tensor([5, 100, 900])
     x = torch.randn(3, 3, 32, 32, dtype=torch.float64)
@@ -61,6 +61,6 @@ def test_images_of_a_batch_do_not_meet_and_all_parameters_are_trained(build):
 
 
 @pytest.mark.parametrize("build", [attention_unet, conv_denoiser])
-def test_labels_without_classes_are_refused(build):
+def test_labels_without_classes_are_rejected(build):
     with pytest.raises(ValueError, match="labels are given exactly when"):
         build()(torch.zeros(1, 3, 32, 32), torch.tensor([1]), torch.tensor([1]))

@@ -1,4 +1,4 @@
-"""The published checkpoint's UNet against the package it comes from."""
+"""LucidUNet against the package whose weights it loads."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ from thirtytwo.nets.lucid_unet import LucidUNet
 
 
 def listing(net):
-    """Names and shapes of the parameters, a line each."""
+    """List the names and shapes of the parameters, one per line."""
     return [f"{name} {list(weight.shape)}" for name, weight in net.state_dict().items()]
 
 
@@ -36,7 +36,7 @@ def test_parameters_have_the_published_names():
 
 
 @pytest.mark.parametrize("multipliers", [[1, 2, 4, 8], [1, 2]])
-def test_outputs_are_those_of_the_package(multipliers):
+def test_outputs_equal_those_of_the_package(multipliers):
     package = pytest.importorskip(
         "denoising_diffusion_pytorch.denoising_diffusion_pytorch",
         reason="needs denoising-diffusion-pytorch==0.27.12",
@@ -55,7 +55,7 @@ def test_outputs_are_those_of_the_package(multipliers):
         torch.testing.assert_close(ours(x, t, None), expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
 
 
-def test_labels_are_refused():
+def test_labels_are_rejected():
     net = LucidUNet(channels=3, width=8, width_multipliers=[1, 2])
     with pytest.raises(ValueError, match="no labels"):
         net(torch.zeros(1, 3, 32, 32), torch.tensor([1]), torch.tensor([1]))

@@ -1,4 +1,4 @@
-"""The UNet: parameter counts against diffusers, shapes, and what starts at zero."""
+"""The UNet: parameter counts against diffusers, shapes, initialisation, conditioning."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def parameters(net):
 
 
 def randomised(**changes):
-    """A tiny network with no parameter at zero, in float64."""
+    """A small network in float64 without zero parameters."""
     torch.manual_seed(0)
     net = UNet(**TINY | changes).double()
     for parameter in net.parameters():
@@ -25,7 +25,7 @@ def randomised(**changes):
     return net
 
 
-def test_ho_et_al_configuration_has_the_parameters_of_the_published_one():
+def test_configuration_of_ho_et_al_has_the_published_parameter_count():
     # google/ddpm-cifar10-32 in diffusers' terms: 35.7 M (Ho et al. 2020, appendix B).
     theirs = UNet2DModel(
         sample_size=32, in_channels=3, out_channels=3, layers_per_block=2, block_out_channels=(128, 256, 256, 256),
@@ -49,7 +49,7 @@ def test_untrained_network_predicts_zero():
     assert UNet(**TINY)(torch.randn(2, 3, 32, 32), torch.tensor([1, 2]), None).abs().max() == 0
 
 
-def test_time_and_label_reach_the_output():
+def test_output_depends_on_time_and_label():
     net, x = randomised(classes=3), torch.randn(1, 3, 32, 32, dtype=torch.float64)
     outputs = [net(x, torch.tensor([t]), torch.tensor([label])) for t, label in [(1, 0), (2, 0), (1, 1), (1, 3)]]
     for i in range(4):
@@ -57,13 +57,13 @@ def test_time_and_label_reach_the_output():
             assert (outputs[i] - outputs[j]).abs().max() > 1e-4
 
 
-def test_images_of_a_batch_do_not_meet():
+def test_images_of_a_batch_are_independent():
     net, x, t = randomised(), torch.randn(3, 3, 32, 32, dtype=torch.float64), torch.tensor([5, 100, 900])
     alone = torch.cat([net(x[i : i + 1], t[i : i + 1], None) for i in range(3)])
     torch.testing.assert_close(net(x, t, None), alone)
 
 
-def test_every_parameter_is_trained():
+def test_every_parameter_has_a_gradient():
     net = randomised(classes=2)
     loss = (
         net(torch.randn(2, 3, 32, 32, dtype=torch.float64), torch.tensor([5, 9]), torch.tensor([0, 2])).square().sum()
@@ -74,12 +74,12 @@ def test_every_parameter_is_trained():
 
 
 @pytest.mark.parametrize("changes", [{"patch": 3}, {"width_multipliers": [1, 1, 1, 1, 1, 1]}])
-def test_resolution_that_does_not_divide_is_refused(changes):
+def test_indivisible_resolution_is_rejected(changes):
     with pytest.raises(ValueError, match="do not divide"):
         UNet(**TINY | changes)
 
 
 @pytest.mark.parametrize(("classes", "labels"), [(0, torch.tensor([1])), (3, None)])
-def test_labels_without_classes_and_the_reverse_are_refused(classes, labels):
+def test_labels_without_classes_and_the_reverse_are_rejected(classes, labels):
     with pytest.raises(ValueError, match="labels are given exactly when"):
         UNet(**TINY | {"classes": classes})(torch.randn(1, 3, 32, 32), torch.tensor([1]), labels)

@@ -12,9 +12,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
 import report_results
 from report_pages import edit, render
-
 from thirtytwo.report import page
 from thirtytwo.report.reading import load
 from thirtytwo.runtime.errors import ReportError

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 import report_results
 from report_pages import edit, set_of
-
 from thirtytwo.report import cost, questions, targets
 from thirtytwo.report.reading import load
 from thirtytwo.runtime.project import Project

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from report_pages import edit
 
+from report_pages import edit
 from thirtytwo.report.reading import load
 from thirtytwo.runtime.errors import ParamsError, ReportError
 from thirtytwo.runtime.project import Project

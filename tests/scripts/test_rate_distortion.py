@@ -1,4 +1,4 @@
-"""The script that draws a sweep, on tables as dvc prints them."""
+"""scripts/rate_distortion.py on tables in the format of `dvc exp show --csv`."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ def run(root: Path, table: str, *arguments: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, input=table, capture_output=True, text=True)
 
 
-def test_each_experiment_is_a_point_of_its_run_by_rising_beta(root: Path, tmp_path: Path) -> None:
+def test_experiments_of_the_run_are_sorted_by_beta(root: Path, tmp_path: Path) -> None:
     table = HEADER.format("metrics/vae.json:", "metrics/vae_anneal.json:")
     table += ",workspace,baseline,,,10.0,50.0,7,1,2.0\n,main,baseline,2026,,!,!,!,1,1.0\n"
     table += "one,a,branch_commit,2026,,10.0,50.0,8,1,2.0\ntwo,b,branch_base,2026,,40.0,35.0,9,1,0.5\n"
@@ -23,7 +23,7 @@ def test_each_experiment_is_a_point_of_its_run_by_rising_beta(root: Path, tmp_pa
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_table_without_the_scores_is_refused_in_one_line(root: Path, tmp_path: Path) -> None:
+def test_table_without_the_scores_is_rejected_in_one_line(root: Path, tmp_path: Path) -> None:
     done = run(root, "Experiment,seed\n,1\n", "vae", "vae.beta", str(tmp_path / "curve.png"))
     assert done.returncode == 1
     assert done.stderr.startswith("error: no column params.yaml:vae.beta")

@@ -1,4 +1,4 @@
-"""params.yaml to resolved configurations: what is refused and how that is said, and what reaches what."""
+"""Resolving params.yaml: rejected settings with their messages, and which settings reach which stage."""
 
 import copy
 import re
@@ -30,20 +30,20 @@ Write = Callable[[Any], Path]
 
 
 def put(values: Any, key: str, value: Any) -> Any:
-    """`values` with the setting at the path `key` changed, added or (MISSING) removed."""
+    """Change, add or (MISSING) remove the setting at the path `key` of `values`."""
     *path, last = key.split("/")
-    owner = values
+    parent = values
     for part in path:
-        owner = owner[part]
+        parent = parent[part]
     if value is MISSING:
-        del owner[last]
+        del parent[last]
     else:
-        owner[last] = value
+        parent[last] = value
     return values
 
 
 def message(path: Path, root: Path) -> str:
-    """What resolving says, with the promises that hold for every error: one line, nothing written."""
+    """Return the error of resolving, after checking what holds for every error: one line, and no file written."""
     with pytest.raises(ParamsError) as caught:
         resolve(path, Project(root))
     assert "\n" not in str(caught.value)
@@ -52,7 +52,7 @@ def message(path: Path, root: Path) -> str:
 
 
 def resolved(values: Any, write_params: Write, root: Path) -> dict[str, bytes]:
-    """All the resolved files by name."""
+    """Resolve and return the content of every file by name."""
     paths = resolve(write_params(values), Project(root))
     assert sorted(paths) == sorted(p for p in (root / "configs").rglob("*") if p.is_file())
     return {str(path.relative_to(root / "configs")): path.read_bytes() for path in paths}
@@ -63,7 +63,7 @@ def changed(before: dict[str, bytes], after: dict[str, bytes]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "named", "hint"),
+    ("key", "value", "full_key", "hint"),
     [
         ("vae/beat", 1.0, "vae.beat", "unknown key; did you mean 'beta'?"),
         ("gan/decay_steps/discrimnator", 5, "gan.decay_steps.discrimnator", "did you mean 'discriminator'?"),
@@ -76,19 +76,19 @@ def changed(before: dict[str, bytes], after: dict[str, bytes]) -> set[str]:
         ("datasets/shapes/chanels", 3, "datasets.shapes.chanels", "did you mean 'channels'?"),
     ],
 )
-def test_unknown_key(params: Any, write_params: Write, tmp_path: Path, key: str, value: Any, named: str, hint: str):
+def test_unknown_key(params: Any, write_params: Write, tmp_path: Path, key: str, value: Any, full_key: str, hint: str):
     text = message(write_params(put(params, key, value)), tmp_path)
-    assert text.startswith(f"params.yaml: {named}: ")
+    assert text.startswith(f"params.yaml: {full_key}: ")
     assert hint in text
 
 
-def test_misspelt_key_is_named_as_written_not_as_missing(params: Any, write_params: Write, tmp_path: Path):
+def test_misspelt_key_is_reported_as_unknown_before_missing(params: Any, write_params: Write, tmp_path: Path):
     params["vae"]["bta"] = params["vae"].pop("beta")
     assert "vae.bta: unknown key; did you mean 'beta'? (and 1 more)" in message(write_params(params), tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("key", "named"),
+    ("key", "full_key"),
     [
         ("seed", "seed"),
         ("vae/lr", "vae.lr"),
@@ -102,12 +102,12 @@ def test_misspelt_key_is_named_as_written_not_as_missing(params: Any, write_para
         ("runs", "runs"),
     ],
 )
-def test_missing_key(params: Any, write_params: Write, tmp_path: Path, key: str, named: str):
-    assert f"params.yaml: {named}: missing" in message(write_params(put(params, key, MISSING)), tmp_path)
+def test_missing_key(params: Any, write_params: Write, tmp_path: Path, key: str, full_key: str):
+    assert f"params.yaml: {full_key}: missing" in message(write_params(put(params, key, MISSING)), tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "expected"),
     [
         ("vae/lr", "1e-4", "vae.lr: expected a number, got the text '1e-4'; write it without quotes"),
         ("vae/lr", True, "vae.lr: expected a number, got true"),
@@ -131,12 +131,12 @@ def test_missing_key(params: Any, write_params: Write, tmp_path: Path, key: str,
         ("sources/shapes/images", "6000", "sources.shapes.images: expected a whole number"),
     ],
 )
-def test_mistyped(params: Any, write_params: Write, tmp_path: Path, key: str, value: Any, said: str):
-    assert message(write_params(put(params, key, value)), tmp_path).startswith(f"params.yaml: {said}")
+def test_wrong_type(params: Any, write_params: Write, tmp_path: Path, key: str, value: Any, expected: str):
+    assert message(write_params(put(params, key, value)), tmp_path).startswith(f"params.yaml: {expected}")
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "expected"),
     [
         ("seed", -1, "seed: expected a number >= 0, got -1"),
         ("runs/vae/seeds", 0, "runs.vae.seeds: expected a number >= 1, got 0"),
@@ -145,15 +145,15 @@ def test_mistyped(params: Any, write_params: Write, tmp_path: Path, key: str, va
         ("vae/lr", float("inf"), "vae.lr: expected a finite number"),
         ("vae/ema_decay", 1.0, "vae.ema_decay: expected a number < 1"),
         ("datasets/shapes/test_fraction", 1.0, "datasets.shapes.test_fraction: expected a number < 1"),
-        ("datasets/shapes/channels", 2, "datasets.shapes.channels: no such value 2; expected one of: 1, 3"),
-        ("datasets/shapes/resample", "bicubik", "datasets.shapes.resample: no such value 'bicubik'; did you mean"),
-        ("datasets/shapes/convert", ["palete"], "datasets.shapes.convert[0]: no such value 'palete'; did you"),
-        ("sources/shapes/kind", "shape", "sources.shapes.kind: no such value 'shape'; did you mean 'shapes'?"),
-        ("gan/loss", "wgan", "gan.loss: no such value 'wgan'; did you mean 'wgan_gp'?"),
+        ("datasets/shapes/channels", 2, "datasets.shapes.channels: unknown value 2; expected one of: 1, 3"),
+        ("datasets/shapes/resample", "bicubik", "datasets.shapes.resample: unknown value 'bicubik'; did you mean"),
+        ("datasets/shapes/convert", ["palete"], "datasets.shapes.convert[0]: unknown value 'palete'; did you"),
+        ("sources/shapes/kind", "shape", "sources.shapes.kind: unknown value 'shape'; did you mean 'shapes'?"),
+        ("gan/loss", "wgan", "gan.loss: unknown value 'wgan'; did you mean 'wgan_gp'?"),
     ],
 )  # fmt: skip
-def test_out_of_range(params: Any, write_params: Write, tmp_path: Path, key: str, value: Any, said: str):
-    assert message(write_params(put(params, key, value)), tmp_path).startswith(f"params.yaml: {said}")
+def test_out_of_range(params: Any, write_params: Write, tmp_path: Path, key: str, value: Any, expected: str):
+    assert message(write_params(put(params, key, value)), tmp_path).startswith(f"params.yaml: {expected}")
 
 
 @pytest.mark.parametrize(
@@ -181,53 +181,53 @@ def test_run_and_block_of_different_families(params: Any, write_params: Write, t
 
 
 @pytest.mark.parametrize("name", ["vae.2", "2vae", "../vae", "vae-2", "", "vae\n"])
-def test_bad_run_name(params: Any, write_params: Write, tmp_path: Path, name: str):
+def test_invalid_run_name(params: Any, write_params: Write, tmp_path: Path, name: str):
     params["runs"][name] = params["runs"]["vae"]
-    assert "a name is a letter followed by" in message(write_params(params), tmp_path)
+    assert message(write_params(params), tmp_path).startswith(f"params.yaml: runs: {name!r}")
 
 
-def test_name_that_is_a_number(params: Any, write_params: Write, tmp_path: Path):
+def test_numeric_run_name(params: Any, write_params: Write, tmp_path: Path):
     params["runs"][7] = params["runs"]["vae"]
     assert message(write_params(params), tmp_path) == "params.yaml: runs.7: expected text, got 7"
 
 
 @pytest.mark.parametrize(("steps", "epochs"), [(10, 10), (0, 0)])
-def test_two_budgets_or_none(params: Any, write_params: Write, tmp_path: Path, steps: int, epochs: int):
+def test_two_training_budgets_or_none(params: Any, write_params: Write, tmp_path: Path, steps: int, epochs: int):
     params["vae"] |= {"steps": steps, "epochs": epochs}
     text = message(write_params(params), tmp_path)
-    assert text == f"params.yaml: vae: expected one of steps and epochs to be 0 (steps={steps}, epochs={epochs})"
+    assert text.startswith(f"params.yaml: vae: steps, epochs: {steps} and {epochs}")
 
 
-def test_block_without_a_run_is_checked_too(params: Any, write_params: Write, tmp_path: Path):
+def test_block_without_a_run_is_checked(params: Any, write_params: Write, tmp_path: Path):
     params["spare"] = copy.deepcopy(params["vae"]) | {"lr": -1.0}
     assert "params.yaml: spare.lr: expected a number > 0" in message(write_params(params), tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "expected"),
     [
         ({"bta": 1.0}, "runs.vae.set.bta: unknown key; did you mean 'beta'?"),
         ({"beta": "1"}, "runs.vae.set.beta: expected a number, got the text '1'"),
         ({"lr": 0.0}, "runs.vae.set.lr: expected a number > 0"),
         ({"sample.weight": "raw"}, "runs.vae.set.sample.weight: unknown key; did you mean 'weights'?"),
-        ({"sample.weights": "best"}, "runs.vae.set.sample.weights: no such value 'best'; expected one of: ema, raw"),
-        ({"steps": 5}, "runs.vae.set: expected one of steps and epochs to be 0"),
+        ({"sample.weights": "best"}, "runs.vae.set.sample.weights: unknown value 'best'; expected one of: ema, raw"),
+        ({"steps": 5}, "runs.vae.set: steps, epochs: 5 and "),
         ({"family": "gan"}, "runs.vae.set.family: unknown key"),
         ({"sample": {}}, "runs.vae.set.sample: unknown key"),
     ],
 )
-def test_bad_override(params: Any, write_params: Write, tmp_path: Path, override: dict[str, Any], said: str):
+def test_invalid_override(params: Any, write_params: Write, tmp_path: Path, override: dict[str, Any], expected: str):
     text = message(write_params(put(params, "runs/vae/set", override)), tmp_path)
-    assert text.startswith(f"params.yaml: {said}")
+    assert text.startswith(f"params.yaml: {expected}")
 
 
-def test_more_samples_scored_than_drawn(params: Any, write_params: Write, tmp_path: Path):
+def test_more_images_scored_than_drawn(params: Any, write_params: Write, tmp_path: Path):
     params["sampling"]["images"], params["evaluation"]["samples"] = 10, 11
-    assert "evaluation.samples: 11 exceeds sampling.images, 10" in message(write_params(params), tmp_path)
+    assert "evaluation.samples: 11; expected at most sampling.images, 10" in message(write_params(params), tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("seed: 1\nseed: 2\n", 'params.yaml:2: not valid YAML: found duplicate key "seed"'),
         ("seed: 1\nvae: {lr: 1.0\n", "params.yaml:3: not valid YAML: "),
@@ -236,24 +236,24 @@ def test_more_samples_scored_than_drawn(params: Any, write_params: Write, tmp_pa
         ("seed: \x00\n", "params.yaml: not valid YAML: "),
     ],
 )
-def test_not_yaml(tmp_path: Path, text: str, said: str):
+def test_invalid_yaml(tmp_path: Path, text: str, expected: str):
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
-    assert message(tmp_path / "params.yaml", tmp_path).startswith(said)
+    assert message(tmp_path / "params.yaml", tmp_path).startswith(expected)
 
 
-def test_not_text(tmp_path: Path):
+def test_invalid_encoding(tmp_path: Path):
     (tmp_path / "params.yaml").write_bytes(b"seed: \xff\n")
     assert message(tmp_path / "params.yaml", tmp_path).startswith("params.yaml: not valid YAML: ")
 
 
-def test_no_file(tmp_path: Path):
+def test_missing_file(tmp_path: Path):
     text = message(tmp_path / "params.yaml", tmp_path)
     assert "params.yaml: no such file" in text
     assert "make scale SCALE=quick" in text
 
 
-def test_exponent_without_a_point_is_a_number(root: Path, tmp_path: Path):
-    # What `dvc exp run -S vae.lr=1e-5` writes, and what YAML 1.1 parsers read as text.
+def test_exponent_without_a_decimal_point_is_a_number(root: Path, tmp_path: Path):
+    # `dvc exp run -S vae.lr=1e-5` writes this, which YAML 1.1 parsers read as text.
     text = (root / "scales/quick.yaml").read_text(encoding="utf-8")
     head, tail = text.split("\nvae:")
     text = head + "\nvae:" + re.sub(r"lr: \S+", "lr: 1e-05", tail, count=1)
@@ -262,14 +262,14 @@ def test_exponent_without_a_point_is_a_number(root: Path, tmp_path: Path):
     assert read_train("vae", Project(tmp_path)).settings.lr == 1e-5
 
 
-def test_values_survive_resolving_to_the_last_bit(params: Any, write_params: Write, tmp_path: Path):
+def test_resolving_preserves_floats_exactly(params: Any, write_params: Write, tmp_path: Path):
     params["vae"]["lr"], params["ddpm"]["lr"] = 0.1 + 0.2, 1e-300
     resolve(write_params(params), Project(tmp_path))
     assert read_train("vae", Project(tmp_path)).settings.lr == 0.30000000000000004
     assert read_train("ddpm", Project(tmp_path)).settings.lr == 1e-300
 
 
-def test_same_settings_are_same_bytes_in_any_order(params: Any, write_params: Write, tmp_path: Path):
+def test_order_of_keys_does_not_change_the_files(params: Any, write_params: Write, tmp_path: Path):
     first = resolved(params, write_params, tmp_path)
     reversed_order = {key: params[key] for key in reversed(params)}
     reversed_order["vae"] = {key: params["vae"][key] for key in reversed(params["vae"])}
@@ -277,7 +277,7 @@ def test_same_settings_are_same_bytes_in_any_order(params: Any, write_params: Wr
     assert resolved(reversed_order, write_params, tmp_path) == first
 
 
-def test_override_reaches_its_run_alone(params: Any, write_params: Write, tmp_path: Path):
+def test_override_changes_only_its_run(params: Any, write_params: Write, tmp_path: Path):
     params["runs"]["other"] = copy.deepcopy(params["runs"]["vae"])
     before = resolved(params, write_params, tmp_path)
     after = resolved(put(params, "runs/other/set", {"beta": 1.25}), write_params, tmp_path)
@@ -286,14 +286,14 @@ def test_override_reaches_its_run_alone(params: Any, write_params: Write, tmp_pa
     assert read_train("vae", Project(tmp_path)).settings.beta == params["vae"]["beta"]
 
 
-def test_sampling_override_changes_no_training(params: Any, write_params: Write, tmp_path: Path):
+def test_sampling_override_does_not_change_training(params: Any, write_params: Write, tmp_path: Path):
     before = resolved(params, write_params, tmp_path)
     after = resolved(put(params, "runs/ddpm/set", {"sample.steps": 7}), write_params, tmp_path)
     assert changed(before, after) == {"sample/ddpm.yaml", "report/report.yaml"}
     assert read_sample("ddpm", Project(tmp_path)).sample.steps == 7
 
 
-def test_override_hides_a_later_change_of_the_block(params: Any, write_params: Write, tmp_path: Path):
+def test_overridden_run_ignores_a_change_of_its_block(params: Any, write_params: Write, tmp_path: Path):
     params["sweeps"] = {}
     params["runs"] = {"vae": params["runs"]["vae"], "other": params["runs"]["vae"] | {"set": {"beta": 0.5}}}
     before = resolved(params, write_params, tmp_path)
@@ -301,7 +301,7 @@ def test_override_hides_a_later_change_of_the_block(params: Any, write_params: W
     assert changed(before, after) == {"train/vae.yaml"}
 
 
-def test_new_run_changes_no_other_file(params: Any, write_params: Write, tmp_path: Path):
+def test_new_run_does_not_change_other_files(params: Any, write_params: Write, tmp_path: Path):
     before = resolved(params, write_params, tmp_path)
     params["runs"]["another"] = params["runs"]["vae"]
     after = resolved(params, write_params, tmp_path)
@@ -309,7 +309,7 @@ def test_new_run_changes_no_other_file(params: Any, write_params: Write, tmp_pat
     assert changed(before, after) == new | {"report/report.yaml"}
 
 
-def test_removed_run_leaves_no_file(params: Any, write_params: Write, tmp_path: Path):
+def test_files_of_a_removed_run_are_deleted(params: Any, write_params: Write, tmp_path: Path):
     before = resolved(params, write_params, tmp_path)
     del params["runs"]["vae"]
     assert {"train/vae.yaml", "sample/vae.yaml"} <= before.keys() - resolved(params, write_params, tmp_path).keys()
@@ -326,7 +326,7 @@ def test_removed_run_leaves_no_file(params: Any, write_params: Write, tmp_path: 
         ("vae/beta", 2.0, ("sample", "evaluate", "classifier", "prepare", "download")),
     ],
 )
-def test_setting_reaches_no_other_stage(
+def test_setting_does_not_change_other_stages(
     params: Any, write_params: Write, tmp_path: Path, key: str, value: Any, untouched: tuple[str, ...]
 ):
     before = resolved(params, write_params, tmp_path)
@@ -353,16 +353,16 @@ def test_reading_a_damaged_file(params: Any, write_params: Write, tmp_path: Path
         read_train("vae", Project(tmp_path))
 
 
-def test_every_resolved_file_reads_back(params: Any, write_params: Write, tmp_path: Path):
+def test_resolved_files_can_be_read(params: Any, write_params: Write, tmp_path: Path):
     for path in resolve(write_params(params), Project(tmp_path)):
         stage, name = path.parent.name, path.stem
-        of_family = {"train": read_train, "sample": read_sample}
-        found = (
-            of_family[stage](name, Project(tmp_path))
-            if stage in of_family
+        readers = {"train": read_train, "sample": read_sample}
+        config = (
+            readers[stage](name, Project(tmp_path))
+            if stage in readers
             else read(CONFIGS[stage], stage, name, Project(tmp_path))
         )
-        assert found.model_dump() == read_values(stage, name, Project(tmp_path))
+        assert config.model_dump() == read_values(stage, name, Project(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -372,19 +372,19 @@ def test_every_resolved_file_reads_back(params: Any, write_params: Write, tmp_pa
         ("ddpm", {"parent": "data/models/vea"}, "unknown name 'vea'; did you mean 'vae'?"),
         ("ddpm", {"parent": "data/raw/digits5k"}, "unknown name 'digits5k'"),
         ("ddpm", {"parent": "data/models/vae.pt"}, "unknown name 'vae.pt'; did you mean 'vae'?"),
-        ("ddpm", {"parent": "data/models/gan"}, "got gan and diffusion"),
-        ("ddpm", {"parent": "data/models/ddpm"}, "got diffusion and diffusion"),
+        ("ddpm", {"parent": "data/models/gan"}, "got family diffusion with parent family gan"),
+        ("ddpm", {"parent": "data/models/ddpm"}, "got family diffusion with parent family diffusion"),
         ("ddpm", {"parent": "data/models/vae", "dataset": "digits5k"}, "trained on shapes"),
     ],
 )
-def test_a_run_that_needs_the_wrong_model_is_refused(run, changes, hint, params, write_params, tmp_path):
+def test_invalid_parent_is_rejected(run, changes, hint, params, write_params, tmp_path):
     params["sweeps"] = {}
     params["runs"][run] |= changes
-    assert f"runs.{run}.parent: " in (said := message(write_params(params), tmp_path))
-    assert hint in said
+    assert f"runs.{run}.parent: " in (text := message(write_params(params), tmp_path))
+    assert hint in text
 
 
-def test_a_needed_model_reaches_the_training_alone(params, write_params, tmp_path):
+def test_parent_changes_only_training(params, write_params, tmp_path):
     params["sweeps"] = {}
     before = resolved(params, write_params, tmp_path)
     params["runs"]["ddpm"]["parent"] = "data/models/vae"
@@ -393,7 +393,7 @@ def test_a_needed_model_reaches_the_training_alone(params, write_params, tmp_pat
     assert read_train("vae", Project(tmp_path)).parent_model is None
 
 
-def test_seeds_reach_all_stages_of_their_run_alone(params, write_params, tmp_path):
+def test_seeds_change_all_stages_of_their_run_and_no_other(params, write_params, tmp_path):
     before = resolved(params, write_params, tmp_path)
     params["runs"]["ddpm"]["seeds"] = 3
     stages = {f"{stage}/ddpm.yaml" for stage in ("train", "sample", "evaluate")}
@@ -401,8 +401,7 @@ def test_seeds_reach_all_stages_of_their_run_alone(params, write_params, tmp_pat
     assert read_train("ddpm", Project(tmp_path)).seeds == 3
 
 
-def test_published_weights_have_one_training(root, write_params, tmp_path):
+def test_published_weights_allow_only_one_training(root, write_params, tmp_path):
     params = load_yaml(root / "scales/paper.yaml")
     params["runs"]["ddpm_pretrained"]["seeds"] = 2
-    said = "runs.ddpm_pretrained.seeds: 2, but published weights come from one training; set seeds: 1"
-    assert said in message(write_params(params), tmp_path)
+    assert "runs.ddpm_pretrained.seeds: 2" in message(write_params(params), tmp_path)

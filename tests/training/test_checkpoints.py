@@ -10,8 +10,7 @@ import torch
 
 from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.runtime import files
-from thirtytwo.runtime.errors import CheckpointError
-from thirtytwo.runtime.files import FileError
+from thirtytwo.runtime.errors import CheckpointError, FileError
 from thirtytwo.training import checkpoints
 
 CPU = torch.device("cpu")

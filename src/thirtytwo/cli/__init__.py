@@ -1,1 +1,1 @@
-"""The command `thirtytwo`: what DVC is too coarse for. Each subcommand is a module with `run(args) -> exit code`."""
+"""The command `thirtytwo` for one-off jobs. Each subcommand is a module with `run(args) -> exit code`."""

@@ -1,6 +1,6 @@
-"""The command line: its options, and errors in one line.
+"""The command line: options, help, and one-line errors.
 
-Exit codes: 0, 1 for what cannot be done (`doctor`: something needed is missing), 2 for a wrong command line.
+Exit codes: 0 success, 1 error (`doctor`: a requirement is missing), 2 invalid command line.
 """
 
 import argparse
@@ -14,9 +14,9 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line (`arguments`, or the process's own) and returns the exit code."""
+    """Run the command line `arguments` (None: those of the process) and return the exit code."""
     args = _parser().parse_args(arguments)
-    # By its name: PyTorch takes seconds to import, which the help and a mistyped option should not.
+    # Imported late, because importing PyTorch takes seconds, which --help and usage errors should not.
     command = import_module(f"thirtytwo.cli.{args.command}")
     try:
         return command.run(args)
@@ -28,64 +28,89 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="thirtytwo", description="What DVC is too coarse for. Works in the project.")
+    parser = argparse.ArgumentParser(
+        prog="thirtytwo", description="One-off jobs on the pipeline's outputs. Run it inside the project."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _sample(commands.add_parser("sample", help="draw images from a trained run", description=_SAMPLE))
-    _evaluate(commands.add_parser("evaluate", help="score any folder of images", description=_EVALUATE))
-    compare = commands.add_parser("compare", help="say which of two is better", description=_COMPARE)
+    _evaluate(commands.add_parser("evaluate", help="score a folder of images", description=_EVALUATE))
+    compare = commands.add_parser("compare", help="compare the scores of two runs", description=_COMPARE)
     compare.add_argument("a", metavar="A", help="a run, or a metrics file (.json)")
-    compare.add_argument("b", metavar="B", help="the same")
-    compare.add_argument("--score", action="append", help="this one; may come several times (all that both have)")
-    _repro(commands.add_parser("repro", help="run what is stale, several stages at a time", description=_REPRO))
-    doctor = commands.add_parser("doctor", help="what is installed, there, missing and stale", description=_DOCTOR)
-    doctor.add_argument("--network", action="store_true", help="also ask the web addresses of what is not here")
+    compare.add_argument("b", metavar="B", help="a run, or a metrics file (.json)")
+    compare.add_argument(
+        "--score", action="append", help="score to compare; may be repeated (default: all shared scores)"
+    )
+    _repro(commands.add_parser("repro", help="run stale stages in parallel", description=_REPRO))
+    doctor = commands.add_parser("doctor", help="check the installation and the project", description=_DOCTOR)
+    doctor.add_argument(
+        "--network", action="store_true", help="also check the URLs of files that are not stored locally"
+    )
     return parser
 
 
-_REPRO = """Runs the stale part of DVC's graph, independent stages side by side. dvc.lock, the cache and `dvc status` are
-afterwards those of `dvc repro`, which runs one stage at a time. A failing stage lets the others finish; Ctrl-C lets
-running trainings save their state. Each stage's output is in logs/repro/STAGE.log."""
-_SAMPLE = """Draws images from the trained weights of RUN as the stage `sample` does: image i of a seed is the very image
-that the stage draws at index i under that seed. What is not asked for is as in the run's settings."""
-_EVALUATE = """Scores images of any model under the pipeline's protocol, beside the floor: the score of as many real
-images. The table's file (--out) can be compared with that of a run."""
-_COMPARE = "Says for each score which of two is better, where their intervals and the protocol allow a verdict."
-_DOCTOR = "Looks at the installation and the project. Exit code 1: something needed is missing; it says what to do."
+_REPRO = """Runs the stale stages of DVC's graph, independent stages in parallel. dvc.lock, the cache and `dvc status`
+are then the same as after `dvc repro`, which runs one stage at a time. If a stage fails, the others finish; after Ctrl-C,
+running trainings save their state. The output of each stage is written to logs/repro/STAGE.log."""
+_SAMPLE = """Draws images from the trained weights of RUN in the same way as the stage `sample`: with the same seed and
+settings, image i is the same. Omitted options keep the run's settings."""
+_EVALUATE = """Scores images of any model under the pipeline's protocol and prints the floor, the score of as many real
+images, next to each score. `thirtytwo compare` can compare the output file (--out) with a run."""
+_COMPARE = "Reports for each score which of the two is better, if their intervals and protocols allow a comparison."
+_DOCTOR = (
+    "Checks the installation and the project, and suggests how to fix problems. Exit code 1: a requirement is missing."
+)
 
 
 def _repro(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help="a stage or a group, such as train@vae (all)")
-    parser.add_argument("--jobs", type=_positive, help="stages at a time (one a GPU, else one a CPU core)")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a running Dask cluster: tcp://HOST:PORT")
+    parser.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        help="a stage or a group of stages, such as train@vae or train (default: all)",
+    )
+    parser.add_argument(
+        "--jobs", type=_positive, help="stages to run in parallel (default: one per GPU, or one per CPU core)"
+    )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="address of a running Dask cluster, tcp://HOST:PORT")
 
 
 def _sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a name under `runs:` of params.yaml")
-    parser.add_argument("--n", type=_positive, default=64, help="images (64)")
-    parser.add_argument("--labels", help="classes or their numbers, by comma, taking turns (all take turns)")
-    parser.add_argument("--sampler", help="of diffusion: ddpm, ddim, dpm++, heun or unipc")
-    parser.add_argument("--steps", type=int, help="of the sampler")
-    parser.add_argument("--eta", type=float, help="of ddim: 0 deterministic, 1 as noisy as ddpm")
-    parser.add_argument("--spacing", help="of the sampler's timesteps")
-    parser.add_argument("--guidance", type=float, help="w of guidance by the label, of denoising or of codes; 0: none")
-    parser.add_argument("--decoder-guidance", type=float, help="w of the guidance of a decoder by the label; 0: none")
-    parser.add_argument("--prior", help="of an autoencoder's codes: standard, gaussian or mixture")
-    parser.add_argument("--weights", help="ema or raw")
-    parser.add_argument("--seed", type=_natural, help="of the noise")
-    parser.add_argument("--training-seed", type=_natural, default=0, help="of several trainings this one (0)")
-    parser.add_argument("--out", required=True, help="grid.png, arrays.npz, or a new folder (of PNG files)")
+    parser.add_argument("--n", type=_positive, default=64, help="number of images (default: 64)")
+    parser.add_argument("--labels", help="comma-separated class names or numbers, used in turn (default: all classes)")
+    parser.add_argument("--sampler", help="sampler of a diffusion model: ddpm, ddim, dpm++, heun or unipc")
+    parser.add_argument("--steps", type=int, help="number of steps of the sampler")
+    parser.add_argument("--eta", type=float, help="noise of ddim: 0 deterministic, 1 as in ddpm")
+    parser.add_argument("--spacing", help="spacing of the timesteps: uniform, quadratic, trailing, log_snr or karras")
+    parser.add_argument(
+        "--guidance", type=float, help="guidance weight w of a denoiser or of a density of codes; 0: none"
+    )
+    parser.add_argument("--decoder-guidance", type=float, help="guidance weight w of a decoder; 0: none")
+    parser.add_argument("--prior", help="prior of an autoencoder's codes: standard, gaussian or mixture")
+    parser.add_argument("--weights", help="weights to use: ema or raw")
+    parser.add_argument("--seed", type=_natural, help="seed of the noise")
+    parser.add_argument(
+        "--training-seed", type=_natural, default=0, help="number of the training, counted from 0 (default: 0)"
+    )
+    parser.add_argument(
+        "--out", required=True, help="output: a grid (.png), arrays (.npz), or a new folder for PNG files"
+    )
 
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("images", metavar="IMAGES", help="a folder of image files, or an .npz with `images`")
-    parser.add_argument("--against", required=True, metavar="DATASET", help="a name under `datasets:` of params.yaml")
-    parser.add_argument("--split", choices=("train", "test"), help="of the reference (evaluation.reference_split)")
     parser.add_argument(
-        "--labels-from-folders", action="store_true", help="the folder of an image is the class it was asked for"
+        "images", metavar="IMAGES", help="a folder of image files, or an .npz file with an array `images`"
+    )
+    parser.add_argument("--against", required=True, metavar="DATASET", help="a name under `datasets:` of params.yaml")
+    parser.add_argument(
+        "--split", choices=("train", "test"), help="split of the reference images (default: evaluation.reference_split)"
+    )
+    parser.add_argument(
+        "--labels-from-folders", action="store_true", help="take the requested class of each image from its folder"
     )
     parser.add_argument(
         "--convert", action="append", default=[], metavar="MODE",
-        help="convert this mode (rgb, grayscale, palette, rgba, cmyk, 16bit) besides those that the data set converts",
+        help="also convert images of this mode: rgb, grayscale, palette, rgba, cmyk or 16bit; may be repeated",
     )  # fmt: skip
     parser.add_argument("--out", help="write the scores to this .json file")
 

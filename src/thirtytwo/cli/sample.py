@@ -1,4 +1,4 @@
-"""`thirtytwo sample`: images from a run's trained weights, by the functions of the stage `sample`."""
+"""`thirtytwo sample`: draw images from a run's trained weights with the functions of the stage `sample`."""
 
 import argparse
 import math
@@ -30,14 +30,14 @@ __all__ = ["run"]
 
 # options of the `sample:` block
 _SETTINGS = ("sampler", "steps", "eta", "spacing", "guidance", "decoder_guidance", "prior", "weights")
-_SAMPLERS = dict.fromkeys(("dpm++", "dpm-solver++"), "dpm_solver_pp_2m")  # by the names that it goes by elsewhere
+_SAMPLERS = dict.fromkeys(("dpm++", "dpm-solver++"), "dpm_solver_pp_2m")  # other common names
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw and write the images.
 
     Raises:
-        ThirtyTwoError: the run, its weights or an option does not fit.
+        ThirtyTwoError: the run or its weights do not exist, or an option is invalid for the run.
     """
     project, out = Project.containing(Path.cwd()), Path(args.out)
     _check_target(out)
@@ -61,39 +61,47 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _config(args: argparse.Namespace, cfg: SampleConfig[Any], trained: TrainConfig[Any, Any]) -> SampleConfig[Any]:
-    """The run's sampling settings, with the options of the command line in their place."""
+    """Return the run's sampling settings with the command-line options applied."""
     options = {key: value for key in _SETTINGS if (value := getattr(args, key)) is not None}
     known = [key for key in _SETTINGS if key in type(cfg.sample).model_fields]
     for key in options:
         if key not in known:
-            has = ", ".join(f"--{name}" for name in known)
-            raise CommandError(f"--{key}: '{args.run}' is of family {cfg.family}, which takes {has}")
+            supported = ", ".join(_option(name) for name in known)
+            raise CommandError(f"{_option(key)}: '{args.run}' is of family {cfg.family}, which takes {supported}")
     if "sampler" in options:
         options["sampler"] = _SAMPLERS.get(options["sampler"], options["sampler"])
     values: dict[str, Any] = cfg.sample.model_dump() | options
     if options.get("eta") and values["sampler"] != "ddim":
-        raise CommandError(f"--eta: {options['eta']:g} is for ddim alone; the sampler is {values['sampler']}")
+        raise CommandError(
+            f"--eta: {options['eta']:g} is only for ddim, but the sampler is {values['sampler']}; omit --eta"
+        )
     try:
         settings = parse(type(cfg.sample), values)
         settings.check(trained.settings)
-    except ValueError as error:  # of `parse` or `check`; begins with the setting's name
-        raise CommandError(f"--{error}") from None
+    except ValueError as error:  # from `parse` or `check`; the message begins with the setting's name
+        setting, colon, reason = str(error).partition(":")
+        raise CommandError(f"{_option(setting)}{colon}{reason}") from None
     seed = cfg.seed if args.seed is None else args.seed
     return cfg.model_copy(update={"sample": settings, "seed": seed})
 
 
+def _option(setting: str) -> str:
+    """The option of the command line that sets `setting`."""
+    return f"--{setting.replace('_', '-')}"
+
+
 def _labels(args: argparse.Namespace, model: Family, classes: tuple[str, ...]) -> Tensor | None:
-    """The label of each image, [n] int64: the requested classes in turn, or all of them; None: the model takes none."""
+    """Return the labels [n] int64: the requested classes in turn, or all of them; None if the model takes no labels."""
     if args.labels is None:
         return drawing.cycle_labels(model, args.n, len(classes))
     if not model.conditional:
-        raise CommandError(f"--labels: '{args.run}' is not conditional on labels; leave --labels out")
+        raise CommandError(f"--labels: '{args.run}' is not conditional on labels; omit --labels")
     numbers = torch.tensor([_number(word.strip(), classes) for word in args.labels.split(",")])
     return numbers[torch.arange(args.n) % len(numbers)]
 
 
 def _number(word: str, classes: tuple[str, ...]) -> int:
-    """The class that a name, or else a number, stands for."""
+    """Return the index of a class given by its name or number."""
     if word in classes:
         return classes.index(word)
     if word.isdecimal() and int(word) < len(classes):
@@ -108,18 +116,18 @@ def _check_target(out: Path) -> None:
     elif out.suffix:
         raise CommandError(f"--out: '{out.suffix}' of {out}; expected .png, .npz, or a folder's name without a dot")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise CommandError(f"--out: {out} exists; name a new folder, so that its images are of one drawing")
+        raise CommandError(f"--out: {out} exists; name a new folder")
 
 
 def _write(out: Path, arrays: dict[str, np.ndarray], classes: tuple[str, ...]) -> None:
-    """The arrays of `drawing.to_arrays` as a grid, as a file of arrays, or as <class>/<index>.png or <index>.png."""
+    """Write the arrays of `drawing.to_arrays` as a grid (.png), as arrays (.npz), or as [<class>/]<index>.png files."""
     pixels, labels = arrays["images"], arrays["labels"]
     if out.suffix == ".png":
         write(out, grid_png(pixels, math.ceil(math.sqrt(len(pixels)))))
     elif out.suffix == ".npz":
         write_arrays(out, arrays)
     else:
-        with replacing(Path(os.path.abspath(out))) as folder:  # "." and ".." have no name for a temporary path beside
+        with replacing(Path(os.path.abspath(out))) as folder:  # `replacing` needs a name, which "." and ".." lack
             for index, image in enumerate(pixels):
                 path = folder / (classes[labels[index]] if labels[index] >= 0 else "") / f"{index:05d}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Seeds from seeds."""
+"""Derivation of seeds."""
 
 import numpy as np
 
@@ -6,5 +6,5 @@ __all__ = ["derive_seed"]
 
 
 def derive_seed(*parts: int) -> int:
-    """63 bits that depend on every one of `parts` (numpy's SeedSequence): the run's seed, what for, which step."""
+    """Derive a 63-bit seed from integers, such as a run's seed, a purpose and a step (numpy's SeedSequence)."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)

@@ -9,22 +9,22 @@ __all__ = ["grid_png", "rows_png"]
 
 
 def grid_png(images: np.ndarray, side: int, scale: int = 2) -> bytes:
-    """PNG bytes of the first `side` x `side` of uint8 [N, H, W, C] images, each enlarged `scale` times (nearest)."""
+    """Return a PNG of the first side x side images of uint8 [N, H, W, C], each enlarged `scale` times (nearest)."""
     return _png(_grid(images[: side * side], side, scale))
 
 
 def rows_png(images: np.ndarray, scale: int = 2) -> bytes:
-    """PNG bytes of uint8 images [R, K, H, W, C], a row each."""
+    """Return a PNG of R rows of K images, uint8 [R, K, H, W, C]."""
     rows, columns, *shape = images.shape
     return _png(_grid(images.reshape(rows * columns, *shape), columns, scale))
 
 
 def _grid(images: np.ndarray, columns: int, scale: int) -> np.ndarray:
-    """As torchvision's make_grid with padding=1, whose import would take each stage that draws a grid 3 s."""
+    """Arrange images like torchvision's make_grid with padding=1, which takes 3 s to import."""
     count, height, width, _channels = images.shape
     rows, columns = -(-count // columns), min(columns, count)
     tiles = np.full((rows * columns, height + 1, width + 1, 3), 255, np.uint8)
-    tiles[:count, :height, :width] = images  # grey ones as RGB
+    tiles[:count, :height, :width] = images  # broadcasts grey to RGB
     joined = tiles.reshape(rows, columns, height + 1, width + 1, 3).swapaxes(1, 2)
     grid = joined.reshape(rows * (height + 1), columns * (width + 1), 3)
     return np.pad(grid, ((1, 0), (1, 0), (0, 0)), constant_values=255).repeat(scale, axis=0).repeat(scale, axis=1)

@@ -1,1 +1,1 @@
-"""The families of generators: models with their losses, and the contract that they keep."""
+"""Families of generators: each model with its losses, and the interface that all of them implement."""

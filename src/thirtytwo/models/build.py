@@ -1,4 +1,4 @@
-"""A run's model from its resolved settings: untrained, or with the weights of its file."""
+"""Build the model of a run from its resolved settings, untrained or with saved weights."""
 
 from importlib import import_module
 from pathlib import Path
@@ -15,9 +15,9 @@ __all__ = ["build", "load", "untrained"]
 
 
 def untrained(cfg: TrainConfig[Any, Any], channels: int, classes: int) -> Family:
-    """The untrained model of a run, around the untrained model of its parent run if it has one.
+    """Build the untrained model of a run, on top of the untrained model of its parent run if it has one.
 
-    The weights come from torch's global generator.
+    Weights are initialised with torch's global generator.
 
     Raises:
         ParamsError: the settings do not fit the network or the parent.
@@ -28,8 +28,8 @@ def untrained(cfg: TrainConfig[Any, Any], channels: int, classes: int) -> Family
 
 
 def build(model: Model[Any], channels: int, classes: int, *parent: Family) -> Family:
-    """The untrained model around `parent`, if any."""
-    # By name, so that a stage depends on the family and the network of its run alone.
+    """Build an untrained model, on top of `parent` if given."""
+    # Imported by name, so that a stage depends only on the family and the network of its run.
     network = import_module(f"thirtytwo.nets.{model.net}")
     return import_module(f"thirtytwo.models.{model.family}.model").build(
         model.settings, network, channels, classes, *parent
@@ -39,16 +39,16 @@ def build(model: Model[Any], channels: int, classes: int, *parent: Family) -> Fa
 def load(
     cfg: TrainConfig[Any, Any], path: Path, weights: str, device: torch.device, *, compiled: bool = False
 ) -> Family:
-    """The trained model of a run in eval mode.
+    """Load the trained model of a run, in eval mode.
 
     Args:
-        path: file of its weights, of one training.
+        path: weights of one training.
         weights: "ema" or "raw".
-        compiled: compile the networks at their first call; their results round differently.
+        compiled: compile the networks at their first call; results then round differently.
 
     Raises:
         CheckpointError: the file is missing, damaged or holds the weights of another network.
-        ParamsError: averaged weights of a run that keeps no average.
+        ParamsError: averaged weights are requested of a run that was trained without averaging.
     """
     saved = load_weights(path, device)
     try:
@@ -56,7 +56,7 @@ def load(
         model.modules.load_state_dict(saved["modules"])
         if weights == "ema":
             if not saved["ema"]:
-                raise ParamsError("sample.weights: 'ema', but ema_decay is 0 in training; set weights: raw")
+                raise ParamsError("sample.weights: 'ema', but the run was trained with ema_decay 0; set weights: raw")
             for name in model.averaged:
                 prefix = f"{name}."
                 average = {k.removeprefix(prefix): v for k, v in saved["ema"].items() if k.startswith(prefix)}

@@ -1,11 +1,11 @@
-"""The contract between a family of generators and the training loop.
+"""The interface between a family of generators and the training loop.
 
-A family is a folder here with a module `model` that has
+A family is a folder here whose module `model` defines
 
     build(settings, net, channels, classes) -> Family
 
-where `settings` is the family's class in `thirtytwo.settings`, `net` a module of `thirtytwo.nets`, `channels` 1 or 3, and
-`classes` the number of labels of the data set; and a folder in `thirtytwo.sampling`, which draws from the trained model.
+where `settings` is the family's class in `thirtytwo.settings`, `net` a module of `thirtytwo.nets`, `channels` 1 or 3,
+and `classes` the number of classes of the data set. A folder in `thirtytwo.sampling` draws from the trained model.
 """
 
 from collections.abc import Callable
@@ -25,9 +25,9 @@ class Batch:
     Attributes:
         images: [B, C, 32, 32] float in [-1, 1].
         labels: [B] int64.
-        progress: share of the training done before this step, in [0, 1).
-        epoch: 0-based pass over the data that this batch belongs to.
-        epochs: total passes of the run (a float when the budget is in steps).
+        progress: fraction of the training completed before this step, in [0, 1).
+        epoch: epoch of this batch, counted from 0.
+        epochs: total epochs of the run; fractional when the budget is in steps.
     """
 
     images: Tensor
@@ -39,12 +39,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Phase:
-    """One objective of the loop: every `every` steps, one optimiser step of `module` on `loss`.
+    """One training objective: every `every` steps, one optimiser step of `module` on `loss`.
 
-    `loss(batch, rng)` returns the scalar to minimise and named scalars for the curves. All randomness
-    comes from `rng`, a generator on the batch's device that the loop seeds for this run, step and phase.
-    While a phase runs, only the parameters of its `module` require gradients.
-    `lr_scale(step)` multiplies the optimiser's learning rate at that step.
+    `loss(batch, rng)` returns the scalar to minimise and named scalars for the training curves. All randomness comes
+    from `rng`, a generator on the batch's device that the loop seeds for this run, step and phase. While a phase runs,
+    only the parameters of its `module` require gradients. `lr_scale(step)` multiplies the learning rate at that step.
     """
 
     name: str
@@ -58,24 +57,24 @@ class Phase:
 class Family(Protocol):
     """A model with its training objectives.
 
-    A one-shot generator also has `latent_shape` and `draw(z, labels) -> images [B, C, 32, 32] in [-1, 1]`
-    with z [B, *latent_shape] standard normal and labels [B] int64, or None where it is not conditional. A diffusion
-    model has `denoise(x, t, labels)`.
+    A one-shot generator also has `latent_shape` and `draw(z, labels) -> images [B, C, 32, 32] in [-1, 1]`, with z
+    [B, *latent_shape] standard normal and labels [B] int64, or None if it is unconditional. A diffusion model has
+    `denoise(x, t, labels)`.
     """
 
-    modules: nn.ModuleDict  # everything that is trained and saved
-    conditional: bool  # whether an image is drawn for a label
-    averaged: tuple[str, ...]  # names in `modules` that sampling uses; the loop keeps their EMA as well
+    modules: nn.ModuleDict  # all trained and saved networks
+    conditional: bool  # whether images are generated for given labels
+    averaged: tuple[str, ...]  # names in `modules` that sampling uses; training averages their weights (EMA)
 
     def phases(self) -> list[Phase]:
-        """The training objectives, in the order in which a step runs them; fresh optimisers."""
+        """Return the training objectives, with new optimisers, in the order in which a step runs them."""
 
     def validate(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """Named mean scores of one batch of held-out images, in eval mode and without gradients."""
+        """Return named mean scores of a batch of held-out images; called in eval mode and without gradients."""
 
 
 class ChildFamily(Family, Protocol):
     """A model that builds on the trained model of another run, such as latent diffusion on an autoencoder."""
 
     def adopt(self, weights: dict[str, Any], images: Tensor) -> None:
-        """Take the parent's `weights`, and what has to be measured on the training images [N, C, 32, 32]."""
+        """Load the parent's `weights` and compute the statistics needed from training images [N, C, 32, 32]."""

@@ -1,1 +1,1 @@
-"""Architectures only: no losses, no data, nothing imported from the rest of the package."""
+"""Network architectures, without losses and data; imports nothing from the rest of the package."""

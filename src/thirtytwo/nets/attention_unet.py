@@ -1,9 +1,9 @@
-"""The UNet of the CIFAR-10 diffusion report, after the public repository Diffusion-Models-pytorch: attention at each level.
+"""The UNet of the CIFAR-10 diffusion report, with attention at each level (repository Diffusion-Models-pytorch).
 
-With width 64, multipliers 1, 2, 4, 4 and three blocks in the middle it has that report's 23.3 M parameters; with
-multipliers 1, 2, 4 and two blocks it is its "2xUD" (12.0 M), and with width 32 besides the one of half the channels,
-3.05 M of the 3.06 M that the report names. How the report shrank it is not published beyond these counts. Channels
-halve on each way up, to no fewer than the first level has.
+With width 64, multipliers 1, 2, 4, 4 and three middle blocks it has the report's 23.3 M parameters. With multipliers
+1, 2, 4 and two blocks it is the report's "2xUD" (12.0 M); with width 32 as well, its network of half the channels has
+3.05 M parameters instead of the report's 3.06 M. The report publishes no details of the smaller networks except these
+counts. Each upsampling halves the channels, but not below those of the first level.
 """
 
 import math
@@ -20,15 +20,15 @@ _EMBEDDING = 256  # of the timestep and the label, as published
 
 
 class AttentionUNet(nn.Module):
-    """Predicts, from a noisy image and its timestep, what it is trained to.
+    """Predict the training target (noise, v or image) from a noisy image and its timestep.
 
     Args:
-        channels: of the image.
+        channels: channels of the image.
         width: channels of the first level.
-        width_multipliers: channels of each level over `width`, one more than there are halvings of the resolution.
-        middle: convolution blocks at the lowest resolution; those between the first and the last have twice its width.
-        heads: of the attention.
-        classes: labels of a class-conditional model; 0: unconditional. The label `classes` is the null class.
+        width_multipliers: channels of each level divided by `width`; each further level halves the resolution.
+        middle: convolution blocks at the lowest resolution; the layers between the blocks have twice its width.
+        heads: attention heads.
+        classes: number of classes of a conditional model; 0: unconditional. The label `classes` is the null class.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class AttentionUNet(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
-        """The prediction for `x` [B, C, H, W] at timesteps `t` [B]; labels [B] exactly when the model has classes."""
+        """Return the prediction for `x` [B, C, H, W] at timesteps `t` [B]; `labels` [B] if the model has classes."""
         if (labels is None) != (self.label is None):
             raise ValueError("labels are given exactly when the network has classes")
         embedding = sinusoids(t).to(x.dtype)
@@ -67,14 +67,14 @@ class AttentionUNet(nn.Module):
 
 
 def sinusoids(t: Tensor) -> Tensor:
-    """Sines and cosines of the timestep, [B] to [B, 256] (Vaswani et al. 2017, section 3.5)."""
+    """Return sines and cosines of the timesteps [B]: [B, 256] (Vaswani et al. 2017, section 3.5)."""
     ranks = torch.arange(0, _EMBEDDING, 2, device=t.device, dtype=torch.float32) / _EMBEDDING
     angles = t.float()[:, None] * torch.exp(-math.log(10000) * ranks)
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 class DoubleConv(nn.Module):
-    """Two 3x3 convolutions, each normalised over the whole image (one group), GELU between; residual on request."""
+    """Two 3x3 convolutions, each normalised over the whole image (one group), GELU between; optionally residual."""
 
     def __init__(self, inputs: int, outputs: int, between: int | None = None, residual: bool = False):
         super().__init__()
@@ -90,7 +90,7 @@ class DoubleConv(nn.Module):
 
 
 class Down(nn.Module):
-    """Halves the side by max pooling; the embedding is added; then attention."""
+    """Halve the side by max pooling, convolve, add the embedding, apply attention."""
 
     def __init__(self, inputs: int, outputs: int, heads: int):
         super().__init__()
@@ -104,7 +104,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Doubles the side bilinearly, takes in the skip; the embedding is added; then attention."""
+    """Double the side bilinearly, concatenate the skip, convolve, add the embedding, apply attention."""
 
     def __init__(self, inputs: int, outputs: int, heads: int):
         super().__init__()
@@ -121,7 +121,7 @@ class Up(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """A transformer's block over the positions of a feature map: attention, then two linear layers, each residual."""
+    """A transformer block over the positions of a feature map: attention, then two linear layers, each residual."""
 
     def __init__(self, channels: int, heads: int):
         super().__init__()
@@ -143,7 +143,7 @@ class SelfAttention(nn.Module):
 
 
 class Shape(Protocol):
-    """What `build` reads of a block of settings."""
+    """The settings that `build` uses."""
 
     width: int
     width_multipliers: list[int]
@@ -152,7 +152,7 @@ class Shape(Protocol):
 
 
 def build(shape: Shape, channels: int, resolution: int, classes: int) -> AttentionUNet:
-    """The network for images of any side that its levels divide; `blocks` are those at the lowest resolution."""
+    """Build the network for any side that its levels divide; `blocks` is the number of middle blocks."""
     if resolution % 2 ** (len(shape.width_multipliers) - 1):
         raise ValueError(f"{resolution} pixels do not divide into {len(shape.width_multipliers)} levels")
     return AttentionUNet(

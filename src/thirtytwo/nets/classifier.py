@@ -7,7 +7,7 @@ __all__ = ["Classifier"]
 
 
 class _Block(nn.Module):
-    """Basic residual block (He et al. 2016), post-activation; a 1x1 convolution on the shortcut where shapes differ."""
+    """Basic residual block (He et al. 2016), post-activation; a 1x1 convolution on the shortcut if shapes differ."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -27,11 +27,11 @@ class _Block(nn.Module):
 class Classifier(nn.Module):
     """Three residual blocks at 16x16, 8x8 and 4x4, then a spatial mean and a linear layer.
 
-    The stem halves the resolution at once, which a CPU thanks with four times the speed.
+    The stem halves the resolution, which makes the network four times faster on a CPU.
 
     Args:
-        channels: of the images, 1 or 3.
-        classes: K.
+        channels: channels of the images, 1 or 3.
+        classes: number of classes K.
         width: channels at 16x16; the features have D = 4 width.
     """
 
@@ -45,10 +45,10 @@ class Classifier(nn.Module):
         self.head = nn.Linear(4 * width, classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """[N, C, 32, 32] in [-1, 1] to the penultimate activations [N, D]."""
-        # The mean over (2, 3) and not AdaptiveAvgPool2d, whose CUDA backward is not deterministic.
+        """Return the penultimate activations [N, D] of images [N, C, 32, 32] in [-1, 1]."""
+        # AdaptiveAvgPool2d has no deterministic backward on CUDA.
         return self.blocks(self.stem(x)).mean(dim=(2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, 32, 32] in [-1, 1] to logits [N, K]."""
+        """Return the logits [N, K] of images [N, C, 32, 32] in [-1, 1]."""
         return self.head(self.features(x))

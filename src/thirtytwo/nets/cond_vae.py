@@ -1,10 +1,9 @@
 """Encoder and decoder of a class-conditional autoencoder with a spatial code, 32x32 images.
 
-The code is a feature map of `latent_dim` channels at 4x4, the bottleneck after three downsamplings: small, and a
-picture still, so that a UNet with the same number of input channels can model it (latent diffusion, CMPUT 328
-assignment 5). As the assignment has it, the image alone is encoded and the label joins before decoding: an embedding
-added to the channels of every hidden layer of the decoder, and to its first as a map of its own for each class, which
-draws the class before the code varies it.
+The code is a feature map of `latent_dim` channels at 4x4, after three downsamplings. It is small but spatial, so that a
+UNet with as many input channels can model it (latent diffusion, CMPUT 328 assignment 5). As in the assignment, the
+encoder sees only the image, and the decoder is conditioned on the label: every hidden layer adds an embedding to its
+channels, and the first layer adds a 4x4 map per class, which determines the class before the code varies it.
 """
 
 import math
@@ -18,7 +17,7 @@ CONDITIONAL = True  # the decoder takes labels
 
 
 def latent_shape(latent_dim: int) -> tuple[int, ...]:
-    """Of one code: channels, height, width."""
+    """Return the shape of a code: channels, height, width."""
     return (latent_dim, 4, 4)
 
 
@@ -36,10 +35,10 @@ class Encoder(nn.Sequential):
 
 
 class Layer(nn.Module):
-    """A convolution, normalised, the label's embedding of `side` x `side` places, and SiLU.
+    """A convolution, normalisation, addition of the label's side x side embedding, and SiLU.
 
-    The embedding starts as large as what it is added to: if it were small, codes would have learnt to say the class
-    before the network listens to the label, and a code from the prior would then contradict it.
+    The embedding is initially as large as the normalised features. With a small embedding, the codes would learn to
+    encode the class before the decoder uses the label, and codes from the prior would then contradict the label.
     """
 
     def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d, classes: int, side: int = 1) -> None:
@@ -76,5 +75,5 @@ class Decoder(nn.Module):
 
 
 def norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation with 8 groups, fewer where they would not divide the channels."""
+    """Return group normalisation with 8 groups, or fewer if 8 does not divide the channels."""
     return nn.GroupNorm(math.gcd(8, channels), channels)

@@ -1,7 +1,7 @@
-"""A denoiser without skips: convolutions down, transposed convolutions up, the timestep added at each level.
+"""A denoiser without skip connections: convolutions, then transposed convolutions, conditioned on t in each layer.
 
-The plain counterpart of the UNets, as in the CIFAR-10 diffusion report ("a simpler Conv-ConvTranspose model that we add
-time embedding to").
+It is the simple counterpart of the UNets in the CIFAR-10 diffusion report ("a simpler Conv-ConvTranspose model that we
+add time embedding to").
 """
 
 import math
@@ -16,13 +16,13 @@ __all__ = ["ConvDenoiser", "build"]
 
 
 class ConvDenoiser(nn.Module):
-    """Predicts, from a noisy image and its timestep, what it is trained to.
+    """Predict the training target (noise, v or image) from a noisy image and its timestep.
 
     Args:
-        channels: of the image.
+        channels: channels of the image.
         width: channels of the first level, a multiple of 4.
-        width_multipliers: channels of each level over `width`; a level halves the resolution of the one before.
-        classes: labels of a class-conditional model; 0: unconditional. The label `classes` is the null class.
+        width_multipliers: channels of each level divided by `width`; each further level halves the resolution.
+        classes: number of classes of a conditional model; 0: unconditional. The label `classes` is the null class.
     """
 
     def __init__(self, *, channels: int, width: int, width_multipliers: list[int], classes: int):
@@ -42,7 +42,7 @@ class ConvDenoiser(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
-        """The prediction for `x` [B, C, H, W] at timesteps `t` [B]; labels [B] exactly when the model has classes."""
+        """Return the prediction for `x` [B, C, H, W] at timesteps `t` [B]; `labels` [B] if the model has classes."""
         if (labels is None) != (self.label is None):
             raise ValueError("labels are given exactly when the network has classes")
         ranks = torch.arange(self.waves, device=t.device, dtype=torch.float32)
@@ -57,7 +57,7 @@ class ConvDenoiser(nn.Module):
 
 
 class Layer(nn.Module):
-    """SiLU, a convolution that changes the side, the embedding, group normalisation."""
+    """SiLU, a convolution that changes the side, addition of the embedding, group normalisation."""
 
     def __init__(self, conv: nn.Module, outputs: int, embedding: int):
         super().__init__()
@@ -70,14 +70,14 @@ class Layer(nn.Module):
 
 
 class Shape(Protocol):
-    """What `build` reads of a block of settings."""
+    """The settings that `build` uses."""
 
     width: int
     width_multipliers: list[int]
 
 
 def build(shape: Shape, channels: int, resolution: int, classes: int) -> ConvDenoiser:
-    """The network for images of any side that its levels divide."""
+    """Build the network for images of any side that its levels divide."""
     if resolution % 2 ** (len(shape.width_multipliers) - 1):
         raise ValueError(f"{resolution} pixels do not divide into {len(shape.width_multipliers)} levels")
     return ConvDenoiser(

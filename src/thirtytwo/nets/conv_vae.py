@@ -9,12 +9,12 @@ CONDITIONAL = False  # takes no labels
 
 
 def latent_shape(latent_dim: int) -> tuple[int, ...]:
-    """Of one code: a vector."""
+    """Return the shape of a code: a vector."""
     return (latent_dim,)
 
 
 class Encoder(nn.Module):
-    """Images [B, C, 32, 32] to `outputs` numbers each: [B, outputs]."""
+    """Images [B, C, 32, 32] to vectors [B, outputs]."""
 
     def __init__(self, channels: int, width: int, outputs: int) -> None:
         super().__init__()

@@ -41,7 +41,7 @@ class Discriminator(nn.Module):
             return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1), normalise, nn.LeakyReLU(_SLOPES[activation]))
 
         self.layers = nn.Sequential(
-            down(channels, width, norm=False),  # [B, w, 16, 16]; no norm on the input layer, as in the paper
+            down(channels, width, norm=False),  # [B, w, 16, 16]; no normalisation of the first layer, as in the paper
             down(width, 2 * width, norm=batch_norm),  # [B, 2w, 8, 8]
             down(2 * width, 4 * width, norm=batch_norm),  # [B, 4w, 4, 4]
             nn.Conv2d(4 * width, 1, 4, 1, 0),  # [B, 1, 1, 1]

@@ -1,7 +1,7 @@
-"""The UNet of the package denoising-diffusion-pytorch of 2022, in which CMU 16-824 HW2 publishes its checkpoint.
+"""The UNet of the package denoising-diffusion-pytorch (2022), used by the published checkpoint of CMU 16-824 HW2.
 
-With width 64 and multipliers 1, 2, 4, 8 it has 36.25 M parameters. Names and shapes of its parameters are those of the
-package (version 0.27), so that published weights load; its outputs are the same.
+With width 64 and multipliers 1, 2, 4, 8 it has 36.25 M parameters. Its parameters have the names and shapes of the
+package (version 0.27), so that published weights load, and its outputs are equal to those of the package.
 """
 
 import math
@@ -18,12 +18,12 @@ _HEADS, _HEAD_WIDTH, _GROUPS = 4, 32, 8  # as published
 
 
 class LucidUNet(nn.Module):
-    """Predicts, from a noisy image and its timestep, what it is trained to; it takes no labels.
+    """Predict the training target (noise, v or image) from a noisy image and its timestep, without labels.
 
     Args:
-        channels: of the image.
+        channels: channels of the image.
         width: channels of the first level, a multiple of 8.
-        width_multipliers: channels of each level over `width`; all levels but the last halve the resolution.
+        width_multipliers: channels of each level divided by `width`; all levels except the last halve the resolution.
     """
 
     def __init__(self, *, channels: int, width: int, width_multipliers: list[int]):
@@ -33,7 +33,7 @@ class LucidUNet(nn.Module):
         deepest = len(pairs) - 1
         self.width = width
         self.init_conv = nn.Conv2d(channels, width, 7, padding=3)
-        # The package's first entry makes the sinusoids, which have no parameters; Identity keeps the names.
+        # The first entry replaces the package's parameter-free sinusoids, so that the parameter names agree.
         self.time_mlp = nn.Sequential(
             nn.Identity(), nn.Linear(width, embedding), nn.GELU(), nn.Linear(embedding, embedding)
         )
@@ -69,7 +69,7 @@ class LucidUNet(nn.Module):
         self.final_conv = nn.Conv2d(width, channels, 1)
 
     def forward(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
-        """The prediction for `x` [B, C, H, W] at timesteps `t` [B], counted from 0; `labels` is None."""
+        """Return the prediction for `x` [B, C, H, W] at timesteps `t` [B], counted from 0; `labels` must be None."""
         if labels is not None:
             raise ValueError("this network takes no labels")
         embedding = self.time_mlp(self._sinusoids(t).to(x.dtype))
@@ -89,7 +89,7 @@ class LucidUNet(nn.Module):
         return self.final_conv(self.final_res_block(torch.cat([h, first], dim=1), embedding))
 
     def _sinusoids(self, t: Tensor) -> Tensor:
-        """[B] to [B, width] (Vaswani et al. 2017, section 3.5)."""
+        """Return sines and cosines of the timesteps [B]: [B, width] (Vaswani et al. 2017, section 3.5)."""
         waves = self.width // 2
         ranks = torch.arange(waves, device=t.device, dtype=torch.float32)
         angles = t.float()[:, None] * torch.exp(-math.log(10000) / (waves - 1) * ranks)
@@ -105,7 +105,7 @@ class StandardisedConv(nn.Conv2d):
 
 
 class Block(nn.Module):
-    """Convolution, group normalisation, SiLU; the embedding scales and shifts before the last."""
+    """Convolution, group normalisation, scale and shift by the embedding, SiLU."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
@@ -117,7 +117,7 @@ class Block(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two blocks and a shortcut; the embedding enters the first."""
+    """Two blocks and a shortcut; the first block is conditioned on the embedding."""
 
     def __init__(self, inputs: int, outputs: int, embedding: int):
         super().__init__()
@@ -143,7 +143,7 @@ class ChannelNorm(nn.Module):
 
 
 class PreNorm(nn.Module):
-    """`fn` of the normalised input."""
+    """Apply `fn` to the normalised input."""
 
     def __init__(self, channels: int, fn: nn.Module):
         super().__init__()
@@ -154,7 +154,7 @@ class PreNorm(nn.Module):
 
 
 class Residual(nn.Module):
-    """`fn` beside the identity."""
+    """Add the input to the output of `fn`."""
 
     def __init__(self, fn: nn.Module):
         super().__init__()
@@ -165,7 +165,7 @@ class Residual(nn.Module):
 
 
 def split_heads(qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """[B, 3 heads d, H, W] to three of [B, heads, d, HW]."""
+    """Split [B, 3 heads d, H, W] into q, k and v, each [B, heads, d, HW]."""
     q, k, v = qkv.flatten(2).unflatten(1, (3, _HEADS, _HEAD_WIDTH)).unbind(1)
     return q, k, v
 
@@ -197,21 +197,21 @@ class CosineAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = split_heads(self.to_qkv(x))
-        # In the package the norm runs over the last axis, the positions, and so it must here for its weights to fit.
+        # As in the package, q and k are normalised over positions, because the published weights expect this.
         weights = (10 * F.normalize(q, dim=-1).transpose(2, 3) @ F.normalize(k, dim=-1)).softmax(dim=3)
         out = weights @ v.transpose(2, 3)  # [B, heads, HW, d]
         return self.to_out(out.transpose(2, 3).flatten(1, 2).unflatten(2, x.shape[2:]))
 
 
 class Shape(Protocol):
-    """What `build` reads of a block of settings."""
+    """The settings that `build` uses."""
 
     width: int
     width_multipliers: list[int]
 
 
 def build(shape: Shape, channels: int, resolution: int, classes: int) -> LucidUNet:
-    """The network for images of any side that its levels divide."""
+    """Build the network for images of any side that its levels divide."""
     if classes:
         raise ValueError("lucid_unet takes no labels; set conditional: false")
     if resolution % 2 ** (len(shape.width_multipliers) - 1):

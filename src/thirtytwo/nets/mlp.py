@@ -1,4 +1,4 @@
-"""Generator and discriminator without convolutions, after Goodfellow et al. 2014; 32x32 images."""
+"""Fully connected generator and discriminator after Goodfellow et al. 2014; 32x32 images."""
 
 from torch import Tensor, nn
 
@@ -33,7 +33,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images [B, channels, 32, 32] to logits [B] through hidden layers of 4, 2 and 1 times `width`.
 
-    It has no normalisation, as in the paper; `batch_norm` concerns the generator.
+    It has no normalisation, as in the paper; `batch_norm` applies only to the generator.
     """
 
     def __init__(self, channels: int, width: int, batch_norm: bool, activation: str) -> None:

@@ -9,21 +9,21 @@ _ACTIVATIONS = {"relu": F.relu, "leaky_relu": lambda x: F.leaky_relu(x, 0.2)}
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Nearest-neighbour, [B, C, H, W] to [B, C, 2H, 2W], as depth-to-space of four copies of each channel.
+    """Upsample [B, C, H, W] to [B, C, 2H, 2W] by nearest neighbour, as depth-to-space of four copies of each channel.
 
-    PixelShuffle fills the 2x2 block of output channel c from input channels 4c to 4c + 3, so the copies of a
-    channel must lie side by side (`repeat_interleave`); `repeat` would mix the channels.
+    PixelShuffle fills the 2x2 block of output channel c from input channels 4c to 4c + 3, so the copies of a channel
+    must be adjacent (`repeat_interleave`); `repeat` would mix the channels.
     """
     return F.pixel_shuffle(x.repeat_interleave(4, dim=1), 2)
 
 
 def downsample(x: Tensor) -> Tensor:
-    """Average of each 2x2 block, [B, C, H, W] to [B, C, H/2, W/2]."""
+    """Average each 2x2 block: [B, C, H, W] to [B, C, H/2, W/2]."""
     return F.avg_pool2d(x, 2)
 
 
 class ResBlockUp(nn.Module):
-    """[B, c, H, W] to [B, w, 2H, 2W]."""
+    """Residual block with upsampling, [B, c, H, W] to [B, w, 2H, 2W]."""
 
     def __init__(self, channels: int, width: int, batch_norm: bool) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class ResBlockUp(nn.Module):
 
 
 class ResBlockDown(nn.Module):
-    """[B, c, H, W] to [B, w, H/2, W/2]."""
+    """Residual block with downsampling, [B, c, H, W] to [B, w, H/2, W/2]."""
 
     def __init__(self, channels: int, width: int, activation: str) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class ResBlockDown(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """[B, w, H, W] to the same shape."""
+    """Residual block that keeps the shape [B, w, H, W]."""
 
     def __init__(self, width: int, activation: str) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images [B, channels, 32, 32] to scores [B]; 1.05 M parameters at width 128.
 
-    It has no normalisation, which the per-image gradient penalty needs; `batch_norm` concerns the generator.
+    It has no normalisation, because the gradient penalty is per image; `batch_norm` applies only to the generator.
     """
 
     def __init__(self, channels: int, width: int, batch_norm: bool, activation: str) -> None:

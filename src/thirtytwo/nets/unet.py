@@ -1,8 +1,8 @@
-"""The residual UNet of Ho et al. 2020 (appendix B), with what its successors made optional.
+"""The residual UNet of Ho et al. 2020 (appendix B), with options of later work.
 
 With width 128, multipliers 1, 2, 2, 2, two blocks, attention at 16, additive time embedding and patch 1 it is the
-CIFAR-10 network of that paper, 35.7 M parameters. On a CPU the lever is `patch`: the network then works on
-patches of pixels as channels, at a resolution that many times lower.
+CIFAR-10 network of that paper, 35.7 M parameters. On a CPU, `patch` reduces the cost: the network
+rearranges patches of pixels to channels and works at a resolution lower by that factor.
 """
 
 import math
@@ -16,22 +16,22 @@ __all__ = ["UNet", "build"]
 
 
 class UNet(nn.Module):
-    """Predicts, from a noisy image and its timestep, what it is trained to: the noise, v or the image.
+    """Predict the training target (noise, v or image) from a noisy image and its timestep.
 
     Args:
-        channels: of the image.
+        channels: channels of the image.
         resolution: side of the image, a multiple of patch * 2^(levels - 1).
         patch: patch x patch pixels become channels at the input and pixels again at the output; 1: none.
         width: channels at the first level, a multiple of 4.
-        width_multipliers: channels of each level over `width`; a level halves the resolution of the one before.
-        blocks: residual blocks of a level on the way down; one more on the way up.
+        width_multipliers: channels of each level divided by `width`; each further level halves the resolution.
+        blocks: residual blocks per level of the encoder; the decoder has one more per level.
         attention_resolutions: sides of the feature maps at which each block is followed by self-attention.
-            The middle always has it.
-        heads: of the attention.
-        dropout: inside the residual blocks. It draws from torch's global generator.
+            The middle block always has attention.
+        heads: attention heads.
+        dropout: dropout rate in the residual blocks; it uses torch's global generator.
         time_conditioning: "additive" (Ho et al. 2020) or "scale_shift" (Nichol & Dhariwal 2021, section 3).
-        classes: labels of a class-conditional model; 0: unconditional. The label `classes` itself is the null
-            class, which stands for "any" in classifier-free guidance (Ho & Salimans 2022).
+        classes: number of classes of a conditional model; 0: unconditional. The label `classes` is the null class
+            of classifier-free guidance (Ho & Salimans 2022).
     """
 
     def __init__(
@@ -91,15 +91,15 @@ class UNet(nn.Module):
 
         self.out_norm = norm(here)
         self.out = zero(nn.Conv2d(here, channels * patch**2, 3, padding=1))
-        self.to(memory_format=torch.channels_last)  # the faster layout of convolutions on CPUs and on CUDA
+        self.to(memory_format=torch.channels_last)  # faster convolutions on CPUs and on CUDA
 
     def forward(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
-        """The prediction for `x` at timestep `t`.
+        """Return the prediction for `x` at timestep `t`.
 
         Args:
             x: [B, C, resolution, resolution] noisy images.
             t: [B] timesteps.
-            labels: [B] int64, given exactly when the model has classes.
+            labels: [B] int64 if the model has classes, else None.
         """
         if (labels is None) != (self.label is None):
             raise ValueError("labels are given exactly when the network has classes")
@@ -122,7 +122,7 @@ class UNet(nn.Module):
 
 
 class Block(nn.Module):
-    """A residual block, followed by attention or by nothing."""
+    """A residual block, optionally followed by attention."""
 
     def __init__(self, residual: nn.Module, attention: nn.Module):
         super().__init__()
@@ -133,7 +133,7 @@ class Block(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Norm, SiLU, 3x3 convolution, twice; the embedding enters between them; the second starts at zero."""
+    """Two times normalisation, SiLU and convolution, conditioned in between; the second convolution starts at zero."""
 
     def __init__(self, inputs: int, outputs: int, embedding: int, dropout: float, time_conditioning: str):
         super().__init__()
@@ -158,7 +158,7 @@ class ResidualBlock(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Residual scaled dot-product attention over the positions of a feature map; starts as the identity."""
+    """Residual scaled dot-product attention over the positions of a feature map, initially the identity."""
 
     def __init__(self, channels: int, heads: int):
         super().__init__()
@@ -169,14 +169,14 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         B, C, H, W = x.shape
-        # [B, 3C, H, W] to q, k, v [B, heads, HW, C / heads]: with channels_last a view, no copy.
+        # [B, 3C, H, W] to q, k, v [B, heads, HW, C / heads]: a view, not a copy, with channels_last.
         q, k, v = self.qkv(self.norm(x)).permute(0, 2, 3, 1).reshape(B, H * W, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         h = F.scaled_dot_product_attention(q, k, v)
         return x + self.project(h.transpose(1, 2).reshape(B, H, W, C).permute(0, 3, 1, 2))
 
 
 class Downsample(nn.Module):
-    """Halves the side by a strided convolution."""
+    """Halve the side by a strided convolution."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -187,7 +187,7 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Doubles the side by nearest neighbour and a convolution."""
+    """Double the side by nearest-neighbour upsampling, then convolve."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -213,19 +213,19 @@ class TimeEmbedding(nn.Module):
 
 
 def norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation with 32 groups, fewer where a group would have less than four channels."""
+    """Return group normalisation with up to 32 groups of at least four channels."""
     return nn.GroupNorm(math.gcd(32, channels // 4), channels)
 
 
 def zero(conv: nn.Conv2d) -> nn.Conv2d:
-    """`conv` with all parameters zero, so that the network starts from the skip path alone."""
+    """Set all parameters of `conv` to zero, so that initially only the skip path contributes."""
     for parameter in conv.parameters():
         nn.init.zeros_(parameter)
     return conv
 
 
 class Shape(Protocol):
-    """What `build` reads of a block of settings."""
+    """The settings that `build` uses."""
 
     patch: int
     width: int
@@ -238,7 +238,7 @@ class Shape(Protocol):
 
 
 def build(shape: Shape, channels: int, resolution: int, classes: int) -> UNet:
-    """The network that a block of settings describes; every denoiser's module has this function."""
+    """Build the network from a block of settings; every module of a denoiser has this function."""
     return UNet(
         channels=channels,
         resolution=resolution,

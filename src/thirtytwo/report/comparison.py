@@ -70,8 +70,7 @@ def blocks(dataset: SetResult) -> list[Block]:
     runs = ranked(dataset.runs, verdict)
     tables: list[Block] = [_scores(dataset, runs, verdict, QUALITY, "Quality." + _intervals() + _sizes(dataset))]
     if any(run.values for run in runs):
-        caption = "Classes and memorisation." + _intervals()
-        tables.append(_scores(dataset, runs, verdict, CLASSES, caption))
+        tables.append(_scores(dataset, runs, verdict, CLASSES, "Classes and memorisation."))
     tables += [*_diagnoses(runs), _models(runs)]
     if verdict.runs and sum(run.scored for run in runs) > 2:
         tables.append(_pairs(runs))
@@ -97,8 +96,8 @@ def headline(dataset: SetResult) -> Table:
 
 def _intervals() -> str:
     return (
-        " 95 % intervals stand below the scores; they cover training seeds if a run has several, else the drawing of "
-        "samples."
+        " 95 % intervals are below the scores. They cover the training seeds of runs that have several, else the drawing "
+        "of samples."
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from thirtytwo.repro.worker import Outcome
 
@@ -21,9 +22,11 @@ def view(total: int) -> Iterator["View"]:
     if not console.is_terminal:
         yield View(total, console, None)
         return
+    last = Column(no_wrap=True, overflow="ellipsis")
     columns = (
-        TextColumn("{task.description}", table_column=None), BarColumn(bar_width=20), TextColumn("{task.fields[steps]}"),
-        TextColumn("{task.fields[left]}"), TimeElapsedColumn(), TextColumn("{task.fields[terms]}", style="dim"),
+        TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[steps]}"),
+        TextColumn("{task.fields[left]}"), TimeElapsedColumn(),
+        TextColumn("{task.fields[terms]}", style="dim", table_column=last),
     )  # fmt: skip
     with Progress(*columns, console=console, refresh_per_second=4) as bars:
         yield View(total, console, bars)

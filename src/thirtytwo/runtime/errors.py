@@ -1,8 +1,8 @@
-"""Errors that a person can act on. The message is one line: the file, key or value, what was expected, what to do."""
+"""Errors that a user can act on. The message is one line: the file, key or value, what was expected, what to do."""
 
 __all__ = [
-    "CheckpointError", "CommandError", "DataError", "EvaluationError", "ParamsError", "ProjectError", "ReportError", "Stopped",
-    "ThirtyTwoError", "TrainingError",
+    "CheckpointError", "CommandError", "DataError", "EvaluationError", "FileError", "ParamsError", "ProjectError", "ReportError",
+    "Stopped", "ThirtyTwoError", "TrainingError",
 ]  # fmt: skip
 
 
@@ -11,7 +11,11 @@ class ThirtyTwoError(Exception):
 
 
 class ProjectError(ThirtyTwoError):
-    """The current folder belongs to no project."""
+    """The current folder is not inside a project."""
+
+
+class FileError(ThirtyTwoError, OSError):
+    """A file cannot be read or written."""
 
 
 class ParamsError(ThirtyTwoError, ValueError):
@@ -23,11 +27,11 @@ class DataError(ThirtyTwoError, ValueError):
 
 
 class CheckpointError(ThirtyTwoError, RuntimeError):
-    """A file of weights cannot be written, or cannot be trusted."""
+    """A file of weights cannot be written, or is missing, damaged or of another network."""
 
 
 class TrainingError(ThirtyTwoError, RuntimeError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class EvaluationError(ThirtyTwoError, ValueError):
@@ -39,11 +43,11 @@ class ReportError(ThirtyTwoError, ValueError):
 
 
 class CommandError(ThirtyTwoError):
-    """The command line asks for something that the project does not have."""
+    """An option or argument of the command line is invalid."""
 
 
-class Stopped(Exception):  # noqa: N818 (a signal asked for it: not an error)
-    """A stage was told to stop and has saved its state. `code` is its exit code: 128 and the signal's number."""
+class Stopped(Exception):  # noqa: N818 (a response to a signal, not an error)
+    """A signal stopped a stage, which has saved its state. `code` is the exit code, 128 plus the signal's number."""
 
     def __init__(self, code: int) -> None:
         self.code = code

@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or absent, and their sha256."""
+"""Atomic writing of files and folders, and their sha256."""
 
 import glob
 import hashlib
@@ -14,28 +14,24 @@ from typing import Any
 import numpy as np
 import psutil
 
-from thirtytwo.runtime.errors import ThirtyTwoError
+from thirtytwo.runtime.errors import FileError
 
-__all__ = ["IMAGE_SUFFIXES", "FileError", "replacing", "sha256", "write", "write_arrays", "write_json"]
+__all__ = ["IMAGE_SUFFIXES", "replacing", "sha256", "write", "write_arrays", "write_json"]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
-class FileError(ThirtyTwoError, OSError):
-    """A file cannot be read or written."""
-
-
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, for a file or a folder; it takes `path`'s place if the block ends without error.
+    """Yield a temporary path for a file or a folder, which replaces `path` if the block ends without error.
 
-    Each process has its own temporary path. Those of processes that were killed are removed first.
+    The temporary path contains the process id. Temporary paths of dead processes are removed first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        pid = left.name.rsplit(".", 2)[1]
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        pid = leftover.name.rsplit(".", 2)[1]
         if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
-            _remove(left)
+            _remove(leftover)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -47,10 +43,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Writes a file: `path` holds its former content or all of the new one, even after a crash or a power cut.
+    """Write a file atomically: after a crash or power cut `path` has either its previous or its new content.
 
     Raises:
-        FileError: no space or no permission; `path` is as it was.
+        FileError: the disk is full or permission is denied; `path` is unchanged.
     """
     try:
         with replacing(path) as temporary, temporary.open("wb") as file:
@@ -62,20 +58,20 @@ def write(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, values: Any, sort_keys: bool = False) -> None:
-    """Writes `values` as indented JSON."""
+    """Write `values` as indented JSON."""
     write(path, json.dumps(values, indent=1, sort_keys=sort_keys).encode() + b"\n")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], compressed: bool = True) -> None:
-    """Writes `arrays` as an .npz; equal arrays give equal bytes, which depend on zlib's version if compressed."""
+    """Write `arrays` as an .npz; equal arrays give equal bytes, which depend on zlib's version if compressed."""
     buffer = io.BytesIO()
     save = np.savez_compressed if compressed else np.savez
-    save(buffer, **arrays)  # type: ignore[arg-type]  # one of its keywords takes no array
+    save(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stubs also match `allow_pickle`
     write(path, buffer.getvalue())
 
 
 def sha256(path: Path) -> str:
-    """The hexadecimal sha256 of a file.
+    """Return the hexadecimal sha256 of a file.
 
     Raises:
         FileError: the file does not exist or cannot be read.
@@ -84,7 +80,7 @@ def sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror}); `dvc repro` makes it again") from None
+        raise FileError(f"{path}: cannot be read ({error.strerror}); recreate it with `dvc repro`") from None
 
 
 def _remove(path: Path) -> None:

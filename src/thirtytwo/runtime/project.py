@@ -1,4 +1,4 @@
-"""The project's folder: every path that a stage or the command reads or writes."""
+"""Every path in the project's folder that a stage or the command reads or writes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,20 +10,20 @@ __all__ = ["Project"]
 
 @dataclass(frozen=True)
 class Project:
-    """Paths of the project in the folder `root`, which holds dvc.yaml and params.yaml.
+    """The paths of a project, whose folder `root` contains dvc.yaml and params.yaml.
 
-    A `run` is a name under `runs:` in params.yaml, a `dataset` one under `datasets:`, a `source` one under `sources:`.
-    A run that is trained several times has one file of weights and one of samples for each `training`, counted from 0.
+    `run`, `dataset` and `source` are names under `runs:`, `datasets:` and `sources:` in params.yaml. A run with several
+    trainings has a file of weights and a file of samples per `training`, counted from 0.
     """
 
     root: Path
 
     @classmethod
     def containing(cls, folder: Path) -> "Project":
-        """The project that `folder` lies in.
+        """Return the project that contains `folder`.
 
         Raises:
-            ProjectError: neither `folder` nor any folder above it holds params.yaml and dvc.yaml.
+            ProjectError: neither `folder` nor any folder above it contains dvc.yaml and params.yaml.
         """
         for candidate in (folder.resolve(), *folder.resolve().parents):
             if (candidate / "dvc.yaml").is_file() and (candidate / "params.yaml").is_file():
@@ -44,12 +44,12 @@ class Project:
 
     @property
     def no_parent(self) -> Path:
-        """An empty stand-in for the parent of a run that builds on no other run."""
+        """Empty file that replaces the parent of a run without parent."""
         return self.root / ".no-parent"
 
     @property
     def downloads(self) -> Path:
-        """Archives and weights as they were downloaded."""
+        """Folder of downloaded archives and weights."""
         return self.root / "data/downloads"
 
     def raw(self, source: str) -> Path:
@@ -57,15 +57,15 @@ class Project:
         return self.root / "data/raw" / source
 
     def prepared(self, dataset: str) -> Path:
-        """Images, labels and splits (.npz)."""
+        """Images, labels and splits of a data set (.npz)."""
         return self.root / "data/prepared" / f"{dataset}.npz"
 
     def facts(self, dataset: str) -> Path:
-        """How a data set was prepared (.json): classes, counts, removed files."""
+        """Classes, counts and removed files of a prepared data set (.json)."""
         return self.root / "data/prepared" / f"{dataset}.json"
 
     def classifier(self, dataset: str) -> Path:
-        """Weights of the classifier that is trained on a data set."""
+        """Weights of the classifier trained on a data set."""
         return self.root / "data/classifiers" / f"{dataset}.pt"
 
     def features(self, dataset: str) -> Path:
@@ -73,7 +73,7 @@ class Project:
         return self.root / "data/features" / f"{dataset}.npz"
 
     def judge(self, dataset: str) -> Path:
-        """Weights of the classifier that scores a data set, the one behind `features`."""
+        """Weights of the classifier that scores a data set and computed its `features`."""
         return self.root / "data/features" / f"{dataset}.pt"
 
     def fid_stats(self, dataset: str) -> Path:
@@ -82,7 +82,7 @@ class Project:
 
     @property
     def inception(self) -> Path:
-        """Folder that caches Inception features."""
+        """Cache of Inception features (folder)."""
         return self.root / "data/inception"
 
     def models(self, run: str) -> Path:
@@ -93,16 +93,16 @@ class Project:
         return self.models(run) / f"{training}.pt"
 
     def snapshots(self, run: str) -> Path:
-        """Weights along the first training."""
+        """Snapshots of the weights during the first training."""
         return self.root / "data/snapshots" / f"{run}.pt"
 
     @property
     def all_checkpoints(self) -> Path:
-        """Folder with a folder for each unfinished training."""
+        """Folder of the checkpoints of all unfinished trainings."""
         return self.root / "checkpoints"
 
     def checkpoints(self, run: str) -> Path:
-        """Folder of an unfinished training's state."""
+        """Folder of the checkpoints of an unfinished training."""
         return self.all_checkpoints / run
 
     def sample_folder(self, run: str) -> Path:
@@ -113,19 +113,19 @@ class Project:
         return self.sample_folder(run) / f"{training}.npz"
 
     def probes(self, run: str) -> Path:
-        """What else was drawn from a run (.npz): interpolations, reconstructions, trajectories."""
+        """Further arrays drawn from a run (.npz), such as interpolations, reconstructions, trajectories."""
         return self.root / "data/probes" / f"{run}.npz"
 
     def metrics(self, name: str, group: str = "") -> Path:
-        """metrics/<run>.json, or metrics/<group>/<name>.json with group train, classifier or floor."""
+        """Scores: metrics/<run>.json, or metrics/<group>/<name>.json with group train, classifier or floor."""
         return self.root / "metrics" / group / f"{name}.json"
 
     def plot(self, group: str, name: str, suffix: str = ".csv") -> Path:
-        """plots/<group>/<name><suffix>: a table of DVC's plots, or a picture with suffix .png."""
+        """A table for DVC's plots, or with suffix .png a figure: plots/<group>/<name><suffix>."""
         return self.root / "plots" / group / f"{name}{suffix}"
 
     def log(self, stage: str, name: str) -> Path:
-        """Durations and other facts about one execution of a stage, which no result depends on (.json)."""
+        """Durations and other details of one execution of a stage, on which no result depends (.json)."""
         return self.root / "logs" / stage / f"{name}.json"
 
     def output(self, stage: str) -> Path:

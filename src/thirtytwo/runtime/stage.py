@@ -1,4 +1,4 @@
-"""The entry of a stage's script: its project, its arguments, and errors in one line."""
+"""Entry point of the stage scripts: project, arguments, and one-line errors."""
 
 import sys
 from collections.abc import Callable
@@ -11,9 +11,9 @@ __all__ = ["run_stage"]
 
 
 def run_stage(main: Callable[..., None]) -> None:
-    """Call `main(project, *arguments)` with the arguments of the command line.
+    """Call `main(project, *arguments)` with the command-line arguments.
 
-    Exits with one line and code 1 after an error that a person can act on, and with 143 or 130 after a signal.
+    A ThirtyTwoError exits with a one-line message and code 1, a signal with code 143 or 130.
     """
     try:
         main(Project.containing(Path.cwd()), *sys.argv[1:])

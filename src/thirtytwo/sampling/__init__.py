@@ -1,1 +1,1 @@
-"""Sampling: noise per image, and what each family draws from its trained models."""
+"""Sampling: a noise stream per image, and for each family the images and arrays drawn from a trained model."""

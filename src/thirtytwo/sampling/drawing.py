@@ -1,10 +1,10 @@
-"""What is drawn from a trained model: its images, and arrays that show what the model has learnt.
+"""Draw samples from a trained model: images, and further arrays (probes) that show what the model has learnt.
 
-A family is a folder here with a module `sample`, apart from its folder in `thirtytwo.models`, so that a change of
-sampling retrains nothing:
+A family is a folder here with a module `sample`. It is separate from the folder in `thirtytwo.models`, so that a change
+of sampling does not retrain a model. The module defines
 
     drawer(model, task) -> Draw
-    sample(model, job) -> Drawn
+    sample(model, job) -> Samples
 """
 
 from collections.abc import Callable, Sequence
@@ -23,8 +23,8 @@ from thirtytwo.settings.sampling import SampleConfig
 __all__ = [
     "Decode",
     "Draw",
-    "Drawn",
     "Job",
+    "Samples",
     "Task",
     "cycle_labels",
     "first",
@@ -33,20 +33,20 @@ __all__ = [
     "to_arrays",
 ]
 
-# [n, C, 32, 32] in [-1, 1] on the CPU, of n indices and their labels [n] int64; None where the model takes none
+# Images [n, C, 32, 32] in [-1, 1] on the CPU, given n indices and their labels [n] int64 (None: no labels)
 Draw = Callable[[Sequence[int], Tensor | None], Tensor]
-# images [B, C, 32, 32] of codes [B, ...] and their labels
+# Images [B, C, 32, 32], given codes [B, ...] and their labels
 Decode = Callable[[Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
 class Task:
-    """The input of a family's `drawer`.
+    """Input of a family's `drawer`.
 
     Attributes:
         cfg: resolved settings of the stage, with the family's sampling settings.
-        data: the prepared data set that the model was trained on.
-        device: where the model is.
+        data: prepared data set that the model was trained on.
+        device: device of the model.
     """
 
     cfg: SampleConfig[Any]
@@ -56,11 +56,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Job(Task):
-    """The input of a family's `sample`.
+    """Input of a family's `sample`.
 
     Attributes:
-        fresh: an untrained model of the same run, initialised from a seed.
-        snapshots: weights of the modules that sampling uses, by the step they were taken at.
+        fresh: builds an untrained model of the same run, initialised from a seed.
+        snapshots: weights of the modules that sampling uses, by training step.
     """
 
     fresh: Callable[[int], Family]
@@ -68,13 +68,13 @@ class Job(Task):
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """The output of a family's `sample`.
+class Samples:
+    """Output of a family's `sample`.
 
     Attributes:
         images: [N, C, 32, 32] float32 on the CPU, nominally in [-1, 1].
-        labels: [N] int64, requested of a conditional model, or None.
-        probes: further arrays by name, saved as they are: images as uint8 [..., 32, 32, C], or numbers.
+        labels: [N] int64 labels requested of a conditional model, or None.
+        probes: further arrays by name, saved unchanged: images as uint8 [..., 32, 32, C], or numbers.
     """
 
     images: Tensor
@@ -83,26 +83,26 @@ class Drawn:
 
 
 def cycle_labels(model: Family, count: int, classes: int) -> Tensor | None:
-    """Labels 0, 1, ..., K - 1, 0, 1, ... [count] int64; None where the model takes no labels."""
+    """Return labels 0, 1, ..., K - 1, 0, 1, ... [count] int64, or None if the model takes no labels."""
     return torch.arange(count) % classes if model.conditional else None
 
 
 def first(draw: Draw, count: int, labels: Tensor | None) -> Tensor:
-    """The first `count` images of a run whose labels are `labels`."""
+    """Draw the first `count` images of a run with the given labels."""
     return draw(range(count), None if labels is None else labels[:count])
 
 
 def guided_decoder(decode: Decode, weight: float, classes: int) -> Decode:
-    """Move images away from the mean of what their codes decode to under every label.
+    """Apply guidance to a decoder: move each image away from the mean of its code's images over all labels.
 
     x(z, y) + w (x(z, y) - 1/K sum_k x(z, k)), clipped to [-1, 1]: classifier-free guidance (Ho & Salimans 2022, eq. 6)
-    for a decoder, with its mean over labels in place of an unconditional decoder. A decoder trained on squared or cross
-    error draws the mean of all images that a code may stand for; guidance removes the part of that blur that lies
-    between classes. It costs K decodings an image.
+    for a decoder, with its mean over labels in place of an unconditional decoder. A decoder trained on squared error
+    or cross-entropy returns the mean of all images that a code may represent; guidance removes the part of this blur
+    that comes from other classes. Each image costs K evaluations of the decoder.
 
     Args:
-        weight: w; 0: `decode` itself.
-        classes: K; 0 where the decoder takes no labels.
+        weight: w; 0 returns `decode` itself.
+        classes: K; 0 if the decoder takes no labels.
 
     Raises:
         ParamsError: a weight above 0 for a decoder that takes no labels.
@@ -115,42 +115,44 @@ def guided_decoder(decode: Decode, weight: float, classes: int) -> Decode:
         )
 
     def decode_guided(z: Tensor, labels: Tensor | None) -> Tensor:
-        every = torch.stack([decode(z, torch.full((len(z),), label, device=z.device)) for label in range(classes)])
-        labelled = every[labels, torch.arange(len(z), device=z.device)]
-        return (labelled + weight * (labelled - every.mean(0))).clamp(-1, 1)
+        over_labels = torch.stack(
+            [decode(z, torch.full((len(z),), label, device=z.device)) for label in range(classes)]
+        )
+        image = over_labels[labels, torch.arange(len(z), device=z.device)]
+        return (image + weight * (image - over_labels.mean(0))).clamp(-1, 1)
 
     return decode_guided
 
 
 def snapshots(model: Family, job: Job, drawer: Callable[[], Draw], labels: Tensor | None) -> dict[str, np.ndarray]:
-    """Draw the same images, from the same noise, with the weights of each snapshot of the training.
+    """Draw the same images from the same noise with the weights of each training snapshot.
 
     Args:
-        drawer: of the model as it is when called.
-        labels: of the run's images, or None.
+        drawer: builds the drawing function from the weights that the model has at that time.
+        labels: labels of the run's images, or None.
 
     Returns:
-        snapshot_steps [S] int64 and snapshot_images [S, n, 32, 32, C] uint8. The model keeps the weights of the last
-        snapshot, so draw the run's images first.
+        snapshot_steps [S] int64 and snapshot_images [S, n, 32, 32, C] uint8. Afterwards the model has the
+        weights of the last snapshot, so draw the run's images first.
     """
-    drawn = []
+    images = []
     for state in job.snapshots.values():
         for name, weights in state.items():
             model.modules[name].load_state_dict(weights)
-        drawn.append(to_uint8(first(drawer(), job.cfg.sampling.snapshot_images, labels)).numpy())
-    return {"snapshot_steps": np.array(list(job.snapshots)), "snapshot_images": np.stack(drawn)} if drawn else {}
+        images.append(to_uint8(first(drawer(), job.cfg.sampling.snapshot_images, labels)).numpy())
+    return {"snapshot_steps": np.array(list(job.snapshots)), "snapshot_images": np.stack(images)} if images else {}
 
 
 def to_arrays(images: Tensor, labels: Tensor | None, source: str) -> dict[str, np.ndarray]:
-    """The content of a file of samples.
+    """Convert images and labels to the arrays of a samples file.
 
     Args:
         images: [N, C, 32, 32], nominally in [-1, 1].
         labels: [N] int64, or None.
-        source: file of the weights, for the message.
+        source: file of the weights, named in the error message.
 
     Returns:
-        images [N, 32, 32, C] uint8, labels [N] int64 (-1: none was requested) and index [N] int64.
+        images [N, 32, 32, C] uint8, labels [N] int64 (-1: not requested) and index [N] int64.
 
     Raises:
         CheckpointError: an image is not finite.
@@ -158,7 +160,7 @@ def to_arrays(images: Tensor, labels: Tensor | None, source: str) -> dict[str, n
     if not torch.isfinite(images).all():
         bad = (~torch.isfinite(images)).flatten(1).any(1).nonzero()[0].item()
         raise CheckpointError(
-            f"{source}: image {bad} is not finite; its training diverged, so lower lr and train again"
+            f"{source}: image {bad} is not finite because the training diverged; lower lr and train again"
         )
     count = len(images)
     requested = np.full(count, -1, np.int64) if labels is None else labels.numpy()

@@ -1,10 +1,10 @@
-"""Noise and batches of generated images: each image has a noise stream of its own, keyed by the run's seed and its index.
+"""Noise and batching of generated images: one noise stream per image, keyed by the run's seed and the image's index.
 
-Image i therefore starts from the same noise, and meets the same noise at each step, whatever the number of images
-drawn, their order, their batches and the device. A stream is Philox-4x64 (Salmon et al. 2011, "Parallel random
-numbers: as easy as 1, 2, 3") keyed by the pair (seed, index): different pairs are different keys, so that no two
-images of a run can coincide. Torch's CPU generator would keep just 32 bits of a seed, which among 50 000 images
-makes a duplicate likely.
+Image i therefore gets the same noise, initially and at each step, regardless of the number of images, their order, the
+batch size and the device. A stream is Philox-4x64 (Salmon et al. 2011, "Parallel random
+numbers: as easy as 1, 2, 3") keyed by the pair (seed, index): different pairs are different keys, so no two
+images of a run can coincide. Torch's CPU generator keeps only 32 bits of a seed, which makes a duplicate among 50 000
+images likely.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,11 +21,11 @@ CHUNK = {"cpu": 50, "cuda": 500, "mps": 100}  # images in one call of the networ
 
 
 class NoiseStreams:
-    """The streams of several images; each call of `normal` goes on where the last one ended.
+    """The noise streams of several images; each call of `normal` continues where the last one ended.
 
     Args:
-        seed: of the run, 0 <= seed < 2^64.
-        indices: of the images in the run, 0 <= index < 2^64.
+        seed: seed of the run, 0 <= seed < 2^64.
+        indices: indices of the images in the run, 0 <= index < 2^64.
     """
 
     def __init__(self, seed: int, indices: Sequence[int]):
@@ -33,7 +33,7 @@ class NoiseStreams:
         self.streams = [np.random.Generator(np.random.Philox(key=key)) for key in keys]
 
     def normal(self, shape: Sequence[int]) -> Tensor:
-        """The next draw of every image: [len(indices), *shape] float32 on the CPU, N(0, 1)."""
+        """Return the next draw for every image, N(0, 1): [len(indices), *shape] float32 on the CPU."""
         noise = np.empty((len(self.streams), *shape), np.float32)
         for stream, out in zip(self.streams, noise, strict=True):
             stream.standard_normal(dtype=np.float32, out=out)
@@ -41,7 +41,7 @@ class NoiseStreams:
 
 
 def latents(seed: int, indices: Sequence[int], shape: Sequence[int]) -> Tensor:
-    """The first draw of each image's stream: [len(indices), *shape] float32 on the CPU, N(0, 1).
+    """Return the first draw of each image's stream, N(0, 1): [len(indices), *shape] float32 on the CPU.
 
     This is z of a one-shot generator (shape = its latent_shape) and x_T of a diffusion model.
     """
@@ -58,13 +58,13 @@ def draw(
     labels: Tensor | None,
     device: torch.device,
 ) -> Tensor:
-    """Draw the images of a run that have the given indices from a one-shot generator.
+    """Draw the images of a run with the given indices from a one-shot generator.
 
-    An image depends on seed, index and label alone, see `in_chunks`.
+    An image depends only on seed, index and label, see `in_chunks`.
 
     Args:
-        generator: a family's `draw(z, labels)`, its network in eval mode.
-        latent_shape: of z, which is standard normal.
+        generator: a family's `draw(z, labels)`, with the network in eval mode.
+        latent_shape: shape of z, which is standard normal.
         indices: n image indices.
         labels: [n] int64 labels of those images, or None.
 
@@ -72,14 +72,14 @@ def draw(
         [n, C, 32, 32] float32 on the CPU, nominally in [-1, 1].
     """
 
-    def once(streams: NoiseStreams, labels: Tensor | None) -> Tensor:
+    def generate(streams: NoiseStreams, labels: Tensor | None) -> Tensor:
         return generator(streams.normal(latent_shape).to(device), labels)
 
-    return in_chunks(once, seed, indices, labels, device)
+    return in_chunks(generate, seed, indices, labels, device)
 
 
 def chunk_numbers(indices: Sequence[int], device: torch.device) -> list[int]:
-    """The chunks that hold the images with these indices, ascending."""
+    """Return the numbers of the chunks that contain the images with these indices, ascending."""
     return np.unique(np.asarray(indices, np.int64) // CHUNK[device.type]).tolist()
 
 
@@ -90,29 +90,28 @@ def in_chunks(
     labels: Tensor | None,
     device: torch.device,
 ) -> Tensor:
-    """The images with these indices, [n, C, H, W] on the CPU, each computed at its own place in its own chunk.
+    """Compute the images with these indices, [n, C, H, W] on the CPU, in chunks of fixed composition.
 
-    A network always sees image i at the same place of a batch of the same size, because convolutions and matrix
-    products round differently in batches of other sizes. A chunk of which only some images are wanted is computed in
-    full.
+    The network always receives image i at the same position of the same chunk, because convolutions and matrix products
+    round differently for other batch sizes. A chunk is computed in full even if only some of its images are requested.
 
     Args:
-        compute: one chunk of images from the noise streams and the labels of its images.
+        compute: computes a chunk of images from their noise streams and labels.
     """
     chunk = CHUNK[device.type]
     numbers, slots = (torch.from_numpy(part) for part in np.divmod(np.asarray(indices, np.int64), chunk))
     images: Tensor | None = None
     for number in chunk_numbers(indices, device):
-        wanted = (numbers == number).nonzero()[:, 0]
+        requested = (numbers == number).nonzero()[:, 0]
         chunk_labels = None
         if labels is not None:
-            placed = torch.zeros(chunk, dtype=torch.int64).index_copy(0, slots[wanted], labels[wanted].cpu())
-            chunk_labels = placed.to(device)
+            padded = torch.zeros(chunk, dtype=torch.int64).index_copy(0, slots[requested], labels[requested].cpu())
+            chunk_labels = padded.to(device)
         streams = NoiseStreams(seed, range(number * chunk, (number + 1) * chunk))
         computed = compute(streams, chunk_labels).float().cpu()
         if images is None:
             images = computed.new_empty((len(indices), *computed.shape[1:]))
-        images[wanted] = computed[slots[wanted]]
+        images[requested] = computed[slots[requested]]
     if images is None:
         raise ParamsError("sampling.images: 0; expected at least 1")
     return images

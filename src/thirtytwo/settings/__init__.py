@@ -1,1 +1,1 @@
-"""Settings: params.yaml, checked and resolved into one small file a stage and run."""
+"""Settings: params.yaml, checked and resolved into one small file per stage and name."""

@@ -1,4 +1,4 @@
-"""Settings of the evaluation classifier; separate from those of the evaluation, so that a change of these trains none."""
+"""Settings of the evaluation classifier, separate from the evaluation so that changing the latter retrains nothing."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ __all__ = ["Classifier", "ClassifierConfig"]
 
 
 class Classifier(Strict):
-    """Training of the per-data-set classifier whose features and labels score the generators."""
+    """Architecture and training of the classifier of a data set, whose features and labels score the generators."""
 
     width: int = Field(ge=1)
     epochs: int = Field(ge=1)
@@ -22,7 +22,7 @@ class Classifier(Strict):
 
 
 class ClassifierConfig(Strict):
-    """configs/classifier/<dataset>.yaml"""
+    """Content of configs/classifier/<dataset>.yaml."""
 
     dataset: str
     seed: int

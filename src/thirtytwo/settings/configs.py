@@ -1,11 +1,9 @@
-"""The resolved settings of every stage: one file a stage and name under configs/, read as frozen settings.
+"""Read and write YAML: params.yaml, and one resolved file per stage and name under configs/.
 
-Nothing else in the project parses YAML. `thirtytwo.resolve` makes the files out of params.yaml. The class of a
-stage's settings stands beside what it sets, so that a new setting of one stage reruns that stage alone.
+This is the only module that parses YAML. `settings/resolve.py` writes the resolved files from params.yaml.
 """
 
 import io
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.runtime.files import write
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.strict import Strict, nearest, parse
 
@@ -25,13 +24,15 @@ Config = TypeVar("Config", bound=Strict)
 
 
 class Compute(Strict):
-    """How the numbers are computed; part of what a result's hash depends on."""
+    """Device and numerical settings; results may depend on them."""
 
     device: Literal["auto", "cuda", "mps", "cpu"]
-    threads: int = Field(ge=1, description="of the CPU; other counts round differently")
-    precision: Literal["float32", "bfloat16"] = Field(description="of autocast in training; bfloat16 is for CUDA")
-    compile: bool = Field(description="torch.compile the networks; a CPU needs a C++ compiler for it")
-    deterministic: bool = Field(description="only algorithms that repeat to the last bit")
+    threads: int = Field(ge=1, description="CPU threads; results round differently for other counts")
+    precision: Literal["float32", "bfloat16"] = Field(
+        description="precision of autocast in training; bfloat16 needs CUDA"
+    )
+    compile: bool = Field(description="compile the networks with torch.compile; on a CPU this needs a C++ compiler")
+    deterministic: bool = Field(description="use only deterministic algorithms")
 
 
 class Run(Strict):
@@ -43,18 +44,18 @@ class Run(Strict):
     dataset: str
     parent: str = Field(
         min_length=1,
-        description="path of what the run builds on: data/models/<run>, the model whose codes it works on, or"
-        " data/raw/<source>, published weights; the empty file `.no-parent` stands for none",
+        description="data/models/<run>: autoencoder whose codes this run models; data/raw/<source>: published weights;"
+        " .no-parent (an empty file): none",
     )
-    seeds: int = Field(ge=1, description="trainings, by the seed and those after it; from 2 up scores are their means")
-    set: dict[str, Any] = Field(description="settings in which this run differs from its block")
+    seeds: int = Field(ge=1, description="number of trainings, with consecutive seeds; scores are averaged over them")
+    set: dict[str, Any] = Field(description="overrides of the settings block")
 
 
 def read(model: type[Config], stage: str, name: str, project: Project) -> Config:
-    """The resolved settings of one stage and name, as a `model`.
+    """Read the resolved settings of a stage and name as a `model`.
 
     Raises:
-        ParamsError: there is no such file (with the names there are), or it is not valid.
+        ParamsError: the file does not exist (the message lists existing names) or is not valid.
     """
     values = read_values(stage, name, project)
     with naming(project.config(stage, name)):
@@ -62,35 +63,35 @@ def read(model: type[Config], stage: str, name: str, project: Project) -> Config
 
 
 def read_values(stage: str, name: str, project: Project) -> dict[str, Any]:
-    """The resolved settings as plain values, to be shown; `read` is for those that are used.
+    """Read the resolved settings of a stage and name as plain values, without validation.
 
     Raises:
-        ParamsError: there is no such file (with the names there are), or it is not YAML.
+        ParamsError: the file does not exist (the message lists existing names) or is not YAML.
     """
     path = project.config(stage, name)
     if not path.is_file():
         names = sorted(p.stem for p in path.parent.glob("*.yaml"))
-        hint = nearest(name, names) if names else "run `dvc repro resolve` (or `python stages/resolve.py`) first"
-        raise ParamsError(f"{path}: no such resolved configuration; {hint}")
+        hint = nearest(name, names) if names else "run `dvc repro resolve` first"
+        raise ParamsError(f"{path}: no such file; {hint}")
     return load_yaml(path)
 
 
 def read_bytes(stage: str, name: str, project: Project) -> bytes:
-    """The resolved file as it is, to be hashed."""
-    return (project.config(stage, name)).read_bytes()
+    """Read the bytes of a resolved file, for hashing."""
+    return project.config(stage, name).read_bytes()
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; equal keys are refused.
+    """Read a YAML file that contains a mapping.
 
     Raises:
-        ParamsError: no file, not YAML, or no mapping.
+        ParamsError: the file does not exist, is not valid YAML, has duplicate keys or is not a mapping.
     """
-    # ruamel.yaml reads YAML 1.2, in which 1e-05 (what `dvc exp run -S` writes) is a number; PyYAML reads a string.
+    # In YAML 1.2, which ruamel.yaml implements, 1e-05 (as written by `dvc exp run -S`) is a number; PyYAML reads text.
     try:
         values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ParamsError(f"{path}: no such file; `make scale SCALE=quick` writes the default one") from None
+        raise ParamsError(f"{path}: no such file; create it with `make scale SCALE=quick`") from None
     except MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ParamsError(f"{path.name}{line}: not valid YAML: {error.problem}") from None
@@ -103,7 +104,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Puts the file's name before the message of a ParamsError."""
+    """Prefix the message of a ParamsError with the file's name."""
     try:
         yield
     except ParamsError as error:
@@ -111,11 +112,8 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def write_yaml(path: Path, content: dict[str, Any]) -> None:
-    """Writes `content` with sorted keys, so that equal settings are equal bytes; whole or not at all."""
+    """Write `content` with sorted keys, so that equal settings give equal bytes; the file is replaced atomically."""
     yaml, text = YAML(typ="safe", pure=True), io.StringIO()
     yaml.default_flow_style = False
     yaml.dump(content, text)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text.getvalue(), encoding="utf-8")
-    os.replace(temporary, path)
+    write(path, text.getvalue().encode())

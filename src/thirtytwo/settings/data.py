@@ -1,4 +1,4 @@
-"""Settings of sources, where raw files come from, and of data sets, into which they are prepared."""
+"""Settings of sources (raw files) and of data sets (prepared 32x32 images)."""
 
 from typing import Annotated, Literal
 
@@ -10,11 +10,12 @@ __all__ = ["Dataset", "DatasetConfig", "Preparation", "Source", "SourceConfig"]
 
 
 class Shapes(Strict):
-    """The procedural set, drawn as one folder of image files per class."""
+    """The procedural data set of shapes, written as one folder of image files per class."""
 
     kind: Literal["shapes"]
-    images: int = Field(ge=10, description="number of good images; a few broken ones are added")
+    images: int = Field(ge=10, description="number of valid images; a few broken files are added")
     seed: int = Field(ge=0)
+    difficulty: Literal["easy", "hard"] = Field(description="hard: wider ranges of position, size and rotation")
 
 
 class Digits5k(Strict):
@@ -30,7 +31,7 @@ class Known(Strict):
 
 
 class Archive(Strict):
-    """Any archive (tar, tar.gz, tar.bz2, tar.xz, zip) of images in one folder per class, perhaps below train/ and test/."""
+    """An archive (tar, tar.gz, tar.bz2, tar.xz, zip) of images, a folder per class, optionally in train/ and test/."""
 
     kind: Literal["archive"]
     file: str = Field(min_length=1, description="file name, or path below the mirror folder")
@@ -43,14 +44,14 @@ class Checkpoint(Strict):
 
     kind: Literal["checkpoint"]
     file: str = Field(min_length=1, description="file name, or path below the mirror folder")
-    sha256: str = Field(pattern="^([0-9a-f]{64})?$", description='"": unknown, accept any file of that name')
-    drive_id: str = Field(description='of a copy on Google Drive; "": none')
+    sha256: str = Field(pattern="^([0-9a-f]{64})?$", description='"": unknown; any file of that name is accepted')
+    drive_id: str = Field(description='file id of a copy on Google Drive; "": none')
 
 
 class Folder(Strict):
-    """Any folder of images on this machine, with the same layout as an archive.
+    """Any local folder of images, with the same layout as an archive.
 
-    Its images are copied once; after changing it, run `dvc repro -f download@<name>` to copy them again.
+    Its images are copied once; to copy them again after a change, run `dvc repro -f download@<name>`.
     """
 
     kind: Literal["folder"]
@@ -61,27 +62,27 @@ Source = Annotated[Shapes | Digits5k | Known | Archive | Checkpoint | Folder, Fi
 
 
 class Preparation(Strict):
-    """How the images of a source become one array of 32x32 images."""
+    """Conversion of the images of a source to an array of 32x32 images."""
 
     source: str
     classes: list[str] = Field(description="names of the classes to keep; []: all")
     channels: Literal[1, 3]
-    fit: Literal["squash", "crop", "pad"] = Field(description="how to make an image square")
+    fit: Literal["squash", "crop", "pad"] = Field(description="method of making an image square")
     resample: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     convert: list[Literal["rgb", "grayscale", "palette", "rgba", "cmyk", "16bit"]] = Field(
-        description="kinds of images to convert to the set's channels; other kinds are removed and listed"
+        description="image modes to convert to `channels`; images of other modes are removed and listed"
     )
     corrupt: Literal["remove", "stop"]
     expected_images: int = Field(ge=0, description="number of images that must remain; 0: unknown")
     test_fraction: float = Field(
-        ge=0, lt=1, description="share of each class to hold out if the source has no test split"
+        ge=0, lt=1, description="fraction of each class to hold out if the source has no test split"
     )
 
 
 class Dataset(Preparation):
     """An entry of `datasets:`."""
 
-    classifier: str = Field(description="entry of `classifiers:` whose features score this set; often of the same name")
+    classifier: str = Field(description="entry of `classifiers:` whose features score this data set")
 
 
 class SourceConfig(Strict):

@@ -1,4 +1,4 @@
-"""Settings of the diffusion family, its samplers and its sweeps."""
+"""Settings of diffusion models, their samplers and sweeps of samplers."""
 
 from typing import Annotated, Literal
 
@@ -18,18 +18,22 @@ Spacing = Literal["uniform", "quadratic", "trailing", "log_snr", "karras"]
 
 
 class DiffusionSettings(TrainSettings):
-    """A diffusion model's block of params.yaml; the numbers of the network are explained in its module in nets/."""
+    """The family block of a diffusion model in params.yaml; settings of the network are explained in nets/."""
 
     schedule: Literal["linear", "cosine", "quadratic"]
     timesteps: int = Field(ge=2, description="T")
-    beta_start: float = Field(gt=0, lt=1, description="beta_1; of linear and quadratic alone")
-    beta_end: float = Field(gt=0, lt=1, description="beta_T; of linear and quadratic alone")
+    beta_start: float = Field(gt=0, lt=1, description="beta_1; ignored by cosine")
+    beta_end: float = Field(gt=0, lt=1, description="beta_T; ignored by cosine")
     prediction: Literal["epsilon", "v", "x0"]
     loss: Literal["l2", "l1"]
-    weighting: Literal["simple", "variational"] = Field(description="of timesteps: L_simple, or the bound itself")
-    conditional: bool = Field(description="on the label")
-    label_dropout: float = Field(ge=0, lt=1, description="share of labels replaced by the null class; for guidance")
-    warmup: int = Field(ge=0, description="steps over which the step size rises linearly to lr")
+    weighting: Literal["simple", "variational"] = Field(
+        description="weighting of timesteps: L_simple or the variational bound"
+    )
+    conditional: bool = Field(description="whether the network is conditioned on the label")
+    label_dropout: float = Field(
+        ge=0, lt=1, description="probability of replacing a label by the null class, needed for guidance"
+    )
+    warmup: int = Field(ge=0, description="steps over which the learning rate increases linearly to lr")
     width: int = Field(ge=4, multiple_of=4)
     width_multipliers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
     blocks: int = Field(ge=1)
@@ -43,50 +47,56 @@ class DiffusionSettings(TrainSettings):
     def _consistent(self) -> "DiffusionSettings":
         if 32 % (self.patch * 2 ** (len(self.width_multipliers) - 1)):
             raise ValueError(
-                f"32 pixels do not divide into patches of {self.patch} on {len(self.width_multipliers)} levels"
+                f"patch, width_multipliers: 32 pixels do not divide into patches of {self.patch} on"
+                f" {len(self.width_multipliers)} levels; use smaller patches or fewer levels"
             )
         if self.width % self.heads:
-            raise ValueError(f"width {self.width} does not divide into {self.heads} heads")
+            raise ValueError(f"heads: {self.heads}, but width {self.width} is not a multiple of it")
         if self.weighting == "variational" and self.loss != "l2":
-            raise ValueError("weighting: variational is a squared error; set loss: l2")
+            raise ValueError("loss: 'l1', but weighting 'variational' needs a squared error; set loss: l2")
         if self.label_dropout and not self.conditional:
-            raise ValueError("label_dropout drops labels; set conditional: true, or label_dropout: 0.0")
+            raise ValueError(
+                f"label_dropout: {self.label_dropout}, but conditional is false; set conditional: true"
+                " or label_dropout: 0.0"
+            )
         return self
 
 
 class SamplerSettings(Strict):
-    """How images are drawn from a trained diffusion model: everything but the model, the noise and the labels."""
+    """Settings of a sampler; with the model, the noise and the labels they determine the images."""
 
     sampler: Sampler
-    steps: int = Field(ge=1, description="S, at most T")
-    eta: float = Field(ge=0, description="of ddim alone: 0 deterministic, 1 as noisy as ddpm")
-    spacing: Spacing = Field(description="of the S timesteps among the T of the schedule")
-    clip: bool = Field(description="the predicted image to [-1, 1] at each step")
+    steps: int = Field(ge=1, description="number of steps S, at most T")
+    eta: float = Field(ge=0, description="noise of ddim (other samplers ignore it): 0 deterministic, 1 as in ddpm")
+    spacing: Spacing = Field(description="choice of S timesteps among the T of the schedule")
+    clip: bool = Field(description="clip the predicted x_0 to [-1, 1] at each step")
     guidance: float = Field(ge=0, description="w of classifier-free guidance; 0: none")
 
 
 class DiffusionSampling(SampleSettings, SamplerSettings):
-    """A diffusion model's `sample:` block."""
+    """The `sample:` block of a diffusion model."""
 
-    decoder_guidance: float = Field(ge=0, description="w of `drawing.guided_decoder`, for codes; 0: none")
-    frames: int = Field(ge=0, description="pictures of the path from noise to image; 0: none")
-    bound_images: int = Field(ge=0, description="held-out images whose bits per dimension are bounded; 0: none")
-    bound_timesteps: int = Field(ge=1, description="timesteps drawn for each of them; T - 1: all")
+    decoder_guidance: float = Field(ge=0, description="w of `drawing.guided_decoder` in latent diffusion; 0: none")
+    frames: int = Field(ge=0, description="frames of the sampling trajectory to save; 0: none")
+    bound_images: int = Field(ge=0, description="held-out images for the likelihood bound; 0: none")
+    bound_timesteps: int = Field(ge=1, description="timesteps evaluated per image; T - 1: all")
 
 
 class Sweep(Strict):
     """One entry of `sweeps:`, named after the run whose model it samples."""
 
-    net: str = Field(description="that of the run")
-    dataset: str = Field(description="that of the run")
-    images: int = Field(ge=2, description="drawn and scored at each point")
-    samplers: dict[Sampler, Spacing] = Field(min_length=1, description="with the timestep spacing of each")
+    net: str = Field(description="network of the run")
+    dataset: str = Field(description="data set of the run")
+    images: int = Field(ge=2, description="images drawn and scored at each point")
+    samplers: dict[Sampler, Spacing] = Field(min_length=1, description="timestep spacing of each sampler")
     steps: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
-    etas: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)] = Field(description="of ddim alone")
+    etas: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)] = Field(
+        description="values of eta for ddim"
+    )
 
 
 class SweepConfig(Strict):
-    """configs/sweep/<run>.yaml; weights, clip and guidance are those of the run's `sample:` block."""
+    """Content of configs/sweep/<run>.yaml; weights, clip and guidance come from the run's `sample:` block."""
 
     run: str
     family: str

@@ -1,4 +1,4 @@
-"""Settings of the evaluation: the protocol that all runs are scored under."""
+"""Settings of the evaluation: the protocol under which all runs are scored."""
 
 from typing import Literal
 
@@ -11,19 +11,21 @@ __all__ = ["EvaluateConfig", "Evaluation", "FidStatsConfig", "FloorConfig"]
 
 
 class Evaluation(Strict):
-    """How every run is scored; the same for all runs, so that scores can be compared."""
+    """The scoring protocol, identical for all runs so that their scores can be compared."""
 
-    samples: int = Field(ge=2, description="generated images scored, and the N of the real-against-real floor")
+    samples: int = Field(
+        ge=2, description="number of generated images to score, also the N of the floor (real against real)"
+    )
     reference_split: Literal["train", "test"]
-    fid: bool = Field(description="FID with Inception features by clean-fid; needs its weights")
-    bootstrap_resamples: int = Field(ge=20, description="resamples behind each score's interval")
+    fid: bool = Field(description="compute FID with Inception features by clean-fid; needs the Inception weights")
+    bootstrap_resamples: int = Field(ge=20, description="bootstrap resamples per interval")
     mode_share: float = Field(
-        gt=0, le=1, description="a class is covered at this part of its share of the real images, or more"
+        gt=0, le=1, description="a class counts as covered at this fraction of its share of the real images"
     )
 
 
 class FidStatsConfig(Strict):
-    """configs/fid_stats/<dataset>.yaml"""
+    """Content of configs/fid_stats/<dataset>.yaml."""
 
     dataset: str
     seed: int
@@ -34,7 +36,7 @@ class FidStatsConfig(Strict):
 
 
 class FloorConfig(Strict):
-    """configs/floor/<dataset>.yaml"""
+    """Content of configs/floor/<dataset>.yaml."""
 
     dataset: str
     classifier: str
@@ -46,7 +48,7 @@ class FloorConfig(Strict):
 
 
 class EvaluateConfig(Strict):
-    """configs/evaluate/<run>.yaml"""
+    """Content of configs/evaluate/<run>.yaml."""
 
     run: str
     dataset: str

@@ -1,6 +1,6 @@
-"""The families of generators with their classes of settings, and the resolved files whose class depends on the family.
+"""Settings classes of each family of generators, and readers of the resolved files that depend on the family.
 
-A new family is an entry here, a folder in models/ and one in sampling/.
+A new family needs an entry here, a folder in models/ and a folder in sampling/.
 """
 
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ __all__ = ["FAMILIES", "Family", "read_sample", "read_train"]
 
 
 class Family(NamedTuple):
-    """The settings of a family's training and of its `sample:` block."""
+    """Settings classes of a family: of its training and of its `sample:` block."""
 
     train: type[TrainSettings]
     sample: type[SampleSettings]
@@ -31,7 +31,7 @@ FAMILIES = {
 
 
 def read_train(run: str, project: Project) -> TrainConfig[Any, Any]:
-    """configs/train/<run>.yaml, with the settings of the run's family.
+    """Read configs/train/<run>.yaml with the settings class of the run's family.
 
     Raises:
         ParamsError: the run does not exist, or the file is not valid.
@@ -43,7 +43,7 @@ def read_train(run: str, project: Project) -> TrainConfig[Any, Any]:
 
 
 def read_sample(run: str, project: Project) -> SampleConfig[Any]:
-    """configs/sample/<run>.yaml, with the sampling settings of the run's family.
+    """Read configs/sample/<run>.yaml with the settings class of the run's family.
 
     Raises:
         ParamsError: the run does not exist, or the file is not valid.

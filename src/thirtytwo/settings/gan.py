@@ -21,31 +21,37 @@ class DecaySteps(Strict):
 
 
 class GANSettings(TrainSettings):
-    """A GAN's block of params.yaml."""
+    """The family block of a GAN in params.yaml."""
 
     loss: GANLoss
     latent_dim: int = Field(ge=1)
     width: int = Field(ge=1)
     multipliers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] = Field(
-        description="of width, for the generator's three hidden stages"
+        description="widths of the generator's three hidden stages, in units of `width`"
     )
-    activation: Literal["relu", "leaky_relu"] = Field(description="of the discriminator; leaky: slope 0.2")
+    activation: Literal["relu", "leaky_relu"] = Field(
+        description="activation of the discriminator; leaky_relu has slope 0.2"
+    )
     batch_norm: bool
-    init_std: float = Field(ge=0, description="weights drawn from N(0, std); 0: PyTorch's default")
-    penalty: float = Field(ge=0, description="lambda of WGAN-GP")
-    real_target: float = Field(ge=0, le=1, description="the discriminator's target for real images; below 1: smoothed")
-    fake_target: float = Field(ge=0, le=1, description="and for samples; the cross-entropy and LSGAN losses use both")
-    input_noise: float = Field(
-        ge=0, description="std of the noise on the discriminator's inputs, falling linearly to 0"
+    init_std: float = Field(ge=0, description="standard deviation of the initial weights; 0: PyTorch's default")
+    penalty: float = Field(ge=0, description="weight lambda of the gradient penalty (WGAN-GP)")
+    real_target: float = Field(
+        ge=0, le=1, description="the discriminator's target for real images; below 1: label smoothing"
     )
-    conditional: bool = Field(description="on the label, by an embedding tiled to extra channels of both inputs")
-    label_channels: int = Field(ge=1, description="size of that embedding")
+    fake_target: float = Field(
+        ge=0, le=1, description="the discriminator's target for samples; WGAN-GP ignores both targets"
+    )
+    input_noise: float = Field(ge=0, description="standard deviation of instance noise, decreasing linearly to 0")
+    conditional: bool = Field(
+        description="condition both networks on the label, by an embedding in extra input channels"
+    )
+    label_channels: int = Field(ge=1, description="size of the label embedding")
     generator_every: int = Field(ge=1, description="discriminator steps per generator step")
     lr_decay: Literal["none", "linear"]
     decay_steps: DecaySteps
 
 
 class GANSampling(SampleSettings):
-    """A GAN's `sample:` block."""
+    """The `sample:` block of a GAN."""
 
-    fresh_steps: int = Field(ge=1, description="steps of a fresh discriminator against the finished generator")
+    fresh_steps: int = Field(ge=1, description="training steps of a new discriminator for the trained generator")

@@ -1,4 +1,4 @@
-"""Settings that the report tells of."""
+"""Settings that the report reads."""
 
 from thirtytwo.settings.classifier import Classifier
 from thirtytwo.settings.configs import Compute, Run

@@ -1,7 +1,7 @@
 """Check params.yaml key by key and write one resolved file per stage and name to configs/.
 
-Each file holds exactly the settings that its stage uses: `configs/train/vae.yaml` changes only when the training of `vae`
-changes, so DVC reruns what is affected and nothing more.
+Each file contains exactly the settings that its stage uses: `configs/train/vae.yaml` changes only if the training of
+`vae` changes, so DVC reruns only the affected stages.
 """
 
 import copy
@@ -34,29 +34,27 @@ class Params(ReportConfig):
 
 
 def resolve(params_path: Path, project: Project) -> list[Path]:
-    """Check all of params.yaml, then write every resolved file to the project and return their paths.
+    """Check params.yaml, write every resolved file to the project and return their paths.
 
     Raises:
-        ParamsError: names the first key that is wrong; no file has been written.
+        ParamsError: a setting is invalid; the message names the first one, and no file is written.
     """
     values = load_yaml(params_path)
     with naming(params_path):
         files = _files(values)
     paths = [project.configs / f"{key}.yaml" for key in files]
-    for stale in set(project.configs.rglob("*.yaml")) - set(
-        paths
-    ):  # of runs and data sets that params.yaml no longer has
-        stale.unlink()
+    for removed in set(project.configs.rglob("*.yaml")) - set(paths):
+        removed.unlink()
     for path, content in zip(paths, files.values(), strict=True):
         write_yaml(path, content)
     return paths
 
 
 def _files(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The content of every resolved file, by its path below configs/ without suffix."""
-    known = {key: values[key] for key in values if key in Params.model_fields}
+    """Return the content of every resolved file by its path below configs/ without suffix."""
+    common = {key: values[key] for key in values if key in Params.model_fields}
     blocks = {key: values[key] for key in values if key not in Params.model_fields}
-    params = parse(Params, known)
+    params = parse(Params, common)
     _check_names(params)
     _check_blocks(params, blocks)
     files: dict[str, dict[str, Any]] = {}
@@ -72,13 +70,13 @@ def _files(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     for name in params.runs:
         files |= _run_files(name, params, blocks)
     for name, sweep in params.sweeps.items():
-        sampled = files[f"sample/{name}"]
-        fixed = {key: sampled[key] for key in ("run", "family", "seed", "compute")}
-        fixed |= {key: sampled["sample"][key] for key in ("weights", "clip", "guidance")}
+        sample = files[f"sample/{name}"]
+        fixed = {key: sample[key] for key in ("run", "family", "seed", "compute")}
+        fixed |= {key: sample["sample"][key] for key in ("weights", "clip", "guidance")}
         split = {"reference_split": params.evaluation.reference_split}
         files[f"sweep/{name}"] = fixed | split | {"sweep": sweep.model_dump()}
-    whole = params.model_dump()
-    files["report/report"] = {key: whole[key] for key in ReportConfig.model_fields}
+    everything = params.model_dump()
+    files["report/report"] = {key: everything[key] for key in ReportConfig.model_fields}
     return files
 
 
@@ -86,7 +84,7 @@ def _check_names(params: Params) -> None:
     for group in ("sources", "datasets", "classifiers", "runs"):
         for name in getattr(params, group):
             if not _NAME.match(name):
-                raise ParamsError(f"{group}: {name!r}: a name is a letter followed by letters, digits and underscores")
+                raise ParamsError(f"{group}: {name!r}; expected a letter followed by letters, digits and underscores")
     for name, dataset in params.datasets.items():
         _check_known(f"datasets.{name}.source", dataset.source, params.sources)
         _check_known(f"datasets.{name}.classifier", dataset.classifier, params.classifiers)
@@ -100,12 +98,13 @@ def _check_names(params: Params) -> None:
         _check_sweep(f"sweeps.{name}", name, sweep, params.runs)
     if params.evaluation.samples > params.sampling.images:
         raise ParamsError(
-            f"evaluation.samples: {params.evaluation.samples} exceeds sampling.images, {params.sampling.images}"
+            f"evaluation.samples: {params.evaluation.samples}; expected at most sampling.images,"
+            f" {params.sampling.images}"
         )
 
 
 def _check_blocks(params: Params, blocks: dict[str, Any]) -> None:
-    """Check every family block, whether or not a run uses it."""
+    """Check every family block, including those that no run uses."""
     used = {run.settings for run in params.runs.values()}
     for name, block in blocks.items():
         if name not in used and not (isinstance(block, dict) and "family" in block):
@@ -125,23 +124,25 @@ def _check_blocks(params: Params, blocks: dict[str, Any]) -> None:
 
 
 def _check_sweep(key: str, name: str, sweep: Sweep, runs: dict[str, Run]) -> None:
-    """A sweep samples a diffusion model of pixels, and repeats two settings of its run for the graph."""
+    """Check that a sweep is of a diffusion model of pixels and repeats the run's `net` and `dataset` for dvc.yaml."""
     _check_known(key, name, runs)
     run = runs[name]
     for setting in ("net", "dataset"):
         if getattr(sweep, setting) != (expected := getattr(run, setting)):
             raise ParamsError(f"{key}.{setting}: expected '{expected}', as in runs.{name}")
     if run.family != "diffusion" or run.parent.startswith(TRAINED):
-        raise ParamsError(f"{key}: expected a run of family diffusion on pixels; runs.{name} is another kind of run")
+        raise ParamsError(
+            f"{key}: expected a run of family diffusion on pixels, got family {run.family}, parent {run.parent}"
+        )
 
 
 def _check_parent(key: str, run: Run, runs: dict[str, Run], sources: dict[str, Source]) -> None:
-    """A run has no parent, or published weights, or, if it is diffusion, an autoencoder of its data set."""
+    """Check the parent: none, published weights, or for diffusion an autoencoder trained on the same data set."""
     if run.parent == NO_PARENT:
         return
     if run.parent.startswith(PUBLISHED):
         source = run.parent.removeprefix(PUBLISHED)
-        _check_known(f"{key}.parent", source, [name for name, known in sources.items() if known.kind == "checkpoint"])
+        _check_known(f"{key}.parent", source, [name for name, s in sources.items() if s.kind == "checkpoint"])
         if run.seeds != 1:
             raise ParamsError(f"{key}.seeds: {run.seeds}, but published weights come from one training; set seeds: 1")
         return
@@ -153,11 +154,13 @@ def _check_parent(key: str, run: Run, runs: dict[str, Run], sources: dict[str, S
     _check_known(f"{key}.parent", parent, runs)
     if (run.family, runs[parent].family) != ("diffusion", "autoencoder"):
         raise ParamsError(
-            f"{key}.parent: expected a run of family autoencoder as the parent of one of family diffusion, got"
-            f" {runs[parent].family} and {run.family}; set parent: {NO_PARENT}"
+            f"{key}.parent: expected a diffusion run with an autoencoder as parent, got family {run.family} with parent"
+            f" family {runs[parent].family}; set parent: {NO_PARENT}"
         )
     if runs[parent].dataset != run.dataset:
-        raise ParamsError(f"{key}.parent: '{parent}' is trained on {runs[parent].dataset}; set dataset to the same")
+        raise ParamsError(
+            f"{key}.parent: '{parent}' is trained on {runs[parent].dataset}; set dataset: {runs[parent].dataset}"
+        )
 
 
 def _check_known(key: str, name: Any, known: Iterable[str]) -> None:
@@ -166,20 +169,20 @@ def _check_known(key: str, name: Any, known: Iterable[str]) -> None:
 
 
 def _networks() -> list[str]:
-    """Names of the modules in nets/."""
+    """Return the names of the modules in nets/."""
     return sorted(path.stem for path in (Path(__file__).parents[1] / "nets").glob("[a-z]*.py"))
 
 
-def _parse_block(family: str, block: dict[str, Any], where: str, where_sample: str) -> tuple[Strict, Strict]:
-    """The training and the sampling settings in a family block."""
+def _parse_block(family: str, block: dict[str, Any], key: str, sample_key: str) -> tuple[Strict, Strict]:
+    """Parse the training and the sampling settings of a family block."""
     settings, sampling = FAMILIES[family]
-    train = {key: value for key, value in block.items() if key not in ("family", "sample")}
-    trained, drawn = parse(settings, train, where), parse(sampling, block.get("sample", {}), where_sample)
+    values = {name: value for name, value in block.items() if name not in ("family", "sample")}
+    train, sample = parse(settings, values, key), parse(sampling, block.get("sample", {}), sample_key)
     try:
-        drawn.check(trained)
+        sample.check(train)
     except ValueError as error:
-        raise ParamsError(f"{where_sample}.{error}") from None
-    return trained, drawn
+        raise ParamsError(f"{sample_key}.{error}") from None
+    return train, sample
 
 
 def _common(params: Params) -> dict[str, Any]:
@@ -187,7 +190,7 @@ def _common(params: Params) -> dict[str, Any]:
 
 
 def _reference_files(dataset: str, params: Params) -> dict[str, dict[str, Any]]:
-    """The measurements on real images, one each per data set."""
+    """Return the settings of the stages that measure the real images of a data set."""
     evaluation = params.evaluation
     protocol = {"reference_split": evaluation.reference_split, "samples": evaluation.samples}
     common = _common(params) | {"dataset": dataset} | protocol
@@ -199,7 +202,7 @@ def _reference_files(dataset: str, params: Params) -> dict[str, dict[str, Any]]:
 
 
 def _with_overrides(name: str, params: Params, blocks: dict[str, Any]) -> tuple[Strict, Strict]:
-    """The training and the sampling settings of a run: those of its block, with its overrides put in."""
+    """Return the training and sampling settings of a run: its block with its overrides applied."""
     run = params.runs[name]
     block = copy.deepcopy(blocks[run.settings])
     sample = block.setdefault("sample", {})
@@ -213,11 +216,12 @@ def _with_overrides(name: str, params: Params, blocks: dict[str, Any]) -> tuple[
 
 
 def _run_files(name: str, params: Params, blocks: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Training, sampling and evaluation of a run."""
+    """Return the settings of the train, sample and evaluate stages of a run."""
     run = params.runs[name]
 
-    def model(of: str, settings: Strict) -> dict[str, Any]:
-        return {"family": params.runs[of].family, "net": params.runs[of].net, "settings": settings.model_dump()}
+    def model(run_name: str, settings: Strict) -> dict[str, Any]:
+        built = params.runs[run_name]
+        return {"family": built.family, "net": built.net, "settings": settings.model_dump()}
 
     settings, sampling = _with_overrides(name, params, blocks)
     parent = run.parent.removeprefix(TRAINED) if run.parent.startswith(TRAINED) else None

@@ -1,4 +1,4 @@
-"""Settings of sampling: those that all families share, and the resolved file of one run."""
+"""Settings of sampling: those shared by all families, and the resolved file of a run."""
 
 from typing import Generic, Literal, TypeVar
 
@@ -12,11 +12,11 @@ __all__ = ["SampleConfig", "SampleSettings", "Sampling"]
 
 
 class Sampling(Strict):
-    """Sampling settings that are equal for all runs."""
+    """Sampling settings shared by all runs."""
 
-    images: int = Field(ge=1, description="images drawn a run")
+    images: int = Field(ge=1, description="images drawn per run")
     grid_side: int = Field(ge=1, description="rows and columns of the sample grid")
-    snapshot_images: int = Field(ge=1, description="images drawn from each snapshot of a training")
+    snapshot_images: int = Field(ge=1, description="images drawn from each training snapshot")
 
 
 class SampleSettings(Strict):
@@ -25,18 +25,18 @@ class SampleSettings(Strict):
     weights: Literal["ema", "raw"]
 
     def check(self, trained: TrainSettings) -> None:
-        """Compare with the training settings of the same run.
+        """Check these settings against the training settings of the same run.
 
         Raises:
             ValueError: a setting contradicts them; the message begins with its key.
         """
 
 
-Drawn = TypeVar("Drawn", bound=SampleSettings)
+FamilySample = TypeVar("FamilySample", bound=SampleSettings)
 
 
-class SampleConfig(Strict, Generic[Drawn]):
-    """configs/sample/<run>.yaml"""
+class SampleConfig(Strict, Generic[FamilySample]):
+    """Content of configs/sample/<run>.yaml."""
 
     run: str
     family: str
@@ -45,4 +45,4 @@ class SampleConfig(Strict, Generic[Drawn]):
     seeds: int
     compute: Compute
     sampling: Sampling
-    sample: Drawn = Field(description="of the family's own class")
+    sample: FamilySample = Field(description="sampling settings of the family")

@@ -1,4 +1,4 @@
-"""Strict settings: every key stated once in the YAML, checked before any work, errors in one line."""
+"""Strict settings: every key is required, checked before any work, and reported in one line if invalid."""
 
 import difflib
 import re
@@ -15,9 +15,9 @@ __all__ = ["Strict", "nearest", "parse"]
 
 
 class Strict(BaseModel):
-    """Base of all settings: frozen, no unknown keys, no coercion ("1e-4" is no number), no defaults.
+    """Base of all settings: frozen, without unknown keys, defaults or coercion (the text "1e-4" is not a number).
 
-    Subclasses give ranges with `Field(ge=..., le=...)`. A float may be written as an integer.
+    Subclasses declare ranges with `Field(ge=..., le=...)`. A float may be written as an integer.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -25,7 +25,7 @@ class Strict(BaseModel):
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
-# pydantic's error types in the words of a parameter file; its own sentence stands for any other.
+# Descriptions of pydantic's error types for users of a YAML file; other types keep pydantic's message.
 _EXPECTED = {
     "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
     "finite_number": "a finite number", "bool_type": "true or false", "string_type": "text", "list_type": "a list",
@@ -38,34 +38,34 @@ _EXPECTED = {
 
 
 def nearest(word: Any, words: Iterable[Any]) -> str:
-    """The hint for a key or value that is not among `words`: the nearest one, or all of them."""
-    texts = [str(known) for known in words]
+    """Return a hint for a key or value that is not among `words`: the closest match, or all of them."""
+    texts = [str(valid) for valid in words]
     close = difflib.get_close_matches(str(word), texts, n=1, cutoff=0.5)
     return f"did you mean '{close[0]}'?" if close else f"expected one of: {', '.join(texts)}"
 
 
-def parse(model: type[Settings], values: Any, where: str = "") -> Settings:
-    """`values` as a `model`.
+def parse(model: type[Settings], values: Any, prefix: str = "") -> Settings:
+    """Validate `values` and return them as a `model`.
 
     Args:
-        where: the key path that `values` stands at, for the message, such as "vae" or "runs.vae.set"; "" at the top.
+        prefix: key path of `values` for error messages, such as "vae" or "runs.vae.set"; "" at the top level.
 
     Raises:
-        ParamsError: names the full key, what was expected and the nearest valid key.
+        ParamsError: names the full key, the expected value and the closest valid key.
     """
     if not isinstance(values, Mapping):
-        raise ParamsError(f"{where}: expected a mapping, got {_shown(values)}")
+        raise ParamsError(f"{prefix}: expected a mapping, got {_describe(values)}")
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        # A mistyped key counts as an unknown and as a missing one; the unknown one says what was written.
-        found = sorted(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise ParamsError(_message(model, found[0], where) + more) from None
+        # A mistyped key gives two errors, an unknown and a missing key; the unknown one contains the typo.
+        errors = sorted(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise ParamsError(_message(model, errors[0], prefix) + more) from None
 
 
-def _message(model: type[BaseModel], details: ErrorDetails, where: str) -> str:
-    key, owner, kind = where, model, model  # type: str, Any, Any
+def _message(model: type[BaseModel], details: ErrorDetails, prefix: str) -> str:
+    key, owner, kind = prefix, model, model  # type: str, Any, Any
     for part in details["loc"]:
         owner = kind
         text, kind = _step(kind, part)
@@ -76,26 +76,26 @@ def _message(model: type[BaseModel], details: ErrorDetails, where: str) -> str:
         case "extra_forbidden":
             return f"{key}: unknown key; {nearest(details['loc'][-1], owner.model_fields)}"
         case "missing":
-            return f"{key}: missing; add it (scales/quick.yaml has its meaning and a value)"
+            return f"{key}: missing; add it (scales/quick.yaml has an example with an explanation)"
         case "union_tag_not_found":
             return f"{key}.{tag_key}: missing; expected one of: {', '.join(_members(kind))}"
         case "union_tag_invalid":
-            return f"{key}.{tag_key}: no such value {value[tag_key]!r}; {nearest(value[tag_key], _members(kind))}"
+            return f"{key}.{tag_key}: unknown value {value[tag_key]!r}; {nearest(value[tag_key], _members(kind))}"
         case "literal_error":
-            return f"{key}: no such value {value!r}; {nearest(value, get_args(kind))}"
+            return f"{key}: unknown value {value!r}; {nearest(value, get_args(kind))}"
         case "value_error":
             return f"{key}: {context['error']}"
         case code:
             expected = _EXPECTED[code].format(**context) if code in _EXPECTED else details["msg"]
-            return f"{key}: expected {expected}, got {_shown(value)}"
+            return f"{key}: expected {expected}, got {_describe(value)}"
 
 
 def _step(kind: Any, part: int | str) -> tuple[str, Any]:
-    """What one part of an error's location adds to the key, and the annotation that it leads to."""
+    """Return what one part of an error's location adds to the key, and the annotation of that part."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return _step(arguments[0], part)
-    if part == "[key]":  # an entry's name is no text; the key ends with it already
+    if part == "[key]":  # the name of an entry is not text; the key already ends with it
         return "", str
     if origin is list:
         return f"[{part}]", arguments[0]
@@ -108,14 +108,14 @@ def _step(kind: Any, part: int | str) -> tuple[str, Any]:
 
 
 def _members(kind: Any) -> dict[str, type[BaseModel]]:
-    """The settings classes of a discriminated union by their tags."""
+    """Return the settings classes of a discriminated union by their tags."""
     union = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     fields = [(member, field.annotation) for member in get_args(union) for field in member.model_fields.values()]
     return {tag: member for member, kind in fields if get_origin(kind) is Literal for tag in get_args(kind)}
 
 
-def _shown(value: Any) -> str:
-    """`value` as a person would write it, with the usual cause where a number is in quotes."""
+def _describe(value: Any) -> str:
+    """Describe a value in an error message, with a hint if a number is in quotes."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):

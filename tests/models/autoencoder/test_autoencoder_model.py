@@ -1,4 +1,4 @@
-"""KL, likelihoods and bounds against closed forms, architecture against hand-counted parameters."""
+"""Autoencoders: KL, likelihoods and bounds against closed forms; architectures against hand-counted parameters."""
 
 import numpy as np
 import pytest
@@ -23,8 +23,8 @@ from thirtytwo.settings.autoencoder import AutoencoderSettings as Settings
 
 def settings(**changes: object) -> Settings:
     values = {
-        "variational": True, "likelihood": "gaussian", "beta": 1.0, "beta_schedule": "constant", "latent_dim": 1024, "width": 32, "lr": 1e-3, "betas": [0.9, 0.999],
-        "steps": 0, "epochs": 20, "batch_size": 8, "clip_norm": 1.0, "horizontal_flip": False, "ema_decay": 0.0,
+        "variational": True, "likelihood": "gaussian", "beta": 1.0, "beta_schedule": "constant", "latent_dim": 1024,
+        "width": 32, "lr": 1e-3, "betas": [0.9, 0.999], "steps": 0, "epochs": 20, "batch_size": 8, "clip_norm": 1.0, "horizontal_flip": False, "ema_decay": 0.0,
         "validate_every": 0, "checkpoint_every": 10, "snapshot_every": 0,
     }  # fmt: skip
     return Settings.model_validate(values | changes)
@@ -56,7 +56,7 @@ def test_kl_equals_torch_distributions_and_quadrature() -> None:
     assert ours == pytest.approx(quadrature, rel=1e-6)
 
 
-def test_reconstruction_is_summed_over_the_image_and_averaged_over_the_batch_only() -> None:
+def test_reconstruction_is_summed_over_each_image_and_averaged_over_the_batch() -> None:
     x, x_hat = torch.zeros(4, 3, 32, 32), torch.full((4, 3, 32, 32), 0.5)
     assert squared_error(x, x_hat).tolist() == [3 * 32 * 32 * 0.25] * 4
     model = Autoencoder(settings(), conv_vae, channels=3, classes=10)
@@ -74,7 +74,7 @@ def test_beta_schedule(schedule: str, epoch: int, expected: float) -> None:
 
 
 class LinearNet:
-    """A linear-Gaussian model in the shape of a net module: its marginal likelihood is exact."""
+    """A linear-Gaussian model with the interface of a net module; its marginal likelihood has a closed form."""
 
     CONDITIONAL = False
 
@@ -100,9 +100,9 @@ class LinearNet:
 
 
 def linear_model() -> tuple[Autoencoder, MultivariateNormal]:
-    """A linear model in float64 whose q(z|x) is the exact posterior for p(x|z) = N(W z + b, I/2), and p(x).
+    """Return a linear model in float64 whose q(z|x) is the exact posterior for p(x|z) = N(W z + b, I/2), and p(x).
 
-    p(z|x) has the precision I + 2 W^T W, diagonal once the columns of W are turned onto its eigenvectors, and the mean
+    p(z|x) has precision I + 2 W^T W, diagonal after W is rotated by its eigenvectors, and mean
     (I + 2 W^T W)^-1 2 W^T (x - b); p(x) = N(b, W W^T + I/2).
     """
     torch.manual_seed(0)
@@ -118,7 +118,7 @@ def linear_model() -> tuple[Autoencoder, MultivariateNormal]:
     return model, MultivariateNormal(bias, weight @ weight.T + 0.5 * torch.eye(1024, dtype=torch.float64))
 
 
-def test_elbo_of_a_linear_gaussian_model_at_the_exact_posterior_is_the_marginal_likelihood() -> None:
+def test_elbo_at_the_exact_posterior_equals_the_marginal_likelihood() -> None:
     # Reconstruction |x - x_hat|^2 is -log N(x; x_hat, 1/2 I) up to a constant; with q = p(z|x) the bound is tight.
     model, marginal = linear_model()
     x = torch.rand(1, 1, 32, 32, dtype=torch.float64)
@@ -128,7 +128,7 @@ def test_elbo_of_a_linear_gaussian_model_at_the_exact_posterior_is_the_marginal_
     assert bound == pytest.approx(-marginal.log_prob(x.flatten()).item() - constant, abs=0.1)
 
 
-def test_every_importance_weight_at_the_exact_posterior_is_the_marginal_likelihood() -> None:
+def test_importance_weights_at_the_exact_posterior_equal_the_marginal_likelihood() -> None:
     model, marginal = linear_model()
     x = torch.rand(4, 1, 32, 32, dtype=torch.float64)
     epsilon = torch.randn(7, 4, 3, dtype=torch.float64)
@@ -136,13 +136,13 @@ def test_every_importance_weight_at_the_exact_posterior_is_the_marginal_likeliho
     torch.testing.assert_close(log_w, marginal.log_prob(x.flatten(1)).expand(7, 4), rtol=1e-10, atol=0)
 
 
-def test_iwae_bound_rises_with_k_from_the_elbo_to_the_marginal_likelihood() -> None:
+def test_iwae_bound_increases_with_k_from_the_elbo_to_the_marginal_likelihood() -> None:
     model, marginal = linear_model()
     model.encoder.fc.bias[3:] += np.log(1.3)  # q is too wide: log p(x) - ELBO = KL(q || p(z|x))
     gap = 3 * (0.5 * (1.3**2 - 1) - np.log(1.3))
     x = torch.rand(1, 1, 32, 32, dtype=torch.float64)
     epsilon = torch.randn(40_000, 1, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    parts = [log_weights(model, x, torch.zeros(1, dtype=torch.int64), part, 0.5) for part in epsilon.split(4000)]
+    parts = [log_weights(model, x, torch.zeros(1, dtype=torch.int64), chunk, 0.5) for chunk in epsilon.split(4000)]
     log_w = torch.cat(parts)[:, 0] - marginal.log_prob(x.flatten())
     bounds = {k: (log_w.view(-1, k).logsumexp(1) - np.log(k)).mean().item() for k in (1, 5, 50, 40_000)}
     assert bounds[1] == pytest.approx(-gap, abs=0.02)
@@ -173,12 +173,12 @@ def test_reconstruction_terms_against_scipy_and_torch_distributions() -> None:
     torch.testing.assert_close(image("bernoulli", outputs), 2 * Bernoulli(logits=outputs).mean - 1)
     scales = np.linspace(0.05, 3, 20_000)
     errors = (x - outputs).square().numpy()
-    likely = (errors.sum() / (2 * scales**2) + errors.size * np.log(scales * np.sqrt(2 * np.pi))).min() / 3
-    assert reconstruction("sigma_vae", x, outputs).mean().item() == pytest.approx(likely, rel=1e-7)
+    minimum = (errors.sum() / (2 * scales**2) + errors.size * np.log(scales * np.sqrt(2 * np.pi))).min() / 3
+    assert reconstruction("sigma_vae", x, outputs).mean().item() == pytest.approx(minimum, rel=1e-7)
 
 
-def test_gradient_of_the_optimal_sigma_vae_is_that_of_the_logarithm_of_the_mean_squared_error() -> None:
-    # With sigma^2 = MSE put in, the loss is D/2 log MSE and a constant (Rybkin et al. 2021).
+def test_optimal_sigma_vae_has_the_gradient_of_the_log_mean_squared_error() -> None:
+    # With sigma^2 = MSE the loss is D/2 log MSE plus a constant (Rybkin et al. 2021).
     x, outputs = torch.rand(2, 5, 3, 4, 4, dtype=torch.float64)
     first, second = outputs.clone().requires_grad_(True), outputs.clone().requires_grad_(True)
     reconstruction("sigma_vae", x, first).mean().backward()
@@ -186,7 +186,7 @@ def test_gradient_of_the_optimal_sigma_vae_is_that_of_the_logarithm_of_the_mean_
     torch.testing.assert_close(first.grad, second.grad)
 
 
-def test_a_plain_autoencoder_has_half_the_encoder_s_outputs_no_noise_and_no_kl() -> None:
+def test_plain_autoencoder_has_half_the_encoder_outputs_no_noise_and_no_kl() -> None:
     model = Autoencoder(settings(variational=False, latent_dim=16, width=4), conv_vae, channels=3, classes=10)
     x = torch.rand(2, 3, 32, 32)
     code, log_sigma = model.encode(x)
@@ -205,23 +205,23 @@ def test_a_plain_autoencoder_has_half_the_encoder_s_outputs_no_noise_and_no_kl()
 def test_parameters_of_the_plain_autoencoders_follow_from_the_layer_list(
     latent_dim: int, encoder: int, decoder: int
 ) -> None:
-    # Encoder: 896 + 18 496 + 73 856 + 295 168 = 388 416 in the convolutions, then 4096 d + d.
-    # Decoder: 4096 d + 4096, then 524 416 + 131 136 + 32 800 transposed and 867: 689 219.
+    # Encoder: 896 + 18 496 + 73 856 + 295 168 = 388 416 in the convolutions, plus 4096 d + d.
+    # Decoder: 4096 d + 4096, plus 524 416 + 131 136 + 32 800 in the transposed convolutions and 867: 689 219.
     model = Autoencoder(settings(variational=False, latent_dim=latent_dim), conv_vae, channels=3, classes=10)
     assert sum(p.numel() for p in model.encoder.parameters()) == encoder
     assert sum(p.numel() for p in model.decoder.parameters()) == decoder
 
 
-def test_conditional_decoder_sees_the_label_and_its_code_is_a_small_picture() -> None:
+def test_conditional_decoder_depends_on_the_label_and_has_a_spatial_code() -> None:
     torch.manual_seed(0)
     model = Autoencoder(settings(latent_dim=4, width=6), cond_vae, channels=1, classes=10)
     assert model.conditional
     assert model.latent_shape == (4, 4, 4)
     x, z = torch.rand(1, 1, 32, 32), torch.randn(1, 4, 4, 4)
     assert [part.shape for part in model.encode(x)] == [(1, 4, 4, 4)] * 2
-    drawn = [model.draw(z, torch.tensor([y])) for y in range(10)]
-    assert len({round(image.sum().item(), 3) for image in drawn}) == 10
-    assert drawn[0].shape == (1, 1, 32, 32)
+    images = [model.draw(z, torch.tensor([y])) for y in range(10)]
+    assert len({round(image.sum().item(), 3) for image in images}) == 10
+    assert images[0].shape == (1, 1, 32, 32)
 
 
 def test_gradients_of_the_loss_reach_both_networks_and_equal_finite_differences() -> None:

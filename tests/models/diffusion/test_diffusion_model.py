@@ -1,4 +1,4 @@
-"""The diffusion family: forward process, predictions, loss, settings."""
+"""The diffusion model: forward process, predictions, losses, settings, guidance."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def batch(images):
 
 
 class Recorder(torch.nn.Module):
-    """Answers zero, and keeps what it was asked."""
+    """Predict zero and record the inputs."""
 
     def forward(self, x, t, labels):
         self.x, self.t, self.labels = x, t, labels
@@ -37,7 +37,7 @@ def recorded(**changes):
     return model, model.modules["denoiser"]
 
 
-def test_moments_of_the_forward_process():
+def test_forward_process_has_the_moments_of_the_markov_chain():
     # Ho et al. eq. 4, against the chain of eq. 2 run step by step.
     model, rng = family(), torch.Generator().manual_seed(0)
     x0 = torch.full((20_000, 1, 1, 1), 0.7, dtype=torch.float64)
@@ -49,7 +49,7 @@ def test_moments_of_the_forward_process():
     assert direct.std().item() == pytest.approx(chain.std().item(), abs=0.02)
 
 
-def test_no_noise_at_timestep_zero():
+def test_forward_process_adds_no_noise_at_timestep_0():
     x0 = torch.randn(3, 1, 32, 32)
     assert torch.equal(family().noised(x0, torch.zeros(3, dtype=torch.int64), torch.randn(3, 1, 32, 32)), x0)
 
@@ -75,14 +75,14 @@ def test_v_is_orthogonal_to_x_t():
 
 
 @pytest.mark.parametrize(("loss", "expected"), [("l2", 1.0), ("l1", (2 / torch.pi) ** 0.5)])
-def test_loss_of_a_network_that_answers_zero_is_the_moment_of_the_noise(loss, expected):
+def test_loss_of_a_zero_prediction_is_the_moment_of_the_noise(loss, expected):
     model, _ = recorded(loss=loss)
     value, terms = model.loss(batch(torch.rand(256, 1, 32, 32)), torch.Generator().manual_seed(0))
     assert value.item() == pytest.approx(expected, rel=0.01)
     assert terms["loss"] == value
 
 
-def test_each_image_has_a_timestep_of_its_own_over_the_whole_range():
+def test_timesteps_of_images_are_independent_and_uniform():
     model, net = recorded()
     model.loss(batch(torch.zeros(5000, 1, 1, 1)), torch.Generator().manual_seed(0))
     assert net.t.shape == (5000,)
@@ -91,14 +91,14 @@ def test_each_image_has_a_timestep_of_its_own_over_the_whole_range():
     assert ((counts - 50) ** 2 / 50).sum() < 149  # chi-square, 99 degrees of freedom, p = 0.001
 
 
-def test_loss_depends_on_the_generator_alone():
+def test_loss_depends_only_on_the_generator():
     model, images = family(), torch.rand(4, 1, 32, 32)
     values = [model.loss(batch(images), torch.Generator().manual_seed(seed))[0].item() for seed in (1, 1, 2)]
     assert values[0] == values[1] != values[2]
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_validation_covers_the_timesteps_evenly_and_leaves_the_mode(training):
+def test_validation_covers_the_timesteps_evenly_and_restores_the_mode(training):
     model, net = recorded()
     model.modules.train(training)
     scores = model.validate(batch(torch.zeros(100, 1, 32, 32)), torch.Generator().manual_seed(0))
@@ -111,13 +111,13 @@ def test_validation_covers_the_timesteps_evenly_and_leaves_the_mode(training):
 
 
 @pytest.mark.parametrize("conditional", [False, True])
-def test_labels_reach_the_network_only_when_conditional(conditional):
+def test_network_receives_labels_only_if_conditional(conditional):
     model, net = recorded(conditional=conditional)
     model.denoise(torch.randn(2, 1, 32, 32), torch.tensor([3, 3]), torch.tensor([1, 2]))
     assert (net.labels is not None) == conditional
 
 
-def test_schedule_is_no_part_of_the_weights():
+def test_schedule_is_not_part_of_the_weights():
     model = family()
     assert all(name.startswith("denoiser.") for name in model.modules.state_dict())
     assert list(model.modules.buffers()) == []
@@ -140,7 +140,7 @@ def test_training_on_two_images_reduces_the_loss(prediction):
 
 
 @pytest.mark.parametrize(("warmup", "expected"), [(0, [1.0, 1.0, 1.0]), (4, [0.25, 0.5, 0.75])])
-def test_step_size_warms_up_linearly(warmup, expected):
+def test_learning_rate_warms_up_linearly(warmup, expected):
     (phase,) = family(warmup=warmup).phases()
     assert [phase.lr_scale(step) for step in range(3)] == expected
     assert phase.lr_scale(100) == 1.0
@@ -153,12 +153,12 @@ def test_step_size_warms_up_linearly(warmup, expected):
         ({"timesteps": 1}, "ddpm.timesteps"),
         ({"width": 10}, "ddpm.width"),
         ({"patch": 8, "width_multipliers": [1, 2, 2, 2]}, "patches of 8 on 4 levels"),
-        ({"heads": 3}, "3 heads"),
+        ({"heads": 3}, "ddpm: heads: 3"),
         ({"weighting": "variational", "loss": "l1"}, "set loss: l2"),
         ({"label_dropout": 0.1}, "set conditional: true"),
     ],
 )
-def test_bad_settings_are_named(changes, message):
+def test_invalid_settings_are_rejected_by_name(changes, message):
     with pytest.raises(ParamsError, match=message):
         parse(DiffusionSettings, SETTINGS | changes, "ddpm")
 
@@ -168,7 +168,7 @@ def test_bad_settings_are_named(changes, message):
 
 @pytest.mark.parametrize("prediction", ["epsilon", "x0"])
 def test_variational_loss_is_the_bound(prediction):
-    # Averaged over timesteps it is what thirtytwo.likelihood measures, less the constant L_T.
+    # Averaged over timesteps the loss is the bound without the constant L_T.
     model = family(weighting="variational", prediction=prediction)
     model.modules["denoiser"] = Recorder()
     images = (torch.randint(0, 256, (20, 1, 32, 32), generator=torch.Generator().manual_seed(0)) / 127.5 - 1).double()
@@ -176,10 +176,10 @@ def test_variational_loss_is_the_bound(prediction):
     with torch.no_grad():
         losses = [model.loss(batch(images), rng)[0].item() for _ in range(300)]
         _, steps, decoder = bound.bound(
-            model.denoise, model.schedule, images, None, parts=99, clip=False, rng=rng
+            model.denoise, model.schedule, images, None, intervals=99, clip=False, rng=rng
         ).mean(0)
-    spread = 4 * torch.tensor(losses).std().item() / 300**0.5
-    assert sum(losses) / 300 == pytest.approx((steps + decoder).item(), abs=spread)
+    tolerance = 4 * torch.tensor(losses).std().item() / 300**0.5
+    assert sum(losses) / 300 == pytest.approx((steps + decoder).item(), abs=tolerance)
 
 
 def test_variational_loss_has_finite_gradients():
@@ -199,15 +199,15 @@ def test_guidance_is_ho_and_salimans_equation_6():
 
     model.modules["denoiser"] = Net()
     x, t, labels = torch.randn(2, 1, 32, 32, dtype=torch.float64), torch.tensor([60, 60]), torch.tensor([1, 3])
-    x0 = model.guided_denoiser(0.7)(x, t, labels)
+    x0 = model.classifier_free_guidance(0.7)(x, t, labels)
     bar = model.schedule.alpha_bars[60]
     epsilon = (x - bar**0.5 * x0) / (1 - bar) ** 0.5
-    conditional, nobody = x * (labels.view(-1, 1, 1, 1) + 1) / 10, x * 5 / 10  # the null class is 4
-    torch.testing.assert_close(epsilon, 1.7 * conditional - 0.7 * nobody)
-    torch.testing.assert_close(model.guided_denoiser(0.0)(x, t, labels), model.denoise(x, t, labels))
+    conditional, unconditional = x * (labels.view(-1, 1, 1, 1) + 1) / 10, x * 5 / 10  # the null class is 4
+    torch.testing.assert_close(epsilon, 1.7 * conditional - 0.7 * unconditional)
+    torch.testing.assert_close(model.classifier_free_guidance(0.0)(x, t, labels), model.denoise(x, t, labels))
 
 
-def test_labels_are_dropped_at_their_rate_in_training_alone():
+def test_labels_are_dropped_at_the_given_rate_in_training_only():
     model, net = recorded(conditional=True, label_dropout=0.25)
     images, rng = torch.zeros(2000, 1, 4, 4), torch.Generator().manual_seed(0)
     model.loss(batch(images), rng)

@@ -1,4 +1,4 @@
-"""Latent diffusion: codes of unit variance, training on them, images decoded; a stand-in with known codes."""
+"""Latent diffusion on a stand-in autoencoder with known codes: standardisation, training, decoding, settings."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from diffusion_settings import SETTINGS
 from thirtytwo.data.batches import ImageSet
 from thirtytwo.models.contract import Batch
 from thirtytwo.models.diffusion import model as diffusion
-from thirtytwo.models.diffusion.latent import FirstStage
+from thirtytwo.models.diffusion.latent import LatentSpace
 from thirtytwo.nets import unet
 from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.sampling.diffusion import sample as sampling
@@ -21,7 +21,7 @@ from thirtytwo.settings.strict import parse
 
 
 class StandIn:
-    """A conditional autoencoder: codes are scaled block means with noise of known size; the label shifts images."""
+    """A conditional autoencoder whose codes are scaled block means with known noise; the label shifts the images."""
 
     conditional = True
     latent_shape = (2, 4, 4)
@@ -49,27 +49,27 @@ def model(**changes):
     return diffusion.build(settings, unet, channels=1, classes=4, autoencoder=StandIn())
 
 
-def test_codes_are_scaled_to_mean_0_and_variance_1():
+def test_codes_are_standardised_to_mean_0_and_variance_1():
     x = images()
-    first = FirstStage(StandIn())
-    first.fit(x)
+    space = LatentSpace(StandIn())
+    space.fit(x)
     # The block means are N(0, 1), so codes have variances 9 + 1/4 and 25 + 1/4.
-    torch.testing.assert_close(first.mean.flatten(), torch.tensor([1.0, 0.0]), atol=0.1, rtol=0)
-    torch.testing.assert_close(first.std.flatten(), torch.tensor([9.25**0.5, 25.25**0.5]), atol=0.1, rtol=0)
-    codes = first.encode(x, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(space.mean.flatten(), torch.tensor([1.0, 0.0]), atol=0.1, rtol=0)
+    torch.testing.assert_close(space.std.flatten(), torch.tensor([9.25**0.5, 25.25**0.5]), atol=0.1, rtol=0)
+    codes = space.encode(x, torch.Generator().manual_seed(1))
     torch.testing.assert_close(codes.mean((0, 2, 3)), torch.zeros(2), atol=0.02, rtol=0)
     torch.testing.assert_close(codes.std((0, 2, 3)), torch.ones(2), atol=0.02, rtol=0)
-    assert not torch.equal(codes, first.encode(x, torch.Generator().manual_seed(2)))
+    assert not torch.equal(codes, space.encode(x, torch.Generator().manual_seed(2)))
 
 
-def test_decoding_undoes_the_scaling():
-    first, labels = FirstStage(StandIn(sigma=1e-30)), torch.zeros(8, dtype=torch.int64)
-    first.fit(images())
-    codes = first.encode(images(8), torch.Generator().manual_seed(0))
-    torch.testing.assert_close(10 * first.decode(codes, labels), 3 * images(8) + 1, atol=1e-5, rtol=1e-5)
+def test_decoding_inverts_the_standardisation():
+    space, labels = LatentSpace(StandIn(sigma=1e-30)), torch.zeros(8, dtype=torch.int64)
+    space.fit(images())
+    codes = space.encode(images(8), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(10 * space.decode(codes, labels), 3 * images(8) + 1, atol=1e-5, rtol=1e-5)
 
 
-def test_first_stage_is_frozen_and_saved_with_its_statistics():
+def test_autoencoder_is_frozen_and_saved_with_the_statistics_of_its_codes():
     ours = model()
     ours.modules.train()
     assert not ours.modules["first_stage"].training
@@ -81,19 +81,19 @@ def test_first_stage_is_frozen_and_saved_with_its_statistics():
     assert ours.averaged == ("denoiser",)
 
 
-def test_training_sees_codes_not_pixels():
-    ours, seen = model(), []
+def test_denoiser_is_trained_on_codes():
+    ours, shapes = model(), []
 
     class Net(nn.Module):
         def forward(self, x, t, labels):
-            seen.append(x.shape)
+            shapes.append(x.shape)
             return torch.zeros_like(x)
 
     ours.modules["denoiser"] = Net()
     batch = Batch(images(8), torch.zeros(8, dtype=torch.int64), progress=0.0, epoch=0, epochs=1.0)
     ours.loss(batch, torch.Generator().manual_seed(0))
     ours.validate(batch, torch.Generator().manual_seed(0))
-    assert seen == [(8, 2, 4, 4)] * 2
+    assert shapes == [(8, 2, 4, 4)] * 2
 
 
 def job(labels=4, **changes):
@@ -116,26 +116,26 @@ def job(labels=4, **changes):
 
 def test_samples_are_decoded_with_their_labels():
     ours = model()
-    ours.denoise = lambda x, t, labels: torch.zeros_like(x)  # all codes are their mean, hence all images alike
-    drawn = sampling.sample(ours, job())
-    assert drawn.images.shape == (12, 1, 32, 32)
-    torch.testing.assert_close(drawn.images[:, 0, 0, 0], drawn.labels / 10, atol=1e-6, rtol=0)
-    assert drawn.probes["trajectory_frames"].shape == (3, 10, 32, 32, 1)
-    assert drawn.probes["trajectory_timesteps"].tolist() == [100, 33, 0]  # of 100, 67, 33 and the image
+    ours.denoise = lambda x, t, labels: torch.zeros_like(x)  # every code is the mean code
+    samples = sampling.sample(ours, job())
+    assert samples.images.shape == (12, 1, 32, 32)
+    torch.testing.assert_close(samples.images[:, 0, 0, 0], samples.labels / 10, atol=1e-6, rtol=0)
+    assert samples.probes["trajectory_frames"].shape == (3, 10, 32, 32, 1)
+    assert samples.probes["trajectory_timesteps"].tolist() == [100, 33, 0]  # from 100, 67, 33 and 0
 
 
-def test_guided_decoding_moves_images_away_from_their_mean_over_labels():
+def test_decoder_guidance_moves_images_away_from_the_mean_over_labels():
     ours = model()
     ours.denoise = lambda x, t, labels: torch.zeros_like(x)
-    drawn = sampling.sample(ours, job(decoder_guidance=0.5))
-    own = drawn.labels / 10
-    torch.testing.assert_close(drawn.images[:, 0, 0, 0], own + 0.5 * (own - 0.15), atol=1e-6, rtol=0)
+    samples = sampling.sample(ours, job(decoder_guidance=0.5))
+    unguided = samples.labels / 10
+    torch.testing.assert_close(samples.images[:, 0, 0, 0], unguided + 0.5 * (unguided - 0.15), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"), [({"clip": True}, "set clip: false"), ({"bound_images": 5}, "set bound_images: 0")]
 )
-def test_what_is_of_pixels_alone_is_refused(changes, message):
+def test_settings_for_pixels_are_rejected(changes, message):
     with pytest.raises(ParamsError, match=message):
         sampling.sample(model(), job(**changes))
 
@@ -148,6 +148,6 @@ def test_what_is_of_pixels_alone_is_refused(changes, message):
         ({"width_multipliers": [1, 1, 1, 1]}, "width_multipliers, patch: 4 pixels do not divide"),
     ],
 )
-def test_settings_that_do_not_fit_codes_are_refused(changes, message):
+def test_settings_that_do_not_fit_codes_are_rejected(changes, message):
     with pytest.raises(ParamsError, match=message):
         model(**changes)

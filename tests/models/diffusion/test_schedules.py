@@ -11,7 +11,7 @@ DIFFUSERS = {"linear": "linear", "cosine": "squaredcos_cap_v2", "quadratic": "sc
 
 @pytest.mark.parametrize("name", schedules.SCHEDULES)
 @pytest.mark.parametrize("timesteps", [50, 500, 1000, 1500])
-def test_betas_are_those_of_diffusers(name, timesteps):
+def test_betas_equal_those_of_diffusers(name, timesteps):
     ours = schedules.make(name, timesteps, 1e-4, 0.02)
     theirs = DDPMScheduler(timesteps, beta_start=1e-4, beta_end=0.02, beta_schedule=DIFFUSERS[name])
     np.testing.assert_allclose(ours.betas, theirs.betas.double().numpy(), rtol=2e-6, atol=1e-9)
@@ -19,7 +19,7 @@ def test_betas_are_those_of_diffusers(name, timesteps):
 
 
 @pytest.mark.parametrize("name", schedules.SCHEDULES)
-def test_alpha_bars_begin_at_one_and_fall(name):
+def test_alpha_bars_decrease_from_1(name):
     schedule = schedules.make(name, 200, 1e-4, 0.02)
     assert schedule.betas.dtype == schedule.alpha_bars.dtype == np.float64
     assert schedule.timesteps == 200
@@ -30,7 +30,7 @@ def test_alpha_bars_begin_at_one_and_fall(name):
     np.testing.assert_allclose(schedule.snr[1:], schedule.alpha_bars[1:] / (1 - schedule.alpha_bars[1:]))
 
 
-def test_alpha_bar_is_the_variance_kept_by_the_chain():
+def test_alpha_bar_is_the_signal_variance_of_the_markov_chain():
     # x_t = sqrt(1 - beta_t) x_{t-1} + sqrt(beta_t) epsilon_t: variances of signal and noise by recursion.
     schedule, signal, noise = schedules.linear(1000, 1e-4, 0.02), 1.0, 0.0
     for t, beta in enumerate(schedule.betas, start=1):
@@ -39,12 +39,12 @@ def test_alpha_bar_is_the_variance_kept_by_the_chain():
         assert 1 - schedule.alpha_bars[t] == pytest.approx(noise, rel=1e-9)
 
 
-def test_linear_ends_where_its_docstring_says():
+def test_linear_has_the_final_alpha_bars_of_its_docstring():
     ends = {T: schedules.linear(T, 1e-4, 0.02).alpha_bars[-1] for T in (500, 1000, 1500)}
     assert ends == pytest.approx({500: 6.4e-3, 1000: 4.0e-5, 1500: 2.6e-7}, rel=0.02)
 
 
-def test_cosine_follows_its_formula_until_the_last_step():
+def test_cosine_follows_its_formula_up_to_the_last_timestep():
     bars, t = schedules.cosine(1000).alpha_bars, np.arange(1000)
     f = np.cos((t / 1000 + 0.008) / 1.008 * np.pi / 2) ** 2
     np.testing.assert_allclose(bars[:-1], f / f[0], rtol=1e-9)
@@ -54,7 +54,7 @@ def test_cosine_betas_are_clipped():
     assert schedules.cosine(10).betas.max() == 0.999
 
 
-def test_quadratic_is_linear_in_the_square_root():
+def test_quadratic_is_linear_in_the_square_root_of_beta():
     betas = schedules.quadratic(100, 1e-4, 0.02).betas
     np.testing.assert_allclose(np.diff(np.sqrt(betas), n=2), 0, atol=1e-15)
     assert (betas[0], betas[-1]) == pytest.approx((1e-4, 0.02))

@@ -1,4 +1,4 @@
-"""GAN losses against hand computation and closed forms, architectures against published parameter counts."""
+"""GAN losses against hand-computed values and closed forms; architectures against published parameter counts."""
 
 import math
 from typing import Any
@@ -51,15 +51,15 @@ def test_shapes_and_ranges(net: object) -> None:
     assert gan.discriminate(images, None).shape == (5,)
 
 
-def test_upsample_is_nearest_and_channel_mixing_would_be_caught() -> None:
+def test_upsample_is_nearest_neighbour_and_does_not_mix_channels() -> None:
     x = torch.randn(2, 3, 4, 4)
     nearest = F.interpolate(x, scale_factor=2, mode="nearest")
     torch.testing.assert_close(resnet_gan.upsample(x), nearest, rtol=0, atol=0)
-    mixed = F.pixel_shuffle(x.repeat(1, 4, 1, 1), 2)  # the well-known bug
+    mixed = F.pixel_shuffle(x.repeat(1, 4, 1, 1), 2)  # a common error
     assert not torch.allclose(mixed, nearest)
 
 
-def test_losses_equal_values_worked_out_by_hand() -> None:
+def test_losses_equal_hand_computed_values() -> None:
     real, fake = torch.tensor([0.0, math.log(3)]), torch.tensor([0.0, -math.log(3)])  # D = 1/2, 3/4 and 1/2, 1/4
     log2, log4_3 = math.log(2), math.log(4 / 3)
     expected = {
@@ -71,47 +71,47 @@ def test_losses_equal_values_worked_out_by_hand() -> None:
         ),
         "wgan_gp": (-math.log(3) / 2 - math.log(3) / 2, math.log(3) / 2),
     }
-    for loss, (of_discriminator, of_generator) in expected.items():
-        assert discriminator_loss(loss, real, fake).item() == pytest.approx(of_discriminator, rel=1e-6), loss
-        assert generator_loss(loss, fake).item() == pytest.approx(of_generator, rel=1e-6), loss
+    for loss, (expected_discriminator, expected_generator) in expected.items():
+        assert discriminator_loss(loss, real, fake).item() == pytest.approx(expected_discriminator, rel=1e-6), loss
+        assert generator_loss(loss, fake).item() == pytest.approx(expected_generator, rel=1e-6), loss
 
 
 def test_smoothed_targets() -> None:
     real, fake = torch.tensor([math.log(3)]), torch.tensor([-math.log(3)])  # D = 3/4 and 1/4
     by_hand = -(0.9 * math.log(3 / 4) + 0.1 * math.log(1 / 4)) - (0.1 * math.log(1 / 4) + 0.9 * math.log(3 / 4))
     assert discriminator_loss("non_saturating", real, fake, 0.9, 0.1).item() == pytest.approx(by_hand, rel=1e-6)
-    least = ((math.log(3) - 0.9) ** 2 + (math.log(3) + 0.1) ** 2) / 2
-    assert discriminator_loss("lsgan", real, fake, 0.9, 0.1).item() == pytest.approx(least, rel=1e-6)
-    # Where p = q, the loss is least at the mean of the targets.
+    expected = ((math.log(3) - 0.9) ** 2 + (math.log(3) + 0.1) ** 2) / 2
+    assert discriminator_loss("lsgan", real, fake, 0.9, 0.1).item() == pytest.approx(expected, rel=1e-6)
+    # For p = q the loss is minimal at the mean of the targets.
     logits = torch.linspace(-2, 2, 401, dtype=torch.float64)
     losses = [discriminator_loss("minimax", x, x, 0.9, 0.3).item() for x in logits]
     assert logits[losses.index(min(losses))].sigmoid().item() == pytest.approx(0.6, abs=2e-3)
 
 
-def test_input_noise_fades_and_reaches_both_kinds_of_images() -> None:
+def test_instance_noise_decreases_and_is_added_to_real_and_generated_images() -> None:
     gan = GAN(settings(input_noise=0.5, batch_norm=False), dcgan, channels=1, classes=4)
-    seen: list[torch.Tensor] = []
-    gan.modules["discriminator"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    inputs_seen: list[torch.Tensor] = []
+    gan.modules["discriminator"].register_forward_pre_hook(lambda _, inputs: inputs_seen.append(inputs[0].detach()))
     gan.modules["generator"].register_forward_hook(lambda *_: torch.zeros(256, 1, 32, 32))
     for progress in (0.0, 0.75):
         batch = Batch(torch.zeros(256, 1, 32, 32), torch.zeros(256, dtype=torch.int64), progress, 0, 1.0)
         for phase in gan.phases():
             phase.loss(batch, torch.Generator().manual_seed(0))
-    stds = [x.std().item() for x in seen]  # real, fake, fake again, at each progress
+    stds = [x.std().item() for x in inputs_seen]  # real, fake, fake again, at each progress
     assert stds == pytest.approx([0.5] * 3 + [0.125] * 3, rel=0.02)
 
 
 @pytest.mark.parametrize("net", [dcgan, mlp, resnet_gan])
-def test_label_is_tiled_to_channels_of_both_inputs(net: Any) -> None:
+def test_label_embedding_is_tiled_to_channels_of_both_inputs(net: Any) -> None:
     plain = GAN(settings(), net, channels=3, classes=2)
     gan = GAN(settings(conditional=True, label_channels=3), net, channels=3, classes=2)
     labels = torch.tensor([0, 1, 1])
-    seen: list[torch.Tensor] = []
+    inputs_seen: list[torch.Tensor] = []
     for module in gan.modules.values():
-        module.net.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+        module.net.register_forward_pre_hook(lambda _, inputs: inputs_seen.append(inputs[0].detach()))
     images = gan.draw(torch.zeros(3, 16), labels)
     gan.discriminate(images, labels)
-    (z, x), embedding = seen, [m.embedding.weight.detach()[labels] for m in gan.modules.values()]
+    (z, x), embedding = inputs_seen, [m.embedding.weight.detach()[labels] for m in gan.modules.values()]
     torch.testing.assert_close(z, torch.cat([torch.zeros(3, 16), embedding[0]], 1))
     torch.testing.assert_close(x[:, :3], images)
     torch.testing.assert_close(x[:, 3:], embedding[1][:, :, None, None].expand(3, 3, 32, 32))
@@ -138,7 +138,7 @@ def test_minimax_value_at_the_optimal_discriminator_is_the_jensen_shannon_diverg
 
 
 class Linear(nn.Module):
-    """D(x) = <w, x>: its gradient is w everywhere."""
+    """D(x) = <w, x>, with gradient w everywhere."""
 
     def __init__(self, norm: float) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class Linear(nn.Module):
         return x.flatten(1) @ self.w
 
 
-def test_gradient_penalty_of_a_network_whose_gradient_norm_is_known() -> None:
+def test_gradient_penalty_for_a_known_gradient_norm() -> None:
     real, fake, u = torch.randn(4, 3, 32, 32), torch.randn(4, 3, 32, 32), torch.rand(4)
     network = Linear(norm=3.0)
     penalty = gradient_penalty(network, real, fake, u)
@@ -158,20 +158,20 @@ def test_gradient_penalty_of_a_network_whose_gradient_norm_is_known() -> None:
     torch.testing.assert_close(network.w.grad, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_gradient_penalty_interpolates_each_pair_by_its_own_u() -> None:
-    seen = []
+def test_gradient_penalty_interpolates_each_pair_by_its_u() -> None:
+    inputs_seen = []
 
     class Probe(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            seen.append(x.detach())
+            inputs_seen.append(x.detach())
             return x.flatten(1).sum(1)
 
     real, fake, u = torch.ones(3, 1, 32, 32), torch.zeros(3, 1, 32, 32), torch.tensor([0.0, 0.25, 1.0])
     gradient_penalty(Probe(), real, fake, u)
-    torch.testing.assert_close(seen[0][:, 0, 0, 0], u)
+    torch.testing.assert_close(inputs_seen[0][:, 0, 0, 0], u)
 
 
-def test_phases_interval_and_decay() -> None:
+def test_phases_have_their_interval_and_learning_rate_decay() -> None:
     gan = GAN(settings(lr_decay="linear", generator_every=5, batch_norm=False), dcgan, channels=1, classes=4)
     discriminator, generator = gan.phases()
     assert (discriminator.every, generator.every) == (1, 5)
@@ -179,7 +179,7 @@ def test_phases_interval_and_decay() -> None:
     assert [generator.lr_scale(s) for s in (4, 9, 19, 24)] == [1.0, 0.75, 0.25, 0.0]
 
 
-def test_initialisation_is_normal_with_the_std_asked_for() -> None:
+def test_initialisation_is_normal_with_the_given_std() -> None:
     torch.manual_seed(0)
     gan = GAN(settings(width=64), dcgan, channels=1, classes=4)
     weights = torch.cat([m.weight.flatten() for m in gan.modules.modules() if isinstance(m, nn.Conv2d)])
@@ -187,7 +187,7 @@ def test_initialisation_is_normal_with_the_std_asked_for() -> None:
     assert abs(weights.mean().item()) < 2e-4
 
 
-def test_generator_phase_leaves_discriminator_gradients_out() -> None:
+def test_discriminator_phase_computes_no_gradients_of_the_generator() -> None:
     gan = GAN(settings(), dcgan, channels=1, classes=4)
     batch = Batch(torch.randn(4, 1, 32, 32), torch.zeros(4, dtype=torch.int64), 0.0, 0, 1.0)
     loss, terms = gan.phases()[0].loss(batch, torch.Generator().manual_seed(0))

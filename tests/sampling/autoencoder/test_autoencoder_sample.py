@@ -1,4 +1,4 @@
-"""Sampling an autoencoder: codes from each prior, and what its probes must agree with."""
+"""Sampling an autoencoder: codes from each prior, and probes against the model."""
 
 import copy
 from collections.abc import Callable
@@ -13,8 +13,9 @@ from thirtytwo.data.batches import ImageSet, to_float, to_uint8
 from thirtytwo.models.autoencoder.model import Autoencoder, squared_error
 from thirtytwo.nets import cond_vae, conv_vae
 from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.runtime.project import Project
 from thirtytwo.sampling.autoencoder.sample import bits_per_dim, dequantise, sample
-from thirtytwo.sampling.drawing import Drawn, Job
+from thirtytwo.sampling.drawing import Job, Samples
 from thirtytwo.sampling.noise import latents
 from thirtytwo.settings.autoencoder import AutoencoderSampling as Settings
 from thirtytwo.settings.autoencoder import AutoencoderSettings as Trained
@@ -45,7 +46,7 @@ def model(net: Any = conv_vae, **changes: object) -> Autoencoder:
     return built
 
 
-def drawn(built: Autoencoder, data: ImageSet, images: int = 60, snapshots: Any = None, **changes: object) -> Drawn:
+def draw(built: Autoencoder, data: ImageSet, images: int = 60, snapshots: Any = None, **changes: object) -> Samples:
     values = {"weights": "raw", "prior": "standard", "components": 2, "guidance": 0.0, "decoder_guidance": 0.0,
               "bound_images": 6, "bound_samples": 4}  # fmt: skip
     compute = Compute(device="cpu", threads=1, precision="float32", compile=False, deterministic=True)
@@ -60,7 +61,7 @@ def drawn(built: Autoencoder, data: ImageSet, images: int = 60, snapshots: Any =
 @pytest.mark.parametrize("net", [conv_vae, cond_vae])
 def test_probes_agree_with_the_model(net: Any, data: ImageSet) -> None:
     built = model(net)
-    result = drawn(built, data)
+    result = draw(built, data)
     probes, size = result.probes, int(np.prod(built.latent_shape))
     test = data.only("test")
     index = probes["code_index"]
@@ -76,45 +77,45 @@ def test_probes_agree_with_the_model(net: Any, data: ImageSet) -> None:
     z = torch.from_numpy(probes["code_draws"]).view(-1, *built.latent_shape)
     np.testing.assert_allclose(probes["distortion"], squared_error(x, built.draw(z, labels)).numpy(), rtol=1e-4)
     assert np.array_equal(probes["reconstruction_originals"], test.images[index[:20]])
-    shown = to_uint8(built.draw(mu[:20], labels[:20])).numpy().astype(int)
-    assert np.abs(probes["reconstructions"].astype(int) - shown).max() <= 1
+    expected = to_uint8(built.draw(mu[:20], labels[:20])).numpy().astype(int)
+    assert np.abs(probes["reconstructions"].astype(int) - expected).max() <= 1
     assert probes["traversals"].shape == (min(10, size), 11, 32, 32, 1)
     assert (probes["iwae_bits"] <= probes["elbo_bits"]).all()
     assert ("reconstruction_labels" in probes) == built.conditional == (result.labels is not None)
 
 
-def test_traversals_move_the_most_active_dimension_first(data: ImageSet) -> None:
+def test_traversals_are_ordered_by_the_variance_of_mu(data: ImageSet) -> None:
     built = model()
-    probes = drawn(built, data).probes
-    spread = probes["code_means"].std(0)
-    assert probes["traversal_dimensions"].tolist() == np.argsort(-spread).tolist()
-    first = torch.from_numpy(probes["code_means"][:1]).repeat(11, 1)
-    first[:, probes["traversal_dimensions"][1]] = torch.linspace(-3, 3, 11)
-    expected = to_uint8(built.draw(first, None)).numpy().astype(int)
+    probes = draw(built, data).probes
+    std = probes["code_means"].std(0)
+    assert probes["traversal_dimensions"].tolist() == np.argsort(-std).tolist()
+    z = torch.from_numpy(probes["code_means"][:1]).repeat(11, 1)
+    z[:, probes["traversal_dimensions"][1]] = torch.linspace(-3, 3, 11)
+    expected = to_uint8(built.draw(z, None)).numpy().astype(int)
     assert np.abs(probes["traversals"][1].astype(int) - expected).max() <= 1
 
 
-def test_standard_prior_decodes_each_image_s_own_noise(data: ImageSet) -> None:
+def test_standard_prior_decodes_the_noise_of_each_image(data: ImageSet) -> None:
     built = model()
     expected = built.draw(latents(5, range(60), (3,)), None)
-    torch.testing.assert_close(drawn(built, data).images, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(draw(built, data).images, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("prior", ["gaussian", "mixture"])
 @pytest.mark.parametrize("net", [conv_vae, cond_vae])
-def test_an_image_does_not_depend_on_how_many_are_drawn(prior: str, net: Any, data: ImageSet) -> None:
+def test_images_do_not_depend_on_their_number(prior: str, net: Any, data: ImageSet) -> None:
     built = model(net)
-    many, few = drawn(built, data, prior=prior), drawn(built, data, images=7, prior=prior)
+    many, few = draw(built, data, prior=prior), draw(built, data, images=7, prior=prior)
     assert torch.equal(many.images[:7], few.images)
     other = "standard" if prior == "mixture" else "mixture"
     assert np.array_equal(many.probes[f"{other}_images"][:7], few.probes[f"{other}_images"])
 
 
-def test_a_plain_autoencoder_s_samples_come_from_the_gaussian_of_its_training_codes(data: ImageSet) -> None:
+def test_plain_autoencoder_samples_from_the_gaussian_of_its_training_codes(data: ImageSet) -> None:
     built = model(variational=False)
     codes = built.encode(to_float(torch.from_numpy(data.only("train").images)))[0].double().numpy().sum(1)
-    built.decode = lambda z, labels: z.sum(1)[:, None, None, None].expand(-1, 1, 32, 32)  # images show sum_j z_j
-    result = drawn(built, data, images=2000, prior="gaussian")
+    built.decode = lambda z, labels: z.sum(1)[:, None, None, None].expand(-1, 1, 32, 32)  # every pixel is sum_j z_j
+    result = draw(built, data, images=2000, prior="gaussian")
     sums = result.images[:, 0, 0, 0].double().numpy()
     assert sums.mean() == pytest.approx(codes.mean(), abs=4 * codes.std() / np.sqrt(2000))
     assert sums.std() == pytest.approx(codes.std(), rel=0.08)
@@ -122,51 +123,51 @@ def test_a_plain_autoencoder_s_samples_come_from_the_gaussian_of_its_training_co
     assert "mixture_images" in result.probes
 
 
-def test_guidance_moves_images_away_from_their_mean_over_labels(data: ImageSet) -> None:
+def test_decoder_guidance_moves_images_away_from_their_mean_over_labels(data: ImageSet) -> None:
     built = model(cond_vae, likelihood="bernoulli")
     z, labels = latents(5, range(6), built.latent_shape), torch.arange(6) % 3
-    every = torch.stack([built.draw(z, torch.full((6,), label)) for label in range(3)])
-    expected = (1.5 * every[labels, torch.arange(6)] - 0.5 * every.mean(0)).clamp(-1, 1)
+    over_labels = torch.stack([built.draw(z, torch.full((6,), label)) for label in range(3)])
+    expected = (1.5 * over_labels[labels, torch.arange(6)] - 0.5 * over_labels.mean(0)).clamp(-1, 1)
     assert not torch.allclose(expected, built.draw(z, labels), atol=0.05)
-    torch.testing.assert_close(drawn(built, data, decoder_guidance=0.5).images[:6], expected, rtol=0, atol=1e-4)
-    probes = drawn(built, data, prior="mixture", decoder_guidance=0.5).probes
-    shown = to_float(torch.from_numpy(probes["standard_images"][:6]))
-    torch.testing.assert_close(shown, expected, rtol=0, atol=0.01)
+    torch.testing.assert_close(draw(built, data, decoder_guidance=0.5).images[:6], expected, rtol=0, atol=1e-4)
+    probes = draw(built, data, prior="mixture", decoder_guidance=0.5).probes
+    images = to_float(torch.from_numpy(probes["standard_images"][:6]))
+    torch.testing.assert_close(images, expected, rtol=0, atol=0.01)
 
 
-def test_guidance_of_codes_changes_fitted_densities_alone(data: ImageSet) -> None:
+def test_guidance_of_codes_changes_only_fitted_densities(data: ImageSet) -> None:
     built = model(cond_vae)
-    plain, pushed = (drawn(built, data, prior="mixture", components=1, guidance=w) for w in (0.0, 1.0))
-    assert not torch.allclose(plain.images, pushed.images, atol=1e-3)
-    assert np.array_equal(plain.probes["standard_images"], pushed.probes["standard_images"])
+    unguided, guided = (draw(built, data, prior="mixture", components=1, guidance=w) for w in (0.0, 1.0))
+    assert not torch.allclose(unguided.images, guided.images, atol=1e-3)
+    assert np.array_equal(unguided.probes["standard_images"], guided.probes["standard_images"])
 
 
-def test_guidance_without_labels_is_refused(data: ImageSet) -> None:
+def test_guidance_without_labels_is_rejected(data: ImageSet) -> None:
     with pytest.raises(ParamsError, match=r"sample.decoder_guidance: 0.5.*takes no labels"):
-        drawn(model(), data, decoder_guidance=0.5)
+        draw(model(), data, decoder_guidance=0.5)
     with pytest.raises(ParamsError, match=r"sample.guidance: 0.5.*takes no labels"):
-        drawn(model(), data, prior="gaussian", guidance=0.5)
+        draw(model(), data, prior="gaussian", guidance=0.5)
 
 
-def test_guidance_of_the_standard_prior_is_refused() -> None:
+def test_guidance_of_the_standard_prior_is_rejected() -> None:
     values = {"weights": "raw", "prior": "standard", "components": 1, "guidance": 0.5, "decoder_guidance": 0.0,
               "bound_images": 2, "bound_samples": 1}  # fmt: skip
-    with pytest.raises(ValueError, match=r"guidance: 0\.5, but the prior standard is the same for all labels; set"):
+    with pytest.raises(ValueError, match=r"guidance: 0\.5.*prior"):
         Settings.model_validate(values).check(model(cond_vae).settings)
 
 
-def test_snapshots_fit_the_prior_to_their_own_codes(data: ImageSet) -> None:
+def test_each_snapshot_fits_the_density_to_its_codes(data: ImageSet) -> None:
     built, other = model(variational=False), model(variational=False)
     torch.manual_seed(9)
     for parameter in other.modules.parameters():
         parameter.add_(0.05 * torch.randn(parameter.shape))
     states = {7: {name: module.state_dict() for name, module in other.modules.items()}}
-    result = drawn(copy.copy(built), data, snapshots=states, prior="gaussian")
-    expected = to_uint8(drawn(other, data, images=4, prior="gaussian").images).numpy()
+    result = draw(copy.copy(built), data, snapshots=states, prior="gaussian")
+    expected = to_uint8(draw(other, data, images=4, prior="gaussian").images).numpy()
     assert np.array_equal(result.probes["snapshot_images"][0], expected)
 
 
-def test_dequantised_levels_fill_the_range_and_uniform_images_take_eight_bits() -> None:
+def test_dequantised_levels_fill_the_range_and_a_uniform_density_takes_8_bits() -> None:
     pixels = torch.tensor([0, 127, 255], dtype=torch.uint8).view(1, 1, 3, 1)
     low, high = dequantise(pixels, torch.zeros(pixels.shape)), dequantise(pixels, torch.full(pixels.shape, 0.999))
     assert low.flatten().tolist() == [-1, -1 / 128, 127 / 128]
@@ -179,6 +180,6 @@ def test_dequantised_levels_fill_the_range_and_uniform_images_take_eight_bits() 
 def test_a_plain_autoencoder_has_no_standard_prior(
     params: Any, write_params: Callable[[Any], Path], tmp_path: Path
 ) -> None:
-    params["runs"]["ae_128"]["set"].pop("sample.prior")
-    with pytest.raises(ParamsError, match=r"^params.yaml: runs\.ae_128\.set\.sample\.prior: 'standard', but a plain"):
-        resolve(write_params(params), tmp_path)
+    params["runs"]["ae_128"]["set"]["sample.prior"] = "standard"
+    with pytest.raises(ParamsError, match=r"^params\.yaml: runs\.ae_128\.set\.sample\.prior: 'standard'"):
+        resolve(write_params(params), Project(tmp_path))

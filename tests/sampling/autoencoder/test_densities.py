@@ -95,14 +95,14 @@ def test_guidance_of_gaussians_is_the_quotient_of_their_densities() -> None:
     covariance = root @ root.T + np.eye(4)
     spread = 1.5 * covariance + np.diag([1, 2, 3, 4])  # wider in every direction
     p, q = multivariate_normal(mean, covariance), multivariate_normal(centre, spread)
-    guided = multivariate_normal(*densities.guided_gaussian(mean, covariance, centre, spread, 0.7))
+    guided = multivariate_normal(*densities.gaussian_quotient(mean, covariance, centre, spread, 0.7))
     difference = 1.7 * p.logpdf(z) - 0.7 * q.logpdf(z) - guided.logpdf(z)
     np.testing.assert_allclose(difference, difference[0], rtol=0, atol=1e-9)
 
 
 def test_guidance_where_the_class_is_the_wider_moves_its_mean_alone() -> None:
     mean, covariance = np.array([2.0, 0.5]), np.diag([4.0, 0.5])
-    moved, own = densities.guided_gaussian(mean, covariance, np.zeros(2), np.eye(2), 10.0)
+    moved, own = densities.gaussian_quotient(mean, covariance, np.zeros(2), np.eye(2), 10.0)
     np.testing.assert_allclose(own, np.diag([4, 1 / (11 / 0.5 - 10)]), atol=1e-12)
     np.testing.assert_allclose(moved, [22, 11 * 0.5 / 0.5 / 12], atol=1e-12)
 

@@ -32,7 +32,7 @@ def normals(seed, *shape):
 
 
 def gaussian_denoise(mean, std, schedule=LINEAR):
-    """E[x_0 | x_t] of data N(mean, std^2), exactly (Bishop 2006, eq. 2.116)."""
+    """Return the exact E[x_0 | x_t] for data from N(mean, std^2) (Bishop 2006, eq. 2.116)."""
 
     def denoise(x, t, labels):
         bar = torch.from_numpy(schedule.alpha_bars)[t].view(-1, *[1] * (x.ndim - 1))
@@ -59,7 +59,7 @@ def run(sampler, denoise, steps, eta=0.0, spacing="uniform", n=10_000, schedule=
 @pytest.mark.parametrize(
     ("total", "steps"), [(1000, 1), (1000, 7), (1000, 50), (1000, 999), (500, 100), (4, 3), (10, 10)]
 )
-def test_timesteps_rise_strictly_within_range(spacing, total, steps):
+def test_timesteps_increase_strictly_within_range(spacing, total, steps):
     tau = generate.timesteps(schedules.linear(total, 1e-4, 0.02), steps, spacing)
     assert len(tau) == steps
     assert (np.diff(tau) > 0).all()
@@ -67,29 +67,29 @@ def test_timesteps_rise_strictly_within_range(spacing, total, steps):
 
 
 @pytest.mark.parametrize("spacing", get_args(Spacing))
-def test_as_many_steps_as_timesteps_are_all_of_them(spacing):
+def test_as_many_steps_as_timesteps_use_every_timestep(spacing):
     assert generate.timesteps(schedules.cosine(300), 300, spacing).tolist() == list(range(1, 301))
 
 
 @pytest.mark.parametrize(("spacing", "theirs"), [("uniform", "leading"), ("trailing", "trailing")])
-def test_timesteps_are_those_of_diffusers(spacing, theirs):
+def test_timesteps_equal_those_of_diffusers(spacing, theirs):
     scheduler = DDIMScheduler(1000, timestep_spacing=theirs, steps_offset=0)
     scheduler.set_timesteps(50)
     assert (generate.timesteps(LINEAR, 50, spacing)[::-1] - 1).tolist() == scheduler.timesteps.tolist()
 
 
-def test_quadratic_timesteps_are_those_of_the_ddim_code():
-    expected = [int(s) for s in np.linspace(0, np.sqrt(1000 * 0.8), 10) ** 2]  # as published, counted from 0
+def test_quadratic_timesteps_equal_those_of_the_published_ddim_code():
+    expected = [int(s) for s in np.linspace(0, np.sqrt(1000 * 0.8), 10) ** 2]  # as in the DDIM code, counted from 0
     assert (generate.timesteps(LINEAR, 10, "quadratic") - 1).tolist() == expected
 
 
 @pytest.mark.parametrize("steps", [0, 1001])
-def test_impossible_number_of_steps_is_refused(steps):
+def test_invalid_number_of_steps_is_rejected(steps):
     with pytest.raises(ParamsError, match=r"sample\.steps: expected 1 to 1000"):
         generate.timesteps(LINEAR, steps, "uniform")
 
 
-def test_path_ends_at_no_noise():
+def test_path_ends_without_noise():
     path = generate.path(LINEAR, 10, "uniform")
     assert [step.t for step in path] == [901, 801, 701, 601, 501, 401, 301, 201, 101, 1]
     assert [step.s for step in path] == [801, 701, 601, 501, 401, 301, 201, 101, 1, 0]
@@ -109,10 +109,10 @@ def test_ddpm_step_is_ho_et_al_equation_7(t):
 
 
 @pytest.mark.parametrize(
-    ("schedule", "tolerance"),  # 1 - alpha_bar_1 is 4e-5 in the cosine schedule, and loses that many digits
+    ("schedule", "tolerance"),  # 1 - alpha_bar_1 = 4e-5 in the cosine schedule, which loses digits
     [(LINEAR, 1e-12), (schedules.quadratic(500, 1e-4, 0.02), 1e-12), (schedules.cosine(1000), 1e-11)],
 )
-def test_ddim_with_eta_1_on_all_timesteps_is_the_ddpm_step(schedule, tolerance):
+def test_ddim_with_eta_1_on_all_timesteps_equals_ddpm(schedule, tolerance):
     x, x0, z = normals(0, 3, 100)
     for t, _, bar_t, bar_s in generate.path(schedule, schedule.timesteps, "uniform"):
         epsilon = (x - bar_t**0.5 * x0) / (1 - bar_t) ** 0.5
@@ -120,8 +120,8 @@ def test_ddim_with_eta_1_on_all_timesteps_is_the_ddpm_step(schedule, tolerance):
         assert (ddim - solvers.ddpm_step(x, x0, z, bar_t, bar_s)).abs().max() < tolerance, t
 
 
-def test_ddim_keeps_the_marginals_for_any_eta():
-    # Song et al. lemma 1: given the true x_0 and epsilon, x_s has the mean and variance of q(x_s | x_0).
+def test_ddim_preserves_the_marginals_for_any_eta():
+    # Song et al. 2021, lemma 1: given the true x_0 and epsilon, x_s has the mean and variance of q(x_s | x_0).
     x0, bar_t, bar_s = 0.3, LINEAR.alpha_bars[700], LINEAR.alpha_bars[350]
     epsilon, z = normals(1, 2, 200_000)
     for eta in (0.0, 0.5, 1.0):
@@ -144,7 +144,7 @@ def test_clipping_rederives_epsilon():
 
 
 def exact_ddim_std(path, std):
-    """DDIM (eta = 0) on N(0, std^2) is linear in x, so its std is a product of gains."""
+    """Return the std of DDIM (eta = 0) on N(0, std^2): it is linear in x, so the std is a product of gains."""
     product = 1.0
     for _, _, bar_t, bar_s in path:
         gain = bar_t**0.5 * std**2 / (bar_t * std**2 + 1 - bar_t)
@@ -153,7 +153,7 @@ def exact_ddim_std(path, std):
 
 
 @pytest.mark.parametrize(("steps", "std"), [(10, 0.374), (50, 0.472), (250, 0.494), (1000, 0.498)])
-def test_ddim_converges_to_gaussian_data(steps, std):
+def test_ddim_converges_to_a_gaussian(steps, std):
     path = generate.path(LINEAR, steps, "uniform")
     predict = generate.predictor(gaussian_denoise(0.25, 0.5), LINEAR, None, clip=False)
     start = normals(0, 1000, 1)
@@ -166,7 +166,7 @@ def test_ddim_converges_to_gaussian_data(steps, std):
 
 @pytest.mark.parametrize(("sampler", "eta"), [("ddpm", 0.0), ("ddim", 1.0), ("ddim", 0.5)])
 @pytest.mark.parametrize("schedule", [LINEAR, schedules.cosine(1000)])
-def test_stochastic_samplers_reach_gaussian_data(sampler, eta, schedule):
+def test_stochastic_samplers_converge_to_a_gaussian(sampler, eta, schedule):
     x = run(sampler, gaussian_denoise(-0.4, 0.5, schedule), 1000, eta, schedule=schedule)
     assert x.mean().item() == pytest.approx(-0.4, abs=0.02)
     assert x.std().item() == pytest.approx(0.5, abs=0.01)
@@ -175,7 +175,7 @@ def test_stochastic_samplers_reach_gaussian_data(sampler, eta, schedule):
 @pytest.mark.parametrize(
     ("sampler", "eta", "spacing"), [("ddpm", 0.0, "uniform"), ("ddim", 0.0, "trailing"), ("ddim", 0.0, "quadratic")]
 )
-def test_samplers_reach_a_mixture_of_gaussians(sampler, eta, spacing):
+def test_samplers_converge_to_a_mixture_of_gaussians(sampler, eta, spacing):
     means, std, weights = (
         torch.tensor([-0.8, 0.6], dtype=torch.float64),
         0.1,
@@ -204,15 +204,15 @@ def bar_of(lam):
     return 1 / (1 + np.exp(-2 * lam))
 
 
-def way(steps, start=-3.0, end=3.0):
-    """Steps even in log-SNR between two noise levels; a timestep is its place on the way."""
+def log_snr_path(steps, start=-3.0, end=3.0):
+    """Return steps evenly spaced in log-SNR between two noise levels; a timestep is its index in the path."""
     bars = bar_of(np.linspace(start, end, steps + 1))
     return [solvers.Step(steps - k, steps - k - 1, float(bars[k]), float(bars[k + 1])) for k in range(steps)], bars
 
 
 def flow_errors(sampler, marginal, steps):
-    """|x_end - exact| from a few starts; `marginal(bar)` has the data's predicted x_0, and its exact flow."""
-    path, bars = way(steps)
+    """Return the maximum |x_end - exact| over several starts; `marginal` has E[x_0 | x_t] and the exact flow."""
+    path, bars = log_snr_path(steps)
 
     def predict(x, t):
         bar = float(bars[steps - t])
@@ -220,8 +220,8 @@ def flow_errors(sampler, marginal, steps):
         return x0, (x - bar**0.5 * x0) / (1 - bar) ** 0.5
 
     start = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
-    ended = solvers.SAMPLERS[sampler](predict, start, path, lambda: None, 0.0)
-    return (ended - marginal.flow(start, float(bars[0]), float(bars[-1]))).abs().max().item()
+    end = solvers.SAMPLERS[sampler](predict, start, path, lambda: None, 0.0)
+    return (end - marginal.flow(start, float(bars[0]), float(bars[-1]))).abs().max().item()
 
 
 class Gaussian:
@@ -231,7 +231,7 @@ class Gaussian:
         return self.mean + bar**0.5 * self.std**2 / (bar * self.std**2 + 1 - bar) * (x - bar**0.5 * self.mean)
 
     def flow(self, x, bar_t, bar_s):
-        """In one dimension the flow keeps quantiles: the standardised x stays what it is."""
+        """Map x by the probability flow, which in one dimension preserves quantiles, hence the standardised x."""
         stds = [(bar * self.std**2 + 1 - bar) ** 0.5 for bar in (bar_t, bar_s)]
         return bar_s**0.5 * self.mean + stds[1] / stds[0] * (x - bar_t**0.5 * self.mean)
 
@@ -241,20 +241,22 @@ class Mixture:
 
     def mean_x0(self, x, bar):
         means, variance = torch.from_numpy(self.means), bar * self.std**2 + 1 - bar
-        shares = (torch.from_numpy(self.weights).log() - (x - bar**0.5 * means) ** 2 / (2 * variance)).softmax(1)
+        responsibilities = (
+            torch.from_numpy(self.weights).log() - (x - bar**0.5 * means) ** 2 / (2 * variance)
+        ).softmax(1)
         gain = bar**0.5 * self.std**2 / variance
-        return (shares * (means + gain * (x - bar**0.5 * means))).sum(1, keepdim=True)
+        return (responsibilities * (means + gain * (x - bar**0.5 * means))).sum(1, keepdim=True)
 
     def cdf(self, x, bar):
         return (self.weights * norm.cdf(x, bar**0.5 * self.means, (bar * self.std**2 + 1 - bar) ** 0.5)).sum()
 
     def flow(self, x, bar_t, bar_s):
-        def moved(start):
+        def transport(start):
             quantile = self.cdf(start, bar_t)
             return brentq(lambda y: self.cdf(y, bar_s) - quantile, -9, 9, xtol=1e-14)
 
-        quantiles = [moved(start) for start in x[:, 0].tolist()]
-        return torch.tensor(quantiles, dtype=torch.float64)[:, None]
+        transported = [transport(start) for start in x[:, 0].tolist()]
+        return torch.tensor(transported, dtype=torch.float64)[:, None]
 
 
 @pytest.mark.parametrize("marginal", [Gaussian(), Mixture()], ids=["gaussian", "mixture"])
@@ -262,7 +264,7 @@ class Mixture:
     ("sampler", "order"),  # UniPC-p is of order p + 1 (Zhao et al. 2023, theorem 3.1)
     [("ddim", 1), ("dpm_solver_pp_2m", 2), ("heun", 2), ("unipc", 3)],
 )
-def test_samplers_converge_at_their_order(sampler, order, marginal):
+def test_samplers_have_their_order_of_convergence(sampler, order, marginal):
     errors = [flow_errors(sampler, marginal, steps) for steps in (40, 80, 160, 320)]
     orders = np.log2(np.divide(errors[:-1], errors[1:]))
     assert orders[-1] == pytest.approx(order, abs=0.15), (errors, orders)
@@ -270,7 +272,7 @@ def test_samplers_converge_at_their_order(sampler, order, marginal):
 
 @pytest.mark.parametrize("sampler", ["dpm_solver_pp_2m", "heun", "unipc"])
 @pytest.mark.parametrize("spacing", ["log_snr", "karras"])
-def test_solvers_reach_the_moments_of_the_data_in_few_steps(sampler, spacing):
+def test_solvers_reproduce_the_moments_of_the_data_in_60_steps(sampler, spacing):
     start = normals(0, 4000, 1)
     for marginal, mean, std in ((Gaussian(), 0.25, 0.5), (Mixture(), 0.18, (0.21 * 1.4**2 + 0.4**2) ** 0.5)):
         predict = generate.predictor(
@@ -283,7 +285,7 @@ def test_solvers_reach_the_moments_of_the_data_in_few_steps(sampler, spacing):
 
 @pytest.mark.parametrize("sampler", list(solvers.SAMPLERS))
 @pytest.mark.parametrize("steps", [1, 2, 7])
-def test_evaluations_are_counted(sampler, steps):
+def test_evaluations_equal_the_number_of_calls(sampler, steps):
     calls = []
 
     def predict(x, t):
@@ -297,16 +299,16 @@ def test_evaluations_are_counted(sampler, steps):
 @pytest.mark.parametrize("schedule", [LINEAR, schedules.cosine(1000), schedules.linear(500, 1e-4, 0.02)])
 def test_karras_timesteps_follow_equation_5(schedule):
     sigma = schedule.snr**-0.5
-    taken = sigma[generate.timesteps(schedule, 18, "karras")]
+    levels = sigma[generate.timesteps(schedule, 18, "karras")]
     low, high, i = sigma[1], min(sigma[-1], 80.0), np.arange(18)
     expected = (high ** (1 / 7) + i / 17 * (low ** (1 / 7) - high ** (1 / 7))) ** 7
-    spread = np.diff(np.log(sigma[1:]))  # the nearest timestep is at most one away
-    assert np.abs(np.log(taken[::-1] / expected)).max() <= spread.max()
+    spacing = np.diff(np.log(sigma[1:]))  # rounding moves a level by less than one timestep
+    assert np.abs(np.log(levels[::-1] / expected)).max() <= spacing.max()
 
 
-def test_log_snr_timesteps_are_even():
+def test_log_snr_timesteps_are_evenly_spaced():
     tau = generate.timesteps(LINEAR, 20, "log_snr")
-    gaps = np.diff(np.log(LINEAR.snr[tau]))[5:]  # the first ones are as close as timesteps can be
+    gaps = np.diff(np.log(LINEAR.snr[tau]))[5:]  # the first ones are adjacent timesteps
     assert gaps.std() < 0.05 * abs(gaps.mean())
 
 
@@ -314,7 +316,7 @@ def test_log_snr_timesteps_are_even():
 
 
 class Nonlinear(torch.nn.Module):
-    """A fixed, bounded epsilon network, cheap enough for 1000 steps."""
+    """A fixed, bounded epsilon prediction, cheap enough for 1000 steps."""
 
     def forward(self, x, t):
         return torch.sin(3 * x) * 0.5 + x.roll(1, -1) * 0.6 + torch.as_tensor(t).double().view(-1, 1) / 4000
@@ -330,7 +332,7 @@ def as_denoise(net):
 
 @pytest.mark.parametrize("clip", [False, True])
 @pytest.mark.parametrize(("steps", "eta"), [(1000, 0.0), (50, 0.0), (50, 0.7), (10, 1.0)])
-def test_ddim_walks_as_in_diffusers(steps, eta, clip):
+def test_ddim_trajectory_equals_that_of_diffusers(steps, eta, clip):
     net = Nonlinear()
     theirs = DDIMScheduler(1000, clip_sample=clip, timestep_spacing="leading", set_alpha_to_one=True)
     theirs.alphas_cumprod = torch.from_numpy(LINEAR.alpha_bars[1:])  # theirs is float32
@@ -347,7 +349,7 @@ def test_ddim_walks_as_in_diffusers(steps, eta, clip):
 
 @pytest.mark.parametrize("clip", [False, True])
 @pytest.mark.parametrize("steps", [1000, 100])
-def test_ddpm_walks_as_in_diffusers(steps, clip, monkeypatch):
+def test_ddpm_trajectory_equals_that_of_diffusers(steps, clip, monkeypatch):
     net, queue = Nonlinear(), iter(normals(1, steps, 4, 16))
     theirs = DDPMScheduler(1000, clip_sample=clip, variance_type="fixed_small", timestep_spacing="leading")
     theirs.alphas_cumprod = torch.from_numpy(LINEAR.alpha_bars[1:])
@@ -375,13 +377,13 @@ def test_ddpm_walks_as_in_diffusers(steps, clip, monkeypatch):
         ("heun", HeunDiscreteScheduler()),
     ],
 )
-def test_solvers_walk_as_in_diffusers(sampler, theirs, clip, spacing):
+def test_solver_trajectories_equal_those_of_diffusers(sampler, theirs, clip, spacing):
     net, start, path = Nonlinear(), normals(0, 4, 16), generate.path(LINEAR, 20, spacing)
     predict = generate.predictor(as_denoise(net), LINEAR, None, clip)
     times = torch.tensor([step.t for step in path]) - 1
     sigmas = torch.tensor([(1 / step.alpha_bar_t - 1) ** 0.5 for step in path] + [0.0], dtype=torch.float64)
     theirs.set_timesteps(20)
-    if sampler == "heun":  # theirs lists a step's end twice, and walks in x / sqrt(alpha_bar)
+    if sampler == "heun":  # diffusers lists the end of a step twice and works in x / sqrt(alpha_bar)
         sigmas = torch.cat([sigmas[:1], sigmas[1:-1].repeat_interleave(2), sigmas[-1:]])
         times = torch.cat([times[:1], times[1:].repeat_interleave(2)])
     theirs.timesteps, theirs.sigmas = times, sigmas
@@ -390,7 +392,7 @@ def test_solvers_walk_as_in_diffusers(sampler, theirs, clip, spacing):
         _, epsilon = predict(theirs.scale_model_input(x, t), int(t) + 1)
         x = theirs.step(epsilon, t, x).prev_sample
     ours = solvers.SAMPLERS[sampler](predict, start, path, lambda: None, 0.0)
-    # Their multistep solver rounds x to float32 at each step.
+    # diffusers' multistep solver rounds x to float32 at each step.
     tolerance = 1e-4 if sampler == "dpm_solver_pp_2m" else 1e-7
     torch.testing.assert_close(ours, x.double(), atol=tolerance, rtol=tolerance)
 
@@ -400,7 +402,7 @@ def test_solvers_walk_as_in_diffusers(sampler, theirs, clip, spacing):
 
 @pytest.fixture(scope="module")
 def denoise():
-    """A small UNet with random weights, which rounds like a trained one."""
+    """A small UNet with random weights, so that results depend on rounding as with a trained one."""
     torch.manual_seed(0)
     net = UNet(
         channels=3, resolution=32, patch=2, width=12, width_multipliers=[1, 2], blocks=1, attention_resolutions=[8],
@@ -415,7 +417,7 @@ def settings(sampler: Sampler, eta: float) -> SamplerSettings:
     return SamplerSettings(sampler=sampler, steps=2, eta=eta, spacing="uniform", clip=True, guidance=0.0)
 
 
-def drawn(denoise, indices, sampler="ddim", eta=1.0, seed=3):
+def image_hashes(denoise, indices, sampler="ddim", eta=1.0, seed=3):
     indices = list(indices)
     images = generate.generate(
         denoise, LINEAR, settings(sampler, eta), seed=seed, indices=indices,
@@ -427,19 +429,19 @@ def drawn(denoise, indices, sampler="ddim", eta=1.0, seed=3):
 @pytest.mark.parametrize(
     ("sampler", "eta"), [("ddim", 0.0), ("ddim", 1.0), ("ddpm", 0.0), ("heun", 0.0), ("unipc", 0.0)]
 )
-def test_an_image_does_not_depend_on_how_many_are_drawn(denoise, sampler, eta):
-    hashes = drawn(denoise, range(100), sampler, eta)
+def test_images_do_not_depend_on_their_number_or_order(denoise, sampler, eta):
+    hashes = image_hashes(denoise, range(100), sampler, eta)
     assert len(set(hashes)) == 100
     for n in (1, 7, 64):
-        assert drawn(denoise, range(n), sampler, eta) == hashes[:n]
-    assert drawn(denoise, [77, 3, 60], sampler, eta) == [hashes[77], hashes[3], hashes[60]]
+        assert image_hashes(denoise, range(n), sampler, eta) == hashes[:n]
+    assert image_hashes(denoise, [77, 3, 60], sampler, eta) == [hashes[77], hashes[3], hashes[60]]
 
 
 def test_seed_changes_every_image(denoise):
-    assert not set(drawn(denoise, range(5), seed=3)) & set(drawn(denoise, range(5), seed=4))
+    assert not set(image_hashes(denoise, range(5), seed=3)) & set(image_hashes(denoise, range(5), seed=4))
 
 
-def test_generate_gives_each_image_its_own_label():
+def test_generate_passes_each_image_its_label():
     def denoise(x, t, labels):
         return labels.view(-1, 1, 1, 1).expand_as(x) / 10
 

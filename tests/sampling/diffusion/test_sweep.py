@@ -1,4 +1,4 @@
-"""Which points a sweep has, and what a sweep must agree with."""
+"""Sweeps of samplers: their points, their cost, and their agreement with the run."""
 
 import pytest
 
@@ -23,16 +23,16 @@ def config(guidance: float) -> SweepConfig:
     })  # fmt: skip
 
 
-def test_eta_is_swept_for_ddim_alone():
-    drawn = [(p.sampler, p.spacing, p.steps, p.eta) for p in points(config(0.0))]
-    assert drawn == [
+def test_only_ddim_is_swept_over_eta():
+    swept = [(p.sampler, p.spacing, p.steps, p.eta) for p in points(config(0.0))]
+    assert swept == [
         ("ddim", "uniform", 5, 0.0), ("ddim", "uniform", 20, 0.0), ("ddim", "uniform", 5, 1.0),
         ("ddim", "uniform", 20, 1.0), ("heun", "karras", 5, 0.0), ("heun", "karras", 20, 0.0),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("guidance", "calls"), [(0.0, [5, 20, 5, 20, 9, 39]), (1.5, [10, 40, 10, 40, 18, 78])])
-def test_guidance_takes_a_second_evaluation(guidance, calls):
+def test_guidance_doubles_the_network_evaluations(guidance, calls):
     assert [network_evaluations(p) for p in points(config(guidance))] == calls
 
 
@@ -46,7 +46,7 @@ def test_guidance_takes_a_second_evaluation(guidance, calls):
         ("ddpm", {"steps": [0]}, "sweeps.ddpm.steps"),
     ],
 )
-def test_what_does_not_agree_with_the_run_is_refused(name, changes, message, params, write_params, tmp_path):
+def test_sweep_that_does_not_match_its_run_is_rejected(name, changes, message, params, write_params, tmp_path):
     params["sweeps"] = {name: params["sweeps"]["ddpm"] | changes}
     with pytest.raises(ParamsError) as caught:
         resolve(write_params(params), Project(tmp_path))

@@ -1,4 +1,4 @@
-"""What is made with a trained model, on small networks whose behaviour is known."""
+"""Sampling a GAN: probes on small networks with known behaviour."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ from thirtytwo.data.batches import ImageSet, to_uint8
 from thirtytwo.models.contract import Family
 from thirtytwo.models.gan.model import GAN
 from thirtytwo.nets import dcgan
-from thirtytwo.sampling.drawing import Drawn, Job
+from thirtytwo.sampling.drawing import Job, Samples
 from thirtytwo.sampling.gan.sample import sample
 from thirtytwo.settings.configs import Compute
 from thirtytwo.settings.gan import GANSampling, GANSettings
@@ -41,7 +41,7 @@ def images_of(pixels: np.ndarray) -> ImageSet:
     return ImageSet(pixels, np.arange(count) % 2, split, ("a", "b"), np.zeros((count, 0), np.float32), ())
 
 
-def draw(model: GAN, own: GANSettings, net: object, data: ImageSet, fresh_steps: int = 2) -> Drawn:
+def draw(model: GAN, trained: GANSettings, net: object, data: ImageSet, fresh_steps: int = 2) -> Samples:
     model.modules.eval().requires_grad_(False)
     cfg = SampleConfig(
         run="gan", family="gan", dataset="set", seed=1, seeds=1, compute=COMPUTE,
@@ -51,31 +51,31 @@ def draw(model: GAN, own: GANSettings, net: object, data: ImageSet, fresh_steps:
 
     def fresh(seed: int) -> Family:
         torch.manual_seed(seed)
-        return GAN(own, net, 1, 2)  # type: ignore[arg-type]
+        return GAN(trained, net, 1, 2)  # type: ignore[arg-type]
 
-    kept = {5: {"generator": model.modules["generator"].state_dict()}}
-    return sample(model, Job(cfg, data, CPU, fresh, kept))
+    snapshots = {5: {"generator": model.modules["generator"].state_dict()}}
+    return sample(model, Job(cfg, data, CPU, fresh, snapshots))
 
 
 @pytest.mark.parametrize("conditional", [False, True])
 def test_probes_of_a_gan_agree_with_its_samples(conditional: bool) -> None:
-    own = settings(conditional=conditional)
+    trained = settings(conditional=conditional)
     torch.manual_seed(0)
-    model = GAN(own, dcgan, 1, 2)
+    model = GAN(trained, dcgan, 1, 2)
     data = images_of(np.random.default_rng(0).integers(0, 256, (120, 32, 32, 1), dtype=np.uint8))
-    drawn = draw(model, own, dcgan, data)
-    pixels, probes = to_uint8(drawn.images).numpy().astype(int), drawn.probes
-    assert drawn.images.shape == (60, 1, 32, 32)
-    assert (drawn.labels is not None) is conditional
-    # the snapshot holds the model's own weights, so its images are the first samples
+    samples = draw(model, trained, dcgan, data)
+    pixels, probes = to_uint8(samples.images).numpy().astype(int), samples.probes
+    assert samples.images.shape == (60, 1, 32, 32)
+    assert (samples.labels is not None) is conditional
+    # the snapshot has the weights of the model, so its images equal the first samples
     assert probes["snapshot_steps"].tolist() == [5]
     assert str(probes["batch_norm"]) == "eval mode, running statistics"
     assert np.abs(probes["snapshot_images"][0] - pixels[:20]).max() == 0
-    # the lines begin at the latents of samples 0 to 5 and end at those of 6 to 11; a conditional model shows class 0
+    # the lines go from the latents of samples 0 to 5 to those of 6 to 11; a conditional model has label 0
     lines = probes["interpolation_lines"].astype(int)
     assert lines.shape == (6, 20, 32, 32, 1)
-    asked = range(0, 6, 2) if conditional else range(6)
-    for i in asked:
+    label_0 = range(0, 6, 2) if conditional else range(6)
+    for i in label_0:
         assert np.abs(lines[i, 5] - pixels[i]).max() <= 1
         assert np.abs(lines[i, 14] - pixels[i + 6]).max() <= 1
     assert probes["interpolation_grid"].shape == (10, 10, 32, 32, 1)
@@ -83,33 +83,31 @@ def test_probes_of_a_gan_agree_with_its_samples(conditional: bool) -> None:
     assert start.dtype == np.float32
     assert 0 < np.abs(start - end).max() < 1e-2
     redrawn = model.draw(torch.from_numpy(probes["latents"][:2]), torch.tensor([0, 1]))
-    torch.testing.assert_close(redrawn, drawn.images[:2], rtol=1e-4, atol=1e-5)
-    again = draw(model, own, dcgan, data).probes
-    assert all(np.array_equal(again[key], value) for key, value in probes.items())
+    torch.testing.assert_close(redrawn, samples.images[:2], rtol=1e-4, atol=1e-5)
+    repeated = draw(model, trained, dcgan, data).probes
+    assert all(np.array_equal(repeated[key], value) for key, value in probes.items())
 
 
 class Blobs(nn.Module):
-    """A generator without weights that matter: z sets the brightness of the four quarters of the image."""
+    """A generator whose z sets the brightness of the four quadrants of the image."""
 
     def __init__(self, *_: object) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(()))
 
     def forward(self, z: Tensor) -> Tensor:
-        quarters = (self.scale * z[:, :4]).tanh().unflatten(1, (1, 2, 2))
-        return quarters.repeat_interleave(16, 2).repeat_interleave(16, 3)
+        quadrants = (self.scale * z[:, :4]).tanh().unflatten(1, (1, 2, 2))
+        return quadrants.repeat_interleave(16, 2).repeat_interleave(16, 3)
 
 
 @pytest.mark.parametrize(("shift", "low", "high"), [(0.0, 0.42, 0.58), (1.0, 0.75, 1.0)])
-def test_fresh_discriminator_guesses_where_samples_are_data_and_not_elsewhere(
-    shift: float, low: float, high: float
-) -> None:
+def test_fresh_discriminator_is_at_chance_only_if_samples_match_the_data(shift: float, low: float, high: float) -> None:
     net = SimpleNamespace(Generator=Blobs, Discriminator=dcgan.Discriminator)
     z = torch.randn(1600, 8, generator=torch.Generator().manual_seed(3)) + shift
     data = images_of(to_uint8(Blobs()(z).detach()).numpy())
-    own = settings(batch_norm=False)
+    trained = settings(batch_norm=False)
     torch.manual_seed(0)
-    probes = draw(GAN(own, net, 1, 2), own, net, data, fresh_steps=150).probes  # type: ignore[arg-type]
-    right = [(probes["fresh_held_out"] > 0.5).mean(), (probes["fresh_samples"] < 0.5).mean()]
-    assert low <= np.mean(right) <= high
+    probes = draw(GAN(trained, net, 1, 2), trained, net, data, fresh_steps=150).probes  # type: ignore[arg-type]
+    accuracies = [(probes["fresh_held_out"] > 0.5).mean(), (probes["fresh_samples"] < 0.5).mean()]
+    assert low <= np.mean(accuracies) <= high
     assert len(probes["fresh_held_out"]) == len(probes["d_held_out"]) == 60

@@ -1,11 +1,11 @@
-"""Ways through a latent space against closed forms."""
+"""Latent-space interpolations against closed forms."""
 
 import torch
 
 from thirtytwo.sampling.gan.latent_paths import coordinate_grid, line, slerp
 
 
-def test_line_passes_its_ends_and_goes_on_beyond_them():
+def test_line_passes_through_its_ends_and_extrapolates():
     z1, z2 = torch.zeros(2, 3), torch.tensor([[9.0, 0.0, 0.0], [0.0, 18.0, 9.0]])
     points = line(z1, z2, torch.arange(-5, 15) / 9)
     assert points.shape == (2, 20, 3)
@@ -14,7 +14,7 @@ def test_line_passes_its_ends_and_goes_on_beyond_them():
     torch.testing.assert_close(points[0, :, 0], torch.arange(-5.0, 15.0))
 
 
-def test_grid_moves_two_coordinates_and_leaves_the_others():
+def test_grid_varies_two_coordinates_only():
     grid = coordinate_grid(torch.tensor([9.0, 9.0, 3.0]), 5)
     assert grid.shape == (5, 5, 3)
     torch.testing.assert_close(grid[:, 2, 0], torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0]))
@@ -22,7 +22,7 @@ def test_grid_moves_two_coordinates_and_leaves_the_others():
     assert (grid[..., 2] == 3).all()
 
 
-def test_slerp_keeps_the_angle_uniform_and_the_length_between_the_ends():
+def test_slerp_interpolates_angle_and_norm_linearly():
     z1, z2 = torch.tensor([[2.0, 0.0]]).repeat(3, 1), torch.tensor([[0.0, 4.0]]).repeat(3, 1)
     points = slerp(z1, z2, torch.tensor([0.0, 1 / 3, 1.0]))
     angles = torch.atan2(points[:, 1], points[:, 0])

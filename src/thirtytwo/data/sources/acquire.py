@@ -29,7 +29,9 @@ def acquire(source: Source, name: str, project: Project, places: Places) -> dict
         folder.mkdir()
         if isinstance(source, Shapes):
             total = source.images + shapes.broken_files(source.images)
-            shapes.write(folder, source.images, source.seed, tqdm(range(total), unit="image", desc=name))
+            shapes.write(
+                folder, source.images, source.seed, tqdm(range(total), unit="image", desc=name), source.difficulty
+            )
             return {"*": "drawn here"}
         if isinstance(source, Digits5k):
             _write_digits5k(folder / "digits5k.npz")

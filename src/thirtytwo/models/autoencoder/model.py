@@ -1,8 +1,8 @@
 """Autoencoders: plain, variational (Kingma & Welling 2014; beta: Higgins et al. 2017) and class-conditional.
 
-A plain autoencoder is a variational one without the noise and the KL term: its code is deterministic, and it has no
-prior. A decoder that takes labels (nets/cond_vae.py) makes the model conditional: q(z|x), p(x|z, y), p(z) = N(0, I)
-(Sohn et al. 2015, with an encoder that sees the image alone).
+A plain autoencoder is a variational one without noise and KL term: its code is deterministic and has no prior. A
+decoder that takes labels (nets/cond_vae.py) makes the model conditional: q(z|x), p(x|z, y), p(z) = N(0, I) (Sohn et
+al. 2015, except that the encoder sees only the image).
 """
 
 import math
@@ -22,28 +22,28 @@ __all__ = [
 
 
 def kl_to_standard_normal(mu: Tensor, log_sigma: Tensor) -> Tensor:
-    """KL(N(mu, sigma^2) || N(0, I)) in nats, summed over [B, ...] to [B]; Kingma & Welling 2014, appendix B."""
+    """Return KL(N(mu, sigma^2) || N(0, I)) in nats, [B, ...] summed to [B] (Kingma & Welling 2014, appendix B)."""
     return 0.5 * (mu.square() + (2 * log_sigma).exp() - 1 - 2 * log_sigma).flatten(1).sum(1)
 
 
 def squared_error(x: Tensor, x_hat: Tensor) -> Tensor:
-    """Squared error of [B, C, H, W] images summed over each image's pixels and channels: [B]."""
+    """Return the squared error of images [B, C, H, W], summed over the pixels and channels of each image: [B]."""
     return (x - x_hat).square().flatten(1).sum(1)
 
 
 def image(likelihood: Likelihood, outputs: Tensor) -> Tensor:
-    """E[x|z], nominally in [-1, 1]: what the decoder's `outputs` are, or for bernoulli are the logits of, in [0, 1]."""
+    """Return E[x|z], nominally in [-1, 1]: the decoder's `outputs`; for bernoulli these are logits of [0, 1]."""
     return 2 * outputs.sigmoid() - 1 if likelihood == "bernoulli" else outputs
 
 
 def reconstruction(likelihood: Likelihood, x: Tensor, outputs: Tensor) -> Tensor:
-    """-log p(x|z) of images x [B, C, H, W] in [-1, 1], per image, as training minimises it: [B].
+    """Return the reconstruction loss -log p(x|z) of each image x [B, C, H, W] in [-1, 1]: [B].
 
-    gaussian: |x - x_hat|^2, which is -log N(x; x_hat, I/2) less its constant D/2 log pi, D = C H W.
-    sigma_vae: |x - x_hat|^2 / (2 sigma^2) + D/2 log(2 pi sigma^2) at the best sigma^2 for the batch, its mean squared
-        error (Rybkin et al. 2021, "optimal sigma-VAE"). As that is the minimum, a gradient through sigma would be 0.
+    gaussian: |x - x_hat|^2, which is -log N(x; x_hat, I/2) without its constant D/2 log pi, D = C H W.
+    sigma_vae: |x - x_hat|^2 / (2 sigma^2) + D/2 log(2 pi sigma^2) at the optimal sigma^2, the mean squared error of the
+        batch (Rybkin et al. 2021, "optimal sigma-VAE"). At this minimum the gradient with respect to sigma is 0.
     bernoulli: -sum_i y_i log p_i + (1 - y_i) log(1 - p_i) of grey levels y = (x + 1) / 2 (Kingma & Welling 2014,
-        appendix C.1). Where y is neither 0 nor 1 that is no log-probability; `log_density` has its normaliser.
+        appendix C.1). For y strictly between 0 and 1 this is not normalised; `log_density` adds the normaliser.
     """
     if likelihood == "bernoulli":
         return F.binary_cross_entropy_with_logits(outputs, (x + 1) / 2, reduction="none").flatten(1).sum(1)
@@ -55,12 +55,12 @@ def reconstruction(likelihood: Likelihood, x: Tensor, outputs: Tensor) -> Tensor
 
 
 def log_density(likelihood: Likelihood, x: Tensor, outputs: Tensor, variance: float) -> Tensor:
-    """log p(x|z) in nats, normalised over x in R^D, or for bernoulli in [-1, 1]^D, per image: [B].
-
-    Args:
-        variance: of the Gaussian of each value, 1/2 for the likelihood gaussian; bernoulli has none.
+    """Return log p(x|z) of each image in nats, normalised over x in R^D, or in [-1, 1]^D for bernoulli: [B].
 
     bernoulli is normalised by the constant of the continuous Bernoulli (Loaiza-Ganem & Cunningham 2019, eq. 5).
+
+    Args:
+        variance: variance of the Gaussian of each value, 1/2 for the likelihood gaussian; bernoulli ignores it.
     """
     if likelihood == "bernoulli":
         y = (x + 1) / 2  # dy/dx = 1/2
@@ -69,9 +69,9 @@ def log_density(likelihood: Likelihood, x: Tensor, outputs: Tensor, variance: fl
 
 
 class Autoencoder:
-    """q(z|x) = N(mu(x), sigma(x)^2 I), p(z) = N(0, I), p(x|z) or where conditional p(x|z, y) as the likelihood says.
+    """An autoencoder: q(z|x) = N(mu(x), sigma(x)^2 I), p(z) = N(0, I), and p(x|z), or p(x|z, y) if conditional.
 
-    A plain one has z = mu(x) and no p(z).
+    A plain autoencoder has z = mu(x) and no p(z).
     """
 
     averaged: tuple[str, ...] = ("encoder", "decoder")
@@ -90,7 +90,7 @@ class Autoencoder:
         return [Phase("autoencoder", self.modules, adam, self._loss)]
 
     def beta(self, batch: Batch) -> float:
-        """Weight of the KL term at this batch, constant within an epoch."""
+        """Return the weight of the KL term for this batch; it is constant within an epoch."""
         if self.settings.beta_schedule == "constant":
             return self.settings.beta
         return self.settings.beta * batch.epoch / batch.epochs
@@ -103,7 +103,7 @@ class Autoencoder:
         return loss, {"loss": loss} | terms
 
     def _terms(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """The two terms of the negative ELBO, or a plain autoencoder's one, averaged over the batch only."""
+        """Return the terms of the negative ELBO (a plain autoencoder has only the first), averaged over the batch."""
         x, s = batch.images, self.settings
         mu, log_sigma = self.encode(x)
         if log_sigma is None:
@@ -119,7 +119,7 @@ class Autoencoder:
         return self._terms(batch, rng)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """mu and log sigma of q(z|x), each [B, *latent_shape]; a plain autoencoder's code and None."""
+        """Return mu and log sigma of q(z|x), each [B, *latent_shape]; for a plain autoencoder the code and None."""
         outputs = self.encoder(x)
         if not self.settings.variational:
             return outputs, None
@@ -127,14 +127,14 @@ class Autoencoder:
         return mu, log_sigma
 
     def decode(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """The decoder's outputs [B, C, 32, 32] for z [B, *latent_shape]; `draw` gives images."""
+        """Return the decoder's outputs [B, C, 32, 32] for z [B, *latent_shape]; `draw` converts them to images."""
         return self.decoder(z, labels) if self.conditional else self.decoder(z)
 
     def draw(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Images [B, C, 32, 32], nominally in [-1, 1], for z [B, *latent_shape] and labels [B] where conditional."""
+        """Decode z [B, *latent_shape] and labels [B], if conditional, to images [B, C, 32, 32] in about [-1, 1]."""
         return image(self.settings.likelihood, self.decode(z, labels))
 
 
 def build(settings: AutoencoderSettings, net: ModuleType, channels: int, classes: int) -> Autoencoder:
-    """An untrained autoencoder; `net` has CONDITIONAL, latent_shape, Encoder and Decoder (see nets/conv_vae.py)."""
+    """Build an untrained autoencoder; `net` has the names exported by nets/conv_vae.py."""
     return Autoencoder(settings, net, channels, classes)

@@ -1,34 +1,34 @@
-"""The latent space of a trained autoencoder, in which diffusion can work (Rombach et al. 2022, section 3)."""
+"""The latent space of a trained autoencoder, for latent diffusion (Rombach et al. 2022, section 3)."""
 
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Autoencoder", "FirstStage"]
+__all__ = ["Autoencoder", "LatentSpace"]
 
 _CHUNK = 500
 
 
 class Autoencoder(Protocol):
-    """What is asked of the model of the first stage."""
+    """The interface that latent diffusion requires of an autoencoder."""
 
     modules: nn.ModuleDict
     conditional: bool
     latent_shape: tuple[int, ...]
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Mean and log sigma (None: no noise) of the code of images [B, C, 32, 32]: each [B, *latent_shape]."""
+        """Return mean and log sigma (None: no noise) of the codes of images [B, C, 32, 32], each [B, *latent_shape]."""
 
     def draw(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Images [B, C, 32, 32] of codes [B, *latent_shape]; `labels` [B] matter where it is conditional."""
+        """Decode codes [B, *latent_shape] to images [B, C, 32, 32]; `labels` [B] are used only if it is conditional."""
 
 
-class FirstStage(nn.Module):
-    """A frozen autoencoder, with its codes shifted and scaled to mean 0 and variance 1 in each channel.
+class LatentSpace(nn.Module):
+    """A frozen autoencoder whose codes are standardised to mean 0 and variance 1 in each channel.
 
-    The statistics are buffers, so that they are saved with the model; they are of the codes that diffusion is trained
-    on (Rombach et al. 2022, appendix G, by channel).
+    Mean and standard deviation are computed over the codes that diffusion is trained on (Rombach et al. 2022, appendix
+    G, here per channel) and saved with the model as buffers.
     """
 
     mean: Tensor
@@ -41,20 +41,20 @@ class FirstStage(nn.Module):
         self.register_buffer("mean", torch.zeros(statistics))
         self.register_buffer("std", torch.ones(statistics))
 
-    def train(self, mode: bool = True) -> "FirstStage":
-        """Stays in eval mode, whatever is asked of the model around it."""
+    def train(self, mode: bool = True) -> "LatentSpace":
+        """Stay in eval mode, even when the surrounding model is set to training mode."""
         return super().train(False)
 
     @torch.no_grad()
     def fit(self, images: Tensor) -> None:
-        """Takes the statistics of the codes of images [N, C, 32, 32], with Var z = Var mu + E sigma^2."""
+        """Compute mean and std of the codes of images [N, C, 32, 32], with Var z = Var mu + E sigma^2."""
         total, squares = torch.zeros(2, self.mean.shape[1], dtype=torch.float64, device=self.mean.device)
         count = 0
         for x in images.split(_CHUNK):
             mu, log_sigma = (None if part is None else part.double() for part in self.autoencoder.encode(x))
             assert mu is not None
-            second = mu.square() if log_sigma is None else mu.square() + (2 * log_sigma).exp()
-            total, squares = total + mu.sum((0, 2, 3)), squares + second.sum((0, 2, 3))
+            second_moment = mu.square() if log_sigma is None else mu.square() + (2 * log_sigma).exp()
+            total, squares = total + mu.sum((0, 2, 3)), squares + second_moment.sum((0, 2, 3))
             count += mu[:, 0].numel()
         mean = total / count
         variance = squares / count - mean.square()
@@ -63,12 +63,12 @@ class FirstStage(nn.Module):
 
     @torch.no_grad()
     def encode(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Scaled codes [B, *latent_shape] of images, drawn from q(z|x)."""
+        """Draw standardised codes [B, *latent_shape] of images from q(z|x)."""
         mu, log_sigma = self.autoencoder.encode(x)
         noise = torch.empty_like(mu).normal_(generator=rng)
         return ((mu if log_sigma is None else mu + log_sigma.exp() * noise) - self.mean) / self.std
 
     @torch.no_grad()
     def decode(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Images [B, C, 32, 32] of scaled codes."""
+        """Decode standardised codes to images [B, C, 32, 32]."""
         return self.autoencoder.draw(z * self.std + self.mean, labels)

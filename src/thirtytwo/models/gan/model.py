@@ -1,4 +1,4 @@
-"""Generative adversarial networks: minimax and non-saturating, least squares, Wasserstein with gradient penalty."""
+"""Generative adversarial networks with minimax, non-saturating, least-squares and WGAN-GP losses."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -16,11 +16,14 @@ __all__ = ["GAN", "LabelChannels", "build", "discriminator_loss", "generator_los
 def discriminator_loss(
     loss: GANLoss, real: Tensor, fake: Tensor, real_target: float = 1.0, fake_target: float = 0.0
 ) -> Tensor:
-    """Mean over the batch, to be minimised; `real` and `fake` are the discriminator's outputs before any sigmoid, [B].
+    """Return the discriminator's loss, averaged over the batch.
 
-    Minimax: Goodfellow et al. 2014, eq. 1 (its negative), the cross-entropy with the targets 1 and 0, or with
-    smoothed ones (Salimans et al. 2016, section 3.4). LSGAN: Mao et al. 2017, eq. 2 with a = fake_target and
-    b = real_target. WGAN-GP: Gulrajani et al. 2017, Algorithm 1, without the penalty; it has no targets.
+    Minimax and non-saturating: the negative of Goodfellow et al. 2014, eq. 1, a cross-entropy with targets 1 and 0, or
+    with smoothed targets (Salimans et al. 2016, section 3.4). LSGAN: Mao et al. 2017, eq. 2 with a = fake_target and
+    b = real_target. WGAN-GP: Gulrajani et al. 2017, Algorithm 1, without the penalty; the targets are ignored.
+
+    Args:
+        real, fake: [B] outputs of the discriminator before any sigmoid.
     """
     if loss == "lsgan":
         return 0.5 * (real - real_target).square().mean() + 0.5 * (fake - fake_target).square().mean()
@@ -30,14 +33,14 @@ def discriminator_loss(
 
 
 def _cross_entropy(logits: Tensor, target: float) -> Tensor:
-    """-t log D - (1 - t) log(1 - D), with -log D = softplus(-logit) and -log(1 - D) = softplus(logit)."""
+    """Return -t log D - (1 - t) log(1 - D), where -log D = softplus(-logit) and -log(1 - D) = softplus(logit)."""
     return (target * F.softplus(-logits) + (1 - target) * F.softplus(logits)).mean()
 
 
 def generator_loss(loss: GANLoss, fake: Tensor) -> Tensor:
-    """Mean over the batch, to be minimised.
+    """Return the generator's loss, averaged over the batch; `fake` [B] as in `discriminator_loss`.
 
-    Minimax is E[log(1 - D(G(z)))] itself; non-saturating is -E[log D(G(z))] (Goodfellow et al. 2014, section 3).
+    Minimax is E[log(1 - D(G(z)))]; non-saturating is -E[log D(G(z))] (Goodfellow et al. 2014, section 3).
     LSGAN: Mao et al. 2017, eq. 2 with c = 1. WGAN: -E[D(G(z))].
     """
     if loss == "lsgan":
@@ -48,11 +51,11 @@ def generator_loss(loss: GANLoss, fake: Tensor) -> Tensor:
 
 
 def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, u: Tensor) -> Tensor:
-    """E[(||grad D(x_hat)||_2 - 1)^2] at x_hat = u x + (1 - u) G(z); Gulrajani et al. 2017, Algorithm 1, lines 6-7.
+    """Return E[(||grad D(x_hat)||_2 - 1)^2] at x_hat = u x + (1 - u) G(z) (Gulrajani et al. 2017, Algorithm 1, l. 6-7).
 
     Args:
         real, fake: [B, C, H, W].
-        u: [B] uniform in [0, 1], one a pair.
+        u: [B] uniform in [0, 1], one per pair.
     """
     u = u[:, None, None, None]
     x_hat = (u * real + (1 - u) * fake).requires_grad_(True)
@@ -61,7 +64,7 @@ def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fa
 
 
 class LabelChannels(nn.Module):
-    """A network that also sees the label: an embedding, tiled to extra channels of its input."""
+    """A network conditioned on the label by an embedding that is tiled to extra channels of its input."""
 
     def __init__(self, net: nn.Module, classes: int, label_channels: int) -> None:
         super().__init__()
@@ -69,14 +72,14 @@ class LabelChannels(nn.Module):
         self.embedding = nn.Embedding(classes, label_channels)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        """x [B, C, H, W] or [B, D], labels [B] int64."""
+        """Apply the network to x [B, C, H, W] or [B, D] with labels [B] int64."""
         e = self.embedding(labels)  # [B, E]
         e = e[(...,) + (None,) * (x.ndim - 2)].expand(-1, -1, *x.shape[2:])  # [B, E, H, W]
         return self.net(torch.cat([x, e], dim=1))
 
 
 class GAN:
-    """Generator and discriminator, one phase each."""
+    """A generator and a discriminator, trained in one phase each."""
 
     averaged: tuple[str, ...] = ("generator",)
     twice_differentiated = ("discriminator",)  # torch.compile does not support the penalty's double backward
@@ -96,7 +99,7 @@ class GAN:
                 self.modules[name] = LabelChannels(module, classes, s.label_channels)
 
     def _initialise(self, module: nn.Module) -> None:
-        """Radford et al. 2016, section 4: all weights from N(0, 0.02); BatchNorm's gain around 1."""
+        """Draw weights from N(0, init_std), gains of BatchNorm around 1 (Radford et al. 2016, section 4)."""
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(module.weight, 0.0, self.settings.init_std)
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -124,15 +127,15 @@ class GAN:
 
     @property
     def gives_probability(self) -> bool:
-        """Whether `judge` estimates D* = p / (p + q), as minimax and least squares do; Wasserstein has no such bound."""
+        """Whether `score` estimates D* = p / (p + q): true of the cross-entropy and LSGAN losses, not of WGAN-GP."""
         return self.settings.loss != "wgan_gp"
 
-    def judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """D(x) [B] of images [B, C, 32, 32]: a probability for the cross-entropy losses, the raw score for the others."""
-        return self._judgement(self.discriminate(images, labels))
+    def score(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """Return D(x) [B] of images [B, C, 32, 32]: a probability for cross-entropy losses, else the raw output."""
+        return self._to_score(self.discriminate(images, labels))
 
-    def _judgement(self, outputs: Tensor) -> Tensor:
-        """D from the discriminator's outputs before any sigmoid."""
+    def _to_score(self, outputs: Tensor) -> Tensor:
+        """Convert the discriminator's outputs before any sigmoid to D."""
         return outputs if self.settings.loss in ("lsgan", "wgan_gp") else outputs.sigmoid()
 
     def _generate(self, batch: Batch, rng: torch.Generator) -> Tensor:
@@ -140,12 +143,12 @@ class GAN:
         return self.draw(z, batch.labels)
 
     def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """The discriminator's outputs [B] before any sigmoid."""
+        """Return the discriminator's outputs [B] before any sigmoid."""
         discriminator = self.modules["discriminator"]
         return discriminator(images, labels) if self.conditional else discriminator(images)
 
-    def _seen(self, images: Tensor, batch: Batch, rng: torch.Generator) -> Tensor:
-        """What the discriminator gets to see: instance noise (Soenderby et al. 2017) that fades as training goes on."""
+    def _add_instance_noise(self, images: Tensor, batch: Batch, rng: torch.Generator) -> Tensor:
+        """Add instance noise (Soenderby et al. 2017), which decreases linearly to 0 during training."""
         if not self.settings.input_noise:
             return images
         noise = torch.randn(images.shape, generator=rng, device=images.device)
@@ -155,10 +158,10 @@ class GAN:
         s = self.settings
         with torch.no_grad():
             x_fake = self._generate(batch, rng)
-        x_real, x_fake = self._seen(batch.images, batch, rng), self._seen(x_fake, batch, rng)
+        x_real, x_fake = (self._add_instance_noise(x, batch, rng) for x in (batch.images, x_fake))
         real, fake = self.discriminate(x_real, batch.labels), self.discriminate(x_fake, batch.labels)
         loss = discriminator_loss(s.loss, real, fake, s.real_target, s.fake_target)
-        d_real, d_fake = self._judgement(real).mean(), self._judgement(fake).mean()
+        d_real, d_fake = self._to_score(real).mean(), self._to_score(fake).mean()
         terms = {"discriminator_loss": loss, "d_real": d_real, "d_fake_before": d_fake}
         if s.loss == "wgan_gp":
             u = torch.rand(len(real), generator=rng, device=real.device)
@@ -167,21 +170,22 @@ class GAN:
         return loss, terms
 
     def _generator_loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        fake = self.discriminate(self._seen(self._generate(batch, rng), batch, rng), batch.labels)
+        x_fake = self._add_instance_noise(self._generate(batch, rng), batch, rng)
+        fake = self.discriminate(x_fake, batch.labels)
         loss = generator_loss(self.settings.loss, fake)
-        return loss, {"generator_loss": loss, "d_fake_after": self._judgement(fake).mean()}
+        return loss, {"generator_loss": loss, "d_fake_after": self._to_score(fake).mean()}
 
     def validate(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """D on held-out images beside D on samples: a discriminator that memorises scores the former low."""
+        """Return the mean D of held-out images and of samples; memorisation shows as a low D of held-out images."""
         real, fake = batch.images, self._generate(batch, rng)
-        return {"d_real": self.judge(real, batch.labels).mean(), "d_fake": self.judge(fake, batch.labels).mean()}
+        return {"d_real": self.score(real, batch.labels).mean(), "d_fake": self.score(fake, batch.labels).mean()}
 
     def draw(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Images [B, C, 32, 32] in [-1, 1] for z [B, latent_dim] standard normal and labels [B] where conditional."""
+        """Generate images [B, C, 32, 32] in [-1, 1] from z [B, latent_dim], with labels [B] if conditional."""
         generator = self.modules["generator"]
         return generator(z, labels) if self.conditional else generator(z)
 
 
 def build(settings: GANSettings, net: ModuleType, channels: int, classes: int) -> GAN:
-    """An untrained GAN; `net` has Generator and Discriminator (see nets/dcgan.py)."""
+    """Build an untrained GAN; `net` has Generator and Discriminator (see nets/dcgan.py)."""
     return GAN(settings, net, channels, classes)

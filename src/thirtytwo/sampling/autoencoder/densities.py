@@ -13,7 +13,7 @@ from torch import Tensor
 
 from thirtytwo.runtime.errors import ParamsError
 
-__all__ = ["Choice", "Density", "choose", "fit", "guided_gaussian"]
+__all__ = ["Choice", "Density", "choose", "fit", "gaussian_quotient"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def fit(
     Args:
         codes: [N, D] floats.
         groups: [N] int64 in 0 ... G - 1, none of them empty.
-        guidance: w, with which each component is moved away from the Gaussian of all codes, see `guided_gaussian`; 0: none.
+        guidance: w, with which each component is moved away from the Gaussian of all codes, see `gaussian_quotient`; 0: none.
     """
     centre: np.ndarray = codes.mean(axis=0, dtype=np.float64)
     spread = np.cov(codes.T, dtype=np.float64)
@@ -120,7 +120,7 @@ def fit(
         full = choice.covariance == "full"
         covariances = mixture.covariances_ if full else [np.diag(variances) for variances in mixture.covariances_]
         parts = [
-            guided_gaussian(mean, covariance, centre, spread, guidance)
+            gaussian_quotient(mean, covariance, centre, spread, guidance)
             for mean, covariance in zip(mixture.means_, covariances, strict=True)
         ]
         weights.append(mixture.weights_.cumsum())
@@ -149,7 +149,7 @@ def _score(
     return Choice(covariance, components, total / sum(len(held_out) for _, held_out in parts), converged)
 
 
-def guided_gaussian(
+def gaussian_quotient(
     mean: np.ndarray, covariance: np.ndarray, centre: np.ndarray, spread: np.ndarray, weight: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean [D] and covariance [D, D] of p(z)^(1 + w) / q(z)^w, p = N(mean, covariance), q = N(centre, spread).

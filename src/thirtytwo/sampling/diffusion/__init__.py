@@ -1,1 +1,1 @@
-"""Sampling a diffusion model."""
+"""Samplers of a diffusion model."""

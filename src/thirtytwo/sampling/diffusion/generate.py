@@ -1,4 +1,4 @@
-"""Draw images from a denoiser with the samplers of `solvers`, along timesteps of a chosen spacing."""
+"""Draw images from a denoiser with the samplers of `solvers` and a choice of timestep spacings."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -20,15 +20,15 @@ Denoise = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 def timesteps(schedule: Schedule, steps: int, spacing: Spacing) -> np.ndarray:
-    """tau_1 < ... < tau_S, int64 in 1 ... T; 1 ... T itself for S = T.
+    """Choose S of T timesteps: tau_1 < ... < tau_S, int64 in 1 ... T; all of them for S = T.
 
     Args:
-        schedule: of T timesteps.
+        schedule: schedule with T timesteps.
         steps: S.
         spacing: "uniform", tau_i = 1 + floor((i - 1) T / S), and "quadratic", tau_i = 1 + floor(0.8
-            T ((i - 1) / (S - 1))^2), finer near the image, are those of Song et al. 2021 (appendix D.2); both end at
-            1 and begin below T. "trailing", tau_i = round(i T / S), begins at T, where x is pure noise (Lin et al.
-            2024). "log_snr" is even in log(alpha_bar / (1 - alpha_bar)) (Lu et al. 2022, section 3.4), "karras" in
+            T ((i - 1) / (S - 1))^2), finer at low noise, are those of Song et al. 2021 (appendix D.2); both include 1
+            and stop below T. "trailing", tau_i = round(i T / S), includes T, where x is pure noise (Lin et al. 2024).
+            "log_snr" is even in log(alpha_bar / (1 - alpha_bar)) (Lu et al. 2022, section 3.4), "karras" in
             sigma^(1/7), sigma^2 = (1 - alpha_bar) / alpha_bar (Karras et al. 2022, eq. 5), both rounded to the
             nearest timestep.
 
@@ -47,38 +47,38 @@ def timesteps(schedule: Schedule, steps: int, spacing: Spacing) -> np.ndarray:
         tau = 1 + np.floor(0.8 * total * ((i - 1) / max(steps - 1, 1)) ** 2).astype(np.int64)
     else:
         tau = _nearest(schedule, steps, np.log if spacing == "log_snr" else _seventh_root)
-    rising = np.maximum.accumulate(tau - i) + i  # where they lie closer than 1
-    return np.minimum(rising, total - steps + i)
+    increasing = np.maximum.accumulate(tau - i) + i  # separates equal timesteps
+    return np.minimum(increasing, total - steps + i)
 
 
 def _seventh_root(sigma: np.ndarray) -> np.ndarray:
-    """Karras et al. 2022, eq. 5 with rho = 7."""
+    """Return sigma^(1/rho) with rho = 7 (Karras et al. 2022, eq. 5)."""
     return sigma ** (1 / 7)
 
 
 def _nearest(schedule: Schedule, steps: int, scale: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """The timesteps nearest to S places even in `scale` of the noise level, from the first timestep's up.
+    """Return the timesteps nearest to S noise levels that are evenly spaced in `scale(sigma)`, beginning at t = 1.
 
-    It ends at sigma = 80, the largest that Karras et al. 2022 use (table 1), or at T where that has less: of the
-    cosine schedule's sigma_T = 2e4 half of the steps would go to levels at which nothing of an image is left.
+    The highest level is sigma_T, but at most 80, the maximum of Karras et al. 2022 (table 1): up to the cosine
+    schedule's sigma_T = 2e4, half of the steps would fall on levels at which no signal is left.
     """
     sigma = schedule.snr[1:] ** -0.5
     top = len(sigma) - 1 if sigma[-1] <= 80 else int(np.searchsorted(sigma, 80))
-    here = scale(sigma)
-    places = np.linspace(here[0], here[top], steps) if steps > 1 else here[top : top + 1]
-    right = np.searchsorted(here, places).clip(1, len(here) - 1)
-    return right + (here[right] - places <= places - here[right - 1])
+    available = scale(sigma)
+    targets = np.linspace(available[0], available[top], steps) if steps > 1 else available[top : top + 1]
+    right = np.searchsorted(available, targets).clip(1, len(available) - 1)
+    return right + (available[right] - targets <= targets - available[right - 1])
 
 
 def path(schedule: Schedule, steps: int, spacing: Spacing) -> list[Step]:
-    """The S steps of a sampler, from the noisiest timestep to 0."""
+    """Return the S steps of a sampler, from the noisiest timestep to 0."""
     tau = [0, *timesteps(schedule, steps, spacing).tolist()]
     bars = schedule.alpha_bars
     return [Step(t, s, float(bars[t]), float(bars[s])) for s, t in pairwise(tau)][::-1]
 
 
 def predictor(denoise: Denoise, schedule: Schedule, labels: Tensor | None, clip: bool) -> Predict:
-    """What samplers call: `denoise` at one timestep for all images, as x_0 and the epsilon that belongs to it."""
+    """Wrap `denoise` for the samplers: one timestep for all images, returning x_0 and the corresponding epsilon."""
 
     def predict(x: Tensor, t: int) -> tuple[Tensor, Tensor]:
         x0 = denoise(x, torch.full((len(x),), t, device=x.device), labels)
@@ -102,39 +102,40 @@ def generate(
     shape: Sequence[int],
     device: torch.device,
 ) -> Tensor:
-    """Draw the images of a run that have the given indices.
+    """Draw the images of a run with the given indices.
 
-    An image depends on seed, index, label and the settings alone, see `noise.in_chunks`.
+    An image depends only on seed, index, label and the settings, see `noise.in_chunks`.
 
     Args:
-        denoise: a family's `denoise`, its network in eval mode; guided already.
-        settings: the sampler with its steps; its guidance only counts evaluations elsewhere.
-        seed: of the run.
+        denoise: a model's `denoise`, with guidance applied and the network in eval mode.
+        settings: sampler, steps, spacing, eta and clipping; `guidance` is ignored, since `denoise` includes it.
+        seed: seed of the run.
         indices: n image indices.
         labels: [n] int64 labels of those images, or None.
-        shape: of an image, (C, 32, 32).
-        device: where the network is.
+        shape: shape of x_0: an image (C, 32, 32) or a code.
+        device: device of the network.
 
     Returns:
-        [n, *shape] float32 on the CPU, nominally in [-1, 1].
+        [n, *shape] float32 on the CPU; images nominally in [-1, 1].
 
     Raises:
         ParamsError: more steps than timesteps.
     """
     s = settings
-    steps_down = path(schedule, s.steps, s.spacing)
+    steps = path(schedule, s.steps, s.spacing)
     calls = len(chunk_numbers(indices, device)) * evaluations(s.sampler, s.steps)
     bar = tqdm(total=calls, desc=f"{s.sampler}, {s.steps} steps", unit="batch", mininterval=1.0)
 
-    def counted(x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
+    def denoise_with_progress(x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
         bar.update()
         return denoise(x, t, labels)
 
-    def walk(streams: NoiseStreams, labels: Tensor | None) -> Tensor:
+    def sample_chunk(streams: NoiseStreams, labels: Tensor | None) -> Tensor:
         def noise() -> Tensor:
             return streams.normal(shape).to(device)
 
-        return SAMPLERS[s.sampler](predictor(counted, schedule, labels, s.clip), noise(), steps_down, noise, s.eta)
+        predict = predictor(denoise_with_progress, schedule, labels, s.clip)
+        return SAMPLERS[s.sampler](predict, noise(), steps, noise, s.eta)
 
     with bar:
-        return in_chunks(walk, seed, indices, labels, device)
+        return in_chunks(sample_chunk, seed, indices, labels, device)

@@ -1,12 +1,12 @@
-"""Steps of the reverse process, and the samplers that walk by them.
+"""Samplers of the reverse process and their single steps.
 
-A sampler walks a path T >= tau_S > ... > tau_1 > tau_0 = 0 of timesteps. It is a function
+A sampler follows a path of timesteps T >= tau_S > ... > tau_1 > tau_0 = 0. It is a function
 
     sampler(predict, x, path, noise, eta) -> x_0
 
-where `predict(x, t)` gives the pair (x0_hat, epsilon_hat) at x_t, clipped or not, `path` the steps as `Step`, and
-`noise()` the next standard normal tensor shaped as x; eta is for ddim alone. Every number that is not a tensor is a
-Python float, hence float64.
+where `predict(x, t)` returns the pair (x0_hat, epsilon_hat) at x_t, clipped or not, `path` lists the steps, and
+`noise()` returns the next standard normal tensor of the shape of x; only ddim uses eta. All scalars are Python floats,
+hence float64.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from thirtytwo.settings.diffusion import Sampler
 
-if TYPE_CHECKING:  # the report counts evaluations and need not import torch
+if TYPE_CHECKING:  # the report uses `evaluations` without importing torch
     from torch import Tensor
 
 __all__ = [
@@ -30,7 +30,7 @@ Noise: TypeAlias = "Callable[[], Tensor]"
 
 
 class Step(NamedTuple):
-    """From timestep t to s < t."""
+    """A step from timestep t to s < t."""
 
     t: int
     s: int
@@ -39,7 +39,7 @@ class Step(NamedTuple):
 
 
 def ddpm_step(x: Tensor, x0: Tensor, z: Tensor | float, alpha_bar_t: float, alpha_bar_s: float) -> Tensor:
-    """x_s ~ q(x_s | x_t, x_0), with variance beta_tilde (Ho et al. 2020, eq. 6 and 7).
+    """Return x_s ~ q(x_s | x_t, x_0), with variance beta_tilde (Ho et al. 2020, eq. 6 and 7).
 
     For s < t - 1 the step's alpha_t is alpha_bar_t / alpha_bar_s (Nichol & Dhariwal 2021, eq. 19).
     """
@@ -51,7 +51,7 @@ def ddpm_step(x: Tensor, x0: Tensor, z: Tensor | float, alpha_bar_t: float, alph
 
 
 def ddpm(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: float) -> Tensor:
-    """Ancestral sampling (Ho et al. 2020, algorithm 2, with the clipped x_0)."""
+    """Ancestral sampling (Ho et al. 2020, algorithm 2, in terms of the predicted x_0)."""
     for t, s, alpha_bar_t, alpha_bar_s in path:
         x0, _ = predict(x, t)
         x = ddpm_step(x, x0, noise() if s > 0 else 0.0, alpha_bar_t, alpha_bar_s)
@@ -59,21 +59,21 @@ def ddpm(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: f
 
 
 def ddim_sigma(eta: float, alpha_bar_t: float, alpha_bar_s: float) -> float:
-    """The standard deviation of the noise of a DDIM step (Song et al. 2021, eq. 16)."""
+    """Return the standard deviation of the noise in a DDIM step (Song et al. 2021, eq. 16)."""
     return eta * ((1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)) ** 0.5
 
 
 def ddim_step(
     x0: Tensor, epsilon: Tensor, z: Tensor | float, eta: float, alpha_bar_t: float, alpha_bar_s: float
 ) -> Tensor:
-    """x_s from what is predicted at x_t (Song et al. 2021, eq. 12)."""
+    """Return x_s from the prediction at x_t (Song et al. 2021, eq. 12)."""
     sigma = ddim_sigma(eta, alpha_bar_t, alpha_bar_s)
     direction = max(1 - alpha_bar_s - sigma**2, 0.0) ** 0.5 * epsilon
     return alpha_bar_s**0.5 * x0 + direction + sigma * z
 
 
 def ddim(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: float) -> Tensor:
-    """Song et al. 2021: deterministic for eta = 0; for eta = 1 on all T steps the same process as `ddpm`."""
+    """DDIM (Song et al. 2021): deterministic for eta = 0; for eta = 1 and S = T the same process as `ddpm`."""
     for t, s, alpha_bar_t, alpha_bar_s in path:
         x0, epsilon = predict(x, t)
         x = ddim_step(x0, epsilon, noise() if eta > 0 and s > 0 else 0.0, eta, alpha_bar_t, alpha_bar_s)
@@ -81,12 +81,12 @@ def ddim(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: f
 
 
 def half_log_snr(alpha_bar: float) -> float:
-    """lambda = log(alpha / sigma) with alpha = sqrt(alpha_bar), sigma = sqrt(1 - alpha_bar); infinite without noise."""
+    """Return lambda = log(sqrt(alpha_bar) / sqrt(1 - alpha_bar)), half the log-SNR; infinite without noise."""
     return math.inf if alpha_bar == 1 else 0.5 * math.log(alpha_bar / (1 - alpha_bar))
 
 
 def dpm_solver_pp_step(x: Tensor, D: Tensor, alpha_bar_t: float, alpha_bar_s: float) -> Tensor:
-    """x_s from x_t if x_0 were predicted as D all the way (Lu et al. 2022, "DPM-Solver++", eq. 9 and algorithm 2)."""
+    """Return x_s from x_t for a constant prediction D of x_0 (Lu et al. 2022, "DPM-Solver++", eq. 9, algorithm 2)."""
     h = half_log_snr(alpha_bar_s) - half_log_snr(alpha_bar_t)
     return ((1 - alpha_bar_s) / (1 - alpha_bar_t)) ** 0.5 * x - alpha_bar_s**0.5 * math.expm1(-h) * D
 
@@ -94,10 +94,10 @@ def dpm_solver_pp_step(x: Tensor, D: Tensor, alpha_bar_t: float, alpha_bar_s: fl
 def dpm_solver_pp_2m(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: float) -> Tensor:
     """DPM-Solver++(2M): second order, data prediction (Lu et al. 2022, "DPM-Solver++", algorithm 2).
 
-    The first step has no past and is of first order; so is a step to alpha_bar = 1, where lambda is infinite and the
-    exact answer for a constant x0_hat is x0_hat itself.
+    The first step has no previous prediction and is of first order. So is a step to alpha_bar = 1, where lambda is
+    infinite and the exact solution for a constant x0_hat is x0_hat itself.
     """
-    past: tuple[Tensor, float] | None = None  # x0_hat of the step before, and that step's h
+    past: tuple[Tensor, float] | None = None  # x0_hat and h of the previous step
     for t, _, alpha_bar_t, alpha_bar_s in path:
         x0, _ = predict(x, t)
         h = half_log_snr(alpha_bar_s) - half_log_snr(alpha_bar_t)
@@ -110,20 +110,21 @@ def dpm_solver_pp_2m(predict: Predict, x: Tensor, path: Sequence[Step], noise: N
 
 
 def euler_step(x: Tensor, d: Tensor, sigma_t: float, sigma_s: float) -> Tensor:
-    """One step of dx/dsigma = d (Karras et al. 2022, algorithm 1, line 5), in the variables of that paper."""
+    """Take an Euler step of dx/dsigma = d (Karras et al. 2022, algorithm 1, line 5), in the paper's variables."""
     return x + (sigma_s - sigma_t) * d
 
 
 def heun_step(x: Tensor, d: Tensor, d_next: Tensor, sigma_t: float, sigma_s: float) -> Tensor:
-    """The same with the mean of the slopes at both ends (Karras et al. 2022, algorithm 1, line 8)."""
+    """Take a Heun step, with the mean of the slopes at both ends (Karras et al. 2022, algorithm 1, line 8)."""
     return x + (sigma_s - sigma_t) * (0.5 * d + 0.5 * d_next)
 
 
 def heun(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: float) -> Tensor:
-    """Heun's second-order method without churn (Karras et al. 2022, algorithm 1), two predictions a step but the last.
+    """Heun's second-order method without churn (Karras et al. 2022, algorithm 1).
 
-    That paper's x is our x / sqrt(alpha_bar) and its sigma our sqrt((1 - alpha_bar) / alpha_bar); its slope
-    d = (x - D(x, sigma)) / sigma is then the predicted epsilon itself. The last step, to sigma = 0, is Euler's.
+    Each step takes two predictions, except the last, to sigma = 0, which is an Euler step. The paper's x is our
+    x / sqrt(alpha_bar) and its sigma our sqrt((1 - alpha_bar) / alpha_bar), so its slope d = (x - D(x, sigma)) / sigma
+    is the predicted epsilon.
     """
     x_hat = x / path[0].alpha_bar_t ** 0.5
     for t, s, alpha_bar_t, alpha_bar_s in path:
@@ -140,16 +141,16 @@ def heun(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: f
 def unipc_step(
     x: Tensor, x0: Tensor, x0_next: Tensor, past: tuple[Tensor, float] | None, alpha_bar_t: float, alpha_bar_s: float
 ) -> Tensor:
-    """UniC-2, which corrects x_s by what is predicted there (Zhao et al. 2023, eq. 8, data prediction of appendix A).
+    """Correct x_s by the prediction at x_s: UniC-2 (Zhao et al. 2023, eq. 8, with data prediction as in appendix A).
 
-    With B(h) = e^h - 1 of the reversed step, -h; the coefficients solve eq. 9 for the points r_1 (the step before)
-    and 1 (the end of this step).
+    B(h) = e^h - 1, with the sign of h reversed; the coefficients solve eq. 9 for the points r_1 (the previous step) and
+    1 (the end of this step).
 
     Args:
         x: x_t.
-        x0: predicted at x_t.
-        x0_next: predicted at the x_s that is to be corrected.
-        past: x0_hat of the step before and that step's h, or None at the first step, which is of one order less.
+        x0: prediction at x_t.
+        x0_next: prediction at the uncorrected x_s.
+        past: x0_hat and h of the previous step, or None at the first step, whose order is lower by one.
     """
     h = -(half_log_snr(alpha_bar_s) - half_log_snr(alpha_bar_t))
     B = math.expm1(h)
@@ -167,10 +168,10 @@ def unipc_step(
 
 
 def unipc(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: float) -> Tensor:
-    """UniPC-2: DPM-Solver++(2M) predicts, UniC-2 corrects with the prediction that the next step needs anyhow.
+    """UniPC-2: predict with DPM-Solver++(2M), then correct with UniC-2 (Zhao et al. 2023, algorithms 5 and 6).
 
-    Zhao et al. 2023, algorithms 5 and 6; third order at one evaluation a step. Not corrected is the step to
-    alpha_bar = 1, beyond which nothing is predicted.
+    The corrector reuses the prediction of the next step: third order at one evaluation per step. The step to
+    alpha_bar = 1 is not corrected, because no prediction follows it.
     """
     past: tuple[Tensor, float] | None = None
     x0, _ = predict(x, path[0].t)
@@ -192,5 +193,5 @@ SAMPLERS: dict[Sampler, Callable[[Predict, Tensor, Sequence[Step], Noise, float]
 
 
 def evaluations(sampler: Sampler, steps: int) -> int:
-    """How often a sampler of SAMPLERS calls `predict` in as many steps."""
+    """Return how many times a sampler calls `predict` in the given number of steps."""
     return 2 * steps - 1 if sampler == "heun" else steps

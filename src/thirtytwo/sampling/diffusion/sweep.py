@@ -1,4 +1,4 @@
-"""One trained diffusion model by many samplers, numbers of steps and eta, always from the same noise."""
+"""Sample one trained diffusion model with many samplers, step counts and values of eta, from the same noise."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ __all__ = ["draw", "network_evaluations", "points"]
 
 
 def points(cfg: SweepConfig) -> Iterator[SamplerSettings]:
-    """Every sampler at every number of steps, and ddim at every eta as well."""
+    """Yield every combination of sampler and step count, and for ddim also of eta."""
     for sampler, spacing in cfg.sweep.samplers.items():
         for eta in cfg.sweep.etas if sampler == "ddim" else [0.0]:
             for steps in cfg.sweep.steps:
@@ -25,14 +25,14 @@ def points(cfg: SweepConfig) -> Iterator[SamplerSettings]:
 
 
 def network_evaluations(settings: SamplerSettings) -> int:
-    """Evaluations of the network per image; guidance doubles them."""
+    """Return the network evaluations per image; guidance doubles them."""
     return evaluations(settings.sampler, settings.steps) * (2 if settings.guidance else 1)
 
 
 def draw(model: Diffusion, settings: SamplerSettings, seed: int, labels: Tensor | None, count: int) -> np.ndarray:
-    """The first `count` images of a run, [count, 32, 32, C] uint8."""
+    """Draw the first `count` images of a run, [count, 32, 32, C] uint8."""
     images = generate(
-        model.guided_denoiser(settings.guidance), model.schedule, settings, seed=seed, indices=range(count),
+        model.classifier_free_guidance(settings.guidance), model.schedule, settings, seed=seed, indices=range(count),
         labels=None if labels is None else labels[:count], shape=model.shape,
         device=next(model.modules.parameters()).device,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Ways through a latent space: lines, coordinate grids, arcs."""
+"""Interpolation in a latent space: lines, coordinate grids, spherical arcs."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,10 @@ __all__ = ["coordinate_grid", "line", "slerp"]
 
 
 def line(z1: Tensor, z2: Tensor, fractions: Tensor) -> Tensor:
-    """z1 + f (z2 - z1) for each f in `fractions` [K]: interpolation in [0, 1], extrapolation outside.
+    """Return z1 + f (z2 - z1) for each f in `fractions` [K]; values outside [0, 1] extrapolate.
 
     Args:
-        z1, z2: [P, D], the ends of P lines.
+        z1, z2: [P, D] end points of P lines.
 
     Returns:
         [P, K, D].
@@ -19,22 +19,22 @@ def line(z1: Tensor, z2: Tensor, fractions: Tensor) -> Tensor:
 
 
 def coordinate_grid(z: Tensor, side: int) -> Tensor:
-    """`z` [D] with its first two coordinates on a side x side grid over [-1, 1]^2: [side, side, D].
+    """Set the first two coordinates of `z` [D] to a side x side grid over [-1, 1]^2: [side, side, D].
 
-    The first coordinate grows from row to row, the second from column to column. D = 1 has one of them.
+    The first coordinate increases along the rows, the second along the columns; for D = 1 only the first varies.
     """
-    places = torch.linspace(-1, 1, side)
+    values = torch.linspace(-1, 1, side)
     grid = z.repeat(side, side, 1)
-    grid[..., 0] = places[:, None]
+    grid[..., 0] = values[:, None]
     if len(z) > 1:
-        grid[..., 1] = places[None, :]
+        grid[..., 1] = values[None, :]
     return grid
 
 
 def slerp(z1: Tensor, z2: Tensor, t: Tensor) -> Tensor:
-    """Spherical interpolation (Shoemake 1985) between the directions of z1 and z2 [P, D] at t [P].
+    """Interpolate spherically (Shoemake 1985) between the directions of z1 and z2 [P, D] at t [P].
 
-    The length goes linearly from |z1| to |z2|, so that a way between typical normal vectors stays typical.
+    The norm is interpolated linearly from |z1| to |z2|, so that a path between typical normal vectors stays typical.
     """
     n1, n2 = z1.norm(dim=1, keepdim=True), z2.norm(dim=1, keepdim=True)
     u1, u2, t = z1 / n1, z2 / n2, t[:, None]
