@@ -117,26 +117,34 @@ def _scores(
     dataset: SetResult, runs: list[RunResult], verdict: Verdict, scores: Sequence[Score], caption: str
 ) -> Table:
     """One row for each run and one for the floor, without the scores that no run has."""
-    floor = dataset.floor if any(dataset.floor.estimate(score.key).value is not None for score in QUALITY) else None
+    within = any(run.metric("fd_classifier_floor_drawn") == "within classes" for run in runs)
+    drawn = {"real images": dataset.floor} | ({"real images, by class": dataset.floor.within_classes} if within else {})
+    floors = {
+        name: floor
+        for name, floor in drawn.items()
+        if any(floor.estimate(score.key).value is not None for score in QUALITY)
+    }
     shown = [score for score in scores if any(run.metric(score.key) is not None for run in runs)]
     cells: dict[str, list[str]] = {}
+    missing = [wording.MISSING] * len(floors)
     for score in shown:
         cells[score.title] = [wording.estimated(run.estimate(score.key), score.scale) for run in runs]
-        cells[score.title].append(wording.estimated(dataset.floor.estimate(score.key), score.scale))
+        cells[score.title] += [wording.estimated(floor.estimate(score.key), score.scale) for floor in floors.values()]
         if score.key == "fd_classifier":
             ratios = [floor_ratio(run, dataset) for run in runs]
-            cells["× floor"] = [wording.multiple(ratio) for ratio in ratios] + ["1"]
+            cells["× floor"] = [wording.multiple(ratio) for ratio in ratios] + ["1"] * len(floors)
     if scores is QUALITY:
-        cells["N"] = [wording.count(n) for n in [*(run.metric("n") for run in runs), dataset.floor.metric("n")]]
+        sizes = [run.metric("n") for run in runs] + [floor.metric("n") for floor in floors.values()]
+        cells["N"] = [wording.count(n) for n in sizes]
         trainings = [run.metric("seeds") or 1 for run in runs]
         if max(trainings) > 1:
-            cells["trainings"] = [*map(wording.count, trainings), wording.MISSING]
+            cells["trainings"] = [*map(wording.count, trainings), *missing]
     else:
-        cells["classes"] = [*map(wording.cover, runs), wording.MISSING]
-    cells["family"] = [*(run.family for run in runs), wording.MISSING]
+        cells["classes"] = [*map(wording.cover, runs), *missing]
+    cells["family"] = [*(run.family for run in runs), *missing]
     rows = [Row(run.name, [column[i] for column in cells.values()], verdict.mark(run)) for i, run in enumerate(runs)]
-    if floor:
-        rows.append(Row("real images", [column[-1] for column in cells.values()], "floor"))
+    for place, name in enumerate(floors, len(runs)):
+        rows.append(Row(name, [column[place] for column in cells.values()], "floor"))
     meanings = {score.title: score.help for score in shown} | _HELP
     return Table(
         caption=caption,

@@ -36,7 +36,7 @@ def showcase(dataset: SetResult, folder: Path) -> Showcase:
     verdict = judge(dataset)
     order = [run for run in ranked(dataset.runs, verdict) if run.scored] or dataset.runs
     shown = [run for run in order if run.grid is not None]
-    cards = [card] if (card := _real(dataset, folder)) else []
+    cards = [card] if (card := _real(dataset, order[:1], folder)) else []
     if shown:
         known = verdict.kind not in ("none", "incomparable")
         cards.append(_card(dataset, shown[0], verdict, ("lowest FD" if known else "first run"), folder))
@@ -47,14 +47,15 @@ def showcase(dataset: SetResult, folder: Path) -> Showcase:
     return Showcase(dataset.name, f"{text}{f', {_protocol(order[0])}' if scored else ''}", cards)
 
 
-def _real(dataset: SetResult, folder: Path) -> Card | None:
+def _real(dataset: SetResult, best: list[RunResult], folder: Path) -> Card | None:
+    """Real images with the floor of the best run."""
     if dataset.images is None or dataset.labels is None:
         return None
     name = pictures.slug("card", dataset.name, "real")
     order = pictures.spread_over_classes(dataset.labels[dataset.shown], _IMAGES)
     real = dataset.images[dataset.shown[order]]
     pictures.board(folder / name, real, _COLUMNS, scale=2)
-    floor = dataset.floor.estimate("fd_classifier")
+    floor = floor_of(best[0], dataset)[0] if best and best[0].scored else dataset.floor.estimate("fd_classifier")
     lines = [f"FD {wording.inline(floor)}", "the floor"] if floor.value is not None else []
     picture = Picture(name, f"{len(real)} real images of {dataset.name}.", "")
     return Card("real images", "data", "plain", picture, lines)

@@ -62,9 +62,11 @@ def ranked(runs: list[RunResult], verdict: Verdict) -> list[RunResult]:
 def floor_of(run: RunResult, dataset: SetResult) -> tuple[Estimate, str]:
     """The `fd_classifier` of real images that a run's score can be compared with; without a value, the reason why not.
 
-    The floor's reference may be smaller than the score's, because images that are scored cannot also be the reference.
+    The floor's images are drawn like the run's samples, at random or within classes. Its reference may be smaller than the
+    score's, because images that are scored cannot also be the reference.
     """
-    floor = dataset.floor
+    within = run.metric("fd_classifier_floor_drawn") == "within classes"
+    floor = dataset.floor.within_classes if within else dataset.floor
     if floor.estimate("fd_classifier").value is None:
         return Estimate(None), "no floor was measured"
     for key in ("n", "reference_split", "resampler", "features_sha256"):

@@ -153,6 +153,11 @@ class Floor:
         """The floor of a score."""
         return read(self.values, f"{key}_floor")
 
+    @property
+    def within_classes(self) -> "Floor":
+        """The floor of runs that draw the same number of images of each class; empty if it was not measured."""
+        return Floor(self.values.get("within_classes", {}))
+
 
 @dataclass(frozen=True)
 class SetResult:
