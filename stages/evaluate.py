@@ -9,7 +9,7 @@ from thirtytwo.core.device import set_up
 from thirtytwo.data.batches import load
 from thirtytwo.evaluate.real import read_real
 from thirtytwo.evaluate.run import Extractors, Factors, Inception, Rules, score_run
-from thirtytwo.evaluate.scorecard import flat, headline, read_floor
+from thirtytwo.evaluate.scorecard import flat, headline, read_floors
 from thirtytwo.evaluate.trainings import sample_files
 from thirtytwo.features import inception
 from thirtytwo.features.extraction import extract, extract_floats, load_classifier
@@ -31,7 +31,7 @@ def main(project: Project, run: str) -> None:
         lambda images, where: extract_floats(images, classifier, where),
     )
     real = read_real(project.features(dataset), settings.reference_split, sha256(project.judge(dataset)))
-    floor = read_floor(json.loads(project.metrics(dataset, "floor").read_text(encoding="utf-8")))
+    floors = read_floors(json.loads(project.metrics(dataset, "floor").read_text(encoding="utf-8")))
     data = load(project.prepared(dataset))
     factors = None
     if data.factor_names:
@@ -51,7 +51,7 @@ def main(project: Project, run: str) -> None:
     network = None
     if settings.fid:
         network = Inception(*inception.reference(project, dataset, data.only(settings.reference_split).images, device))
-    card, tables = score_run(trainings, probes, real, floor, rules, extractors, network, factors)
+    card, tables = score_run(trainings, probes, real, floors, rules, extractors, network, factors)
     write_json(project.metrics(run), flat(card))
     for folder, table in tables.items():
         write(project.plot(folder, run), table.to_csv(index=False).encode())

@@ -33,16 +33,20 @@ def measure(project: Project, settings: FidStatsConfig) -> dict[str, Any]:
     """Write and installs the statistics; returns their description, with the floor of FID."""
     device, weights = set_up(settings.compute), inception.find_weights(project.downloads)
     data, name = load(project.prepared(settings.dataset)), settings.dataset
-    pair = real_pair(data.split, settings.reference_split, settings.samples, settings.seed)
     places = np.flatnonzero(data.split == {"train": 0, "test": 1}[settings.reference_split])
 
     def extract(images: np.ndarray) -> np.ndarray:
         return inception.cached_features(images, weights, device, project.inception, f"real images of {name}")
 
     features = extract(data.images[places])
-    others = features[np.searchsorted(places, pair.reference)]
-    within = np.isin(pair.samples, places).all()
-    drawn = features[np.searchsorted(places, pair.samples)] if within else extract(data.images[pair.samples])
+    floors = []
+    for labels in (None, data.labels):
+        pair = real_pair(data.split, settings.reference_split, settings.samples, settings.seed, strata=labels)
+        others = features[np.searchsorted(places, pair.reference)]
+        within = np.isin(pair.samples, places).all()
+        drawn = features[np.searchsorted(places, pair.samples)] if within else extract(data.images[pair.samples])
+        strata = None if labels is None else (labels[pair.samples], labels[pair.reference])
+        floors.append(flatten(inception_floor(drawn, others, pair.name, strata)))
     mu, sigma = frechet.statistics(features)
     buffer, path = io.BytesIO(), project.fid_stats(name) / "statistics.npz"
     np.savez(buffer, mu=mu, sigma=sigma)
@@ -50,8 +54,11 @@ def measure(project: Project, settings: FidStatsConfig) -> dict[str, Any]:
     stats_name = inception.statistics_name(name, settings.reference_split, data.images[places])
     inception.install_statistics(stats_name, path)
     about = {"stats_name": stats_name, "n": len(features), "sha256": sha256(path), "weights_sha256": sha256(weights)}
-    floor = flatten(inception_floor(drawn, others, pair.name))
-    return {"fid": "on", **about, **floor, "kernel_mean": kid.mean_among(features)}
+    kernels = {
+        "kernel_mean": kid.mean_among(features),
+        "kernel_mean_within": kid.mean_among(features, data.labels[places]),
+    }
+    return {"fid": "on", **about, **floors[0], "within_classes": floors[1], **kernels}
 
 
 if __name__ == "__main__":

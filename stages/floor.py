@@ -7,7 +7,7 @@ from thirtytwo.data.batches import load
 from thirtytwo.evaluate.classes import class_indices
 from thirtytwo.evaluate.floor_by_size import floor_by_size
 from thirtytwo.evaluate.real import measure_real, real_bytes
-from thirtytwo.evaluate.scorecard import flat_floor
+from thirtytwo.evaluate.scorecard import Floors, flat_floors
 from thirtytwo.evaluate.scores import classifier_floor
 from thirtytwo.features.extraction import extract, load_classifier
 from thirtytwo.runtime.files import sha256, write, write_json
@@ -29,14 +29,18 @@ def main(project: Project, dataset: str) -> None:
         resampler=facts["resample"],
     )  # fmt: skip
     drawing = {"samples": settings.samples, "resamples": settings.bootstrap_resamples, "seed": settings.seed}
-    floor, by_size = flat_floor(classifier_floor(real, **drawing)), floor_by_size(real, **drawing)
+    floors = Floors(*(classifier_floor(real, **drawing, within_classes=within) for within in (False, True)))
+    by_size, values = floor_by_size(real, **drawing), flat_floors(floors)
     write(project.features(dataset), real_bytes(real, data.factors, data.factor_names))
     write(project.judge(dataset), weights.read_bytes())
     write(project.plot("floor", dataset), by_size.to_csv(index=False).encode())
-    write_json(project.metrics(dataset, "floor"), floor)
-    print(f"{dataset}: floor of fd_classifier {floor['fd_classifier_floor']:.4g} at N={floor['n']}, {floor['split']}")
-    if floor["n"] != settings.samples:
-        print(f"note: N={floor['n']}, not evaluation.samples={settings.samples}: the data set has too few real images")
+    write_json(project.metrics(dataset, "floor"), values)
+    for floor in (values, values["within_classes"]):
+        print(
+            f"{dataset}: floor of fd_classifier {floor['fd_classifier_floor']:.4g} at N={floor['n']}, {floor['drawn']}"
+        )
+    if values["n"] != settings.samples:
+        print(f"note: N={values['n']}, not evaluation.samples={settings.samples}: the data set has too few real images")
 
 
 if __name__ == "__main__":

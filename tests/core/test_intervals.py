@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from thirtytwo.core.intervals import Estimate, bootstrap, flatten, mean, over_trainings, read
+from thirtytwo.core.intervals import (
+    Estimate,
+    bootstrap,
+    flatten,
+    jackknife,
+    mean,
+    mean_error,
+    over_trainings,
+    read,
+    share,
+)
 
 
 def test_interval_of_three_by_the_printed_table():
@@ -59,3 +69,46 @@ def test_the_entries_of_a_file_give_the_estimate_back():
 def test_a_shift_moves_all_that_is_known():
     assert Estimate(1.0, 0.5) + 2 == Estimate(3.0, 2.5)
     assert Estimate(1.0, 0.5, 3.0) - 1 == Estimate(0.0, -0.5, 2.0)
+
+
+# Samples with a fixed number in each class: the intervals must have the spread of new draws of the same kind
+
+STRATA = np.repeat(np.arange(4), [30, 60, 60, 50])
+LEVELS = np.array([0.0, 3.0, -3.0, 6.0])
+
+
+def by_class(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(200) + LEVELS[STRATA]
+
+
+def test_only_the_spread_within_classes_counts_where_their_sizes_are_fixed():
+    spread = np.std([by_class(seed).mean() for seed in range(4000)])
+    assert mean_error(by_class(1), STRATA) == pytest.approx(spread, rel=0.1)
+    assert mean_error(by_class(1)) > 2 * spread
+    values = by_class(1)
+    without = (values.sum() - values) / 199
+    expected = mean(values, STRATA)
+    assert jackknife(values.mean(), without, STRATA).high == pytest.approx(expected.high, rel=1e-9)
+    resampled = bootstrap(lambda i: values[i].mean(), values.mean(), 200, 2000, 1, STRATA)
+    assert resampled.high - resampled.low == pytest.approx(2 * 1.96 * spread, rel=0.15)
+
+
+def test_one_class_is_no_class():
+    values, alone = by_class(2), np.zeros(200, np.int64)
+    assert mean_error(values, alone) == pytest.approx(mean_error(values), rel=1e-12)
+    hits = values > 1
+    assert share(hits, alone).low == pytest.approx(share(hits).low, rel=1e-2)  # n - 1 for n
+    without = np.random.default_rng(0).standard_normal(200)
+    assert jackknife(1.0, without, alone).high == pytest.approx(jackknife(1.0, without).high, rel=1e-12)
+    score = lambda i: values[i].mean()  # noqa: E731
+    assert bootstrap(score, 0.0, 200, 50, 1, alone) == bootstrap(score, 0.0, 200, 50, 1)
+
+
+def test_a_share_of_classes_that_differ_is_known_better():
+    chances = np.array([0.02, 0.9, 0.99, 0.1])[STRATA]
+    draws = [np.random.default_rng(seed).random(200) < chances for seed in range(1500)]
+    estimates = [share(hits, STRATA) for hits in draws]
+    covered = np.mean([estimate.low <= chances.mean() <= estimate.high for estimate in estimates])
+    assert 0.92 < covered < 0.98
+    plain = [share(hits) for hits in draws]
+    assert np.mean([one.high - one.low for one in estimates]) < 0.65 * np.mean([one.high - one.low for one in plain])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from thirtytwo.evaluate.comparison import PROTOCOL, compare, differences
+from thirtytwo.core.intervals import Estimate
+from thirtytwo.evaluate.comparison import PROTOCOL, compare, differences, rank
 from thirtytwo.runtime.errors import EvaluationError
 
 SAME = dict.fromkeys(PROTOCOL, "same") | {"prdc_k": 5, "prdc_n": 9, "prdc_reference_n": 9, "best_of_5_n": 9}
@@ -79,3 +80,41 @@ def test_differences_name_every_value_with_its_runs():
     scores = {"x": {"n": 1}, "y": {"n": 2}, "z": {"n": 1}}
     assert differences(scores, {"n": "N"}) == ("N differs (1 for x, z; 2 for y)",)
     assert differences({"x": {"n": 1}}, {"n": "N"}) == ()
+
+
+def estimates(values: np.ndarray, errors: np.ndarray) -> dict[str, Estimate]:
+    return {
+        str(place): Estimate(value, value - 1.96 * error, value + 1.96 * error)
+        for place, (value, error) in enumerate(zip(values, errors, strict=True))
+    }
+
+
+@pytest.mark.parametrize("count", [3, 7])
+def test_among_many_runs_each_difference_is_as_wide_as_tukeys(count):
+    expected = stats.studentized_range.ppf(0.95, count, np.inf) / np.sqrt(2) / 1.96
+    assert rank(estimates(np.arange(count), np.ones(count)), lower=True).factor == pytest.approx(expected, rel=0.01)
+    assert rank(estimates(np.arange(2), np.ones(2)), lower=True).factor == 1
+
+
+@pytest.mark.parametrize("errors", [np.ones(5), np.array([0.2, 0.5, 1, 1, 3])])
+def test_among_equal_runs_a_difference_is_claimed_in_a_twentieth_of_cases(errors):
+    rng, trials = np.random.default_rng(1), 300
+    claimed = np.mean(
+        [len(rank(estimates(rng.normal(0, errors), errors), lower=True).better) > 0 for _ in range(trials)]
+    )
+    assert claimed <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / trials)
+    assert claimed > 0.01
+
+
+def test_the_best_leads_alone_where_it_beats_all_others():
+    values = estimates(np.array([5.0, 1.0, 9.0, 5.4]), np.full(4, 0.4))
+    lowest = rank(values, lower=True)
+    assert (lowest.order, lowest.leaders) == (("1", "0", "3", "2"), ("1",))
+    assert ("0", "2") in lowest.better
+    assert ("0", "3") not in lowest.better
+    highest = rank(values, lower=False)
+    assert (highest.order, highest.leaders) == (("2", "3", "0", "1"), ("2",))
+    tied = rank(estimates(np.array([1.0, 1.5, 9.0]), np.full(3, 0.4)), lower=True)
+    assert tied.leaders == ("0", "1")
+    with pytest.raises(EvaluationError, match="gan: "):
+        rank({"gan": Estimate(1.0), "vae": Estimate(2.0, 1.0, 3.0)}, lower=True)

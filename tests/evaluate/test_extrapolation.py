@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from thirtytwo.core.intervals import Estimate
+from thirtytwo.evaluate import extrapolation
 from thirtytwo.evaluate.extrapolation import at_infinity
-from thirtytwo.evaluate.frechet import distance_to
+from thirtytwo.evaluate.frechet import distance, distance_to
 
 DIMENSIONS = 20
 
@@ -32,3 +33,25 @@ def test_a_reason_stands_where_n_is_too_small():
     assert estimate == Estimate(None)
     for part in ("N = 399", "20 dimensions", "400 samples"):
         assert part in reason
+
+
+def test_with_a_fixed_number_in_each_class_subsets_keep_the_proportions():
+    strata = np.repeat(np.arange(4), [200, 200, 150, 50])
+    order = extrapolation._order(np.random.default_rng(0), 600, strata)
+    assert sorted(order) == list(range(600))
+    for size in (60, 84, 150):
+        for part in order[: 600 // size * size].reshape(-1, size):
+            counts = np.bincount(strata[part], minlength=4)
+            assert np.abs(counts - size * np.array([200, 200, 150, 50]) / 600).max() <= 1
+
+
+def test_with_a_fixed_number_in_each_class_the_interval_holds_the_truth():
+    strata, centres = np.repeat(np.arange(10), 60), 2 * np.random.default_rng(1).standard_normal((10, 8))
+    mu, sigma = centres.mean(axis=0), np.cov(centres, rowvar=False, bias=True) + 1.5**2 * np.eye(8)
+    covariance = np.cov(centres, rowvar=False, bias=True) + np.eye(8)
+    truth = distance(mu, covariance, mu, sigma)
+    draws = np.random.default_rng(0).standard_normal((60, 600, 8)) + centres[strata]
+    estimates = [at_infinity(draw, mu, sigma, 1, strata)[0] for draw in draws]
+    assert np.mean([estimate.low < truth < estimate.high for estimate in estimates]) > 0.88
+    values = np.array([estimate.value for estimate in estimates])
+    assert values.mean() == pytest.approx(truth, abs=0.5 * values.std())

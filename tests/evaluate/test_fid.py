@@ -14,6 +14,7 @@ from thirtytwo.evaluate.frechet import distance_to, statistics
 RNG = np.random.default_rng(0)
 MADE, REAL = RNG.standard_normal((30, 8)), RNG.standard_normal((40, 8)) + 1
 STATUS = {"n": 40, "stats_name": "x", "weights_sha256": "w", "kernel_mean": kid.mean_among(REAL)}
+STRATA = np.arange(40) % 2
 
 
 def test_kid_is_the_sum_over_all_pairs_and_fid_the_frechet_distance():
@@ -26,7 +27,10 @@ def test_kid_is_the_sum_over_all_pairs_and_fid_the_frechet_distance():
 
 def test_the_floor_is_read_back_from_the_status():
     entries = flatten(inception_floor(REAL[:15], REAL[15:], "train-vs-train"))
-    floor = read_inception_floor(json.loads(json.dumps(entries)))
+    floor = read_inception_floor(json.loads(json.dumps(entries)), within_classes=False)
     assert floor.scores["fid"] == distance_to(REAL[:15], *statistics(REAL[15:]))
     assert floor.scores["kid"].low < floor.scores["kid"].value
+    strata = (STRATA[:15], STRATA[15:])
+    within = {"within_classes": flatten(inception_floor(REAL[:15], REAL[15:], "train-vs-train", strata))}
+    assert read_inception_floor(entries | within, within_classes=True).scores["kid"] != floor.scores["kid"]
     assert floor.protocol == {"fid_n": 15, "fid_reference_n": 25, "fid_split": "train-vs-train"}

@@ -35,3 +35,25 @@ def test_the_largest_pair_is_of_the_kind_of_the_floor():
     assert (held_out.name, len(held_out.samples), len(held_out.reference)) == ("test-vs-train", 100, 400)
     halves = largest_pair(SPLIT, "train", 150, 1)
     assert (halves.name, len(halves.samples), len(halves.reference)) == ("train-vs-train", 200, 200)
+
+
+CLASSES = np.tile(np.arange(4), 125)
+
+
+def test_a_floor_within_classes_has_as_many_images_of_each():
+    held_out = real_pair(SPLIT, "train", 82, 1, strata=CLASSES)
+    assert held_out.name == "test-vs-train"
+    assert sorted(np.bincount(CLASSES[held_out.samples])) == [20, 20, 21, 21]
+    assert (held_out.reference == np.arange(400)).all()
+    halves = real_pair(SPLIT, "train", 160, 1, strata=CLASSES)
+    assert halves.name == "train-vs-train"
+    assert np.bincount(CLASSES[halves.samples]).tolist() == [40] * 4
+    assert np.bincount(CLASSES[halves.reference]).tolist() == [60] * 4
+    assert not set(halves.samples) & set(halves.reference)
+
+
+def test_the_rest_keeps_the_proportions_of_its_classes():
+    labels = np.repeat(np.arange(3), [100, 60, 40])
+    pair = real_pair(np.zeros(200, np.uint8), "train", 60, 1, strata=labels)
+    assert np.bincount(labels[pair.samples]).tolist() == [20, 20, 20]
+    assert np.bincount(labels[pair.reference]).tolist() == [50, 30, 20]

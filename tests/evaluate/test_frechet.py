@@ -117,3 +117,15 @@ def test_both_intervals_have_the_spread_of_repeated_draws(count, dimensions, lea
     if count > dimensions:
         estimate = bootstrap(Subsets(draws[0], mu, sigma), distance_to(draws[0], mu, sigma), count, 300, 1)
         assert estimate.high - estimate.low == pytest.approx(2 * 1.96 * spread, rel=0.25)
+
+
+def test_with_a_fixed_number_in_each_class_both_intervals_have_the_spread_of_such_draws():
+    strata, centres = np.repeat(np.arange(5), 60), 3 * np.random.default_rng(1).standard_normal((5, 6))
+    mu, sigma = np.full(6, 0.5), np.cov(centres, rowvar=False) + np.eye(6)
+    draws = np.random.default_rng(0).standard_normal((300, 300, 6)) + centres[strata]
+    spread = np.std([distance_to(draw, mu, sigma) for draw in draws])
+    errors = [standard_error(draw, mu, sigma, strata) for draw in draws[:20]]
+    assert np.mean(errors) == pytest.approx(spread, rel=0.15)
+    assert standard_error(draws[0], mu, sigma) > 2 * spread
+    estimate = bootstrap(Subsets(draws[0], mu, sigma), distance_to(draws[0], mu, sigma), 300, 300, 1, strata)
+    assert estimate.high - estimate.low == pytest.approx(2 * 1.96 * spread, rel=0.25)

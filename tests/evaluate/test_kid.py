@@ -64,3 +64,48 @@ def test_what_cannot_be_scored_is_refused():
         kid.means_to(drawn(5, 3, 1), drawn(5, 4, 1))
     with pytest.raises(EvaluationError, match="at least 3"):
         scored(drawn(2, 3, 1), drawn(5, 3, 2))
+
+
+def draw_by_class(count: int, seed: int, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Features [count * classes, 3] around a centre for each class, and the classes."""
+    strata = np.repeat(np.arange(classes), count)
+    centres = 2 * np.random.default_rng(9).standard_normal((classes, 3))
+    return drawn(len(strata), 3, seed) + centres[strata], strata
+
+
+def test_pairs_of_one_class_have_the_weight_of_independent_draws():
+    x, strata = draw_by_class(5, 1)
+    x, strata = x[:17], strata[:17]  # classes of 5, 5, 5 and 2
+    kernel = (x @ x.T / 3 + 1) ** 3
+    expected = 0.0
+    for first in range(4):
+        for second in range(4):
+            pairs = [
+                kernel[i, j]
+                for i in np.flatnonzero(strata == first)
+                for j in np.flatnonzero(strata == second)
+                if i != j
+            ]
+            expected += np.mean(pairs) * (strata == first).mean() * (strata == second).mean()
+    assert kid.mean_among(x, strata) == pytest.approx(expected, rel=1e-12)
+    assert kid.mean_among(x, np.zeros(17, np.int64)) == pytest.approx(kid.mean_among(x), rel=1e-12)
+
+
+def test_a_fixed_number_in_each_class_does_not_bias_it_and_its_interval_is_that_of_such_draws():
+    reference, labels = draw_by_class(400, 3)
+    plain_mean, mean = kid.mean_among(reference), kid.mean_among(reference, labels)
+    plain, weighted = [], []
+    for seed in range(150):
+        x, strata = draw_by_class(25, 100 + seed)
+        x = x + 0.4
+        to = kid.means_to(x, reference)
+        plain.append(kid.kid(kid.means_among(x), to, plain_mean).value)
+        weighted.append(kid.kid(kid.means_among(x, strata), to, mean, strata))
+    values = np.array([estimate.value for estimate in weighted])
+    error = values.std() / np.sqrt(150)
+    shifted = draw_by_class(400, 4)[0] + 0.4
+    truth = kid.kid(kid.means_among(shifted, labels), kid.means_to(shifted, reference), mean, labels).value
+    assert values.mean() == pytest.approx(truth, abs=4 * error + 0.03 * truth)
+    assert np.mean(plain) < values.mean() - 5 * error
+    half = np.mean([estimate.high - estimate.value for estimate in weighted])
+    assert 0.85 * values.std() < half / 1.96 < 1.25 * values.std()

@@ -10,7 +10,7 @@ from thirtytwo.core.intervals import Estimate, read
 from thirtytwo.evaluate.frechet import distance
 from thirtytwo.evaluate.kid import mean_among
 from thirtytwo.evaluate.real import Real, Scored, read_real, real_bytes
-from thirtytwo.evaluate.scorecard import Measured, Scorecard, flat, flat_floor, read_floor
+from thirtytwo.evaluate.scorecard import Floors, Measured, Scorecard, flat, flat_floors, read_floors
 from thirtytwo.evaluate.scores import classifier_floor, label_scores, per_class, score
 from thirtytwo.runtime.errors import EvaluationError
 
@@ -26,15 +26,16 @@ def gaussian(count: int, shift: float, labels: np.ndarray, seed: int = 0) -> Sco
 
 def real_images() -> Real:
     images = gaussian(400, 0, np.arange(400) % 4)
-    mean, names = mean_among(images.features), ("a", "b", "c", "d")
-    return Real(images, SPLIT[:400], "train", mean, float("nan"), names, np.arange(4), "0" * 64, "bicubic")
+    means = mean_among(images.features), mean_among(images.features, images.labels)
+    names = ("a", "b", "c", "d")
+    return Real(images, SPLIT[:400], "train", *means, float("nan"), names, np.arange(4), "0" * 64, "bicubic")
 
 
 @pytest.fixture(scope="module")
 def card() -> Scorecard:
     """Of samples shifted by 1 in each of six dimensions."""
     real = real_images()
-    floor = classifier_floor(real, samples=100, resamples=50, seed=1)
+    floor = classifier_floor(real, samples=100, resamples=50, seed=1, within_classes=True)
     return score(gaussian(100, 1, np.arange(100) % 4), real, floor, mode_share=0.1, resamples=50, seed=1)[0]
 
 
@@ -75,8 +76,13 @@ def test_the_file_has_each_floor_beside_its_score_and_the_sizes_of_both(card):
 
 
 def test_a_floor_is_read_back_from_its_file(card):
-    floor = classifier_floor(real_images(), samples=100, resamples=50, seed=1)
-    assert read_floor(json.loads(json.dumps(flat_floor(floor)))) == floor
+    floors = Floors(*(
+        classifier_floor(real_images(), samples=100, resamples=50, seed=1, within_classes=within)
+        for within in (False, True)
+    ))  # fmt: skip
+    assert read_floors(json.loads(json.dumps(flat_floors(floors)))) == floors
+    assert floors.of(None).protocol["drawn"] == "at random"
+    assert floors.of(np.zeros(3)).protocol["drawn"] == "within classes"
 
 
 @pytest.mark.parametrize("key", ["features_sha256", "reference_split"])
@@ -125,3 +131,17 @@ def test_scores_of_each_class_are_those_of_its_samples_alone():
     assert np.isnan(table["fd_classifier"][2])
     none = per_class(Scored(shifted, seen, np.full(800, -1)), real, ("cat", "frog", "ship"))
     assert list(none.columns) == ["class", "count", "share"]
+
+
+def test_a_floor_within_classes_is_lower_where_classes_lie_apart():
+    rng, labels = np.random.default_rng(5), np.arange(600) % 4
+    features = rng.standard_normal((600, 5)) + 6 * rng.standard_normal((4, 5))[labels]
+    images = Scored(features, np.eye(4)[labels], labels)
+    means = mean_among(features), mean_among(features, labels)
+    real = Real(images, np.zeros(600, np.uint8), "train", *means, np.nan, ("a", "b", "c", "d"), np.arange(4), "0", "x")
+    plain, within = (
+        classifier_floor(real, samples=200, resamples=50, seed=1, within_classes=value).scores["fd_classifier"]
+        for value in (False, True)
+    )
+    assert within.value < 0.5 * plain.value
+    assert within.high - within.low < 0.5 * (plain.high - plain.low)

@@ -6,7 +6,7 @@ import torch
 
 from thirtytwo.core.arrays import check_images
 from thirtytwo.data.batches import to_float
-from thirtytwo.features.extraction import CHUNK, extract
+from thirtytwo.features.extraction import CHUNK, extract, extract_floats
 from thirtytwo.nets.classifier import Classifier
 from thirtytwo.runtime.errors import EvaluationError
 
@@ -72,3 +72,12 @@ def test_a_broken_network_is_noticed(network):
     broken.stem[1].weight.data.fill_(float("nan"))
     with pytest.raises(EvaluationError, match="NaN"):
         extract(noise(3), broken)
+
+
+def test_features_of_images_that_hardly_differ_are_exact(network):
+    images = np.random.default_rng(1).uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
+    exact = Classifier(3, 10, 8).eval().double()
+    exact.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        expected = exact.features(torch.from_numpy(images).double().permute(0, 3, 1, 2)).numpy()
+    np.testing.assert_allclose(extract_floats(images, network, "x"), expected, rtol=1e-12, atol=1e-12)

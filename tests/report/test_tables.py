@@ -14,7 +14,7 @@ def comparison_row(shown, name: str, column: str) -> dict[str, str]:
     matches = [
         row
         for table in shown.tables
-        if column in table[0] and table[0][0] == "run"
+        if column in table[0] and table[0][0] == "run" and "prior" not in table[0]
         for row in rows(table)
         if row["run"].split()[0] == name
     ]

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,20 +14,20 @@ from thirtytwo.runtime.errors import TrainingError
 from thirtytwo.runtime.interrupt import exclusive
 
 HOLDER = """
-import sys, time
+import sys
 from pathlib import Path
 from thirtytwo.runtime.interrupt import exclusive
 with exclusive(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(float(sys.argv[2]))
+    sys.stdin.read()
 """
 
 
 @contextmanager
-def another_process(folder: Path, seconds: float) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is inside `exclusive(folder)`."""
-    command = [sys.executable, "-c", HOLDER, str(folder), str(seconds)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+def another_process(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is inside `exclusive(folder)` until its standard input is closed."""
+    command = [sys.executable, "-c", HOLDER, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
         yield process
@@ -41,7 +41,7 @@ def importable(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_second_process_is_refused_in_one_line_until_the_first_is_killed(tmp_path: Path):
     folder = tmp_path / "checkpoints/vae"
-    with another_process(folder, 60) as other:
+    with another_process(folder) as other:
         with pytest.raises(TrainingError) as caught, exclusive(folder, wait_seconds=0.2):
             pass
         assert str(folder.with_name("vae.lock")) in str(caught.value)
@@ -55,11 +55,12 @@ def test_a_second_process_is_refused_in_one_line_until_the_first_is_killed(tmp_p
 
 
 def test_a_second_process_waits_for_the_first(tmp_path: Path):
-    with another_process(tmp_path / "vae", 0.5) as other:
-        started = time.monotonic()
-        with exclusive(tmp_path / "vae", wait_seconds=10):
-            assert other.wait(5) == 0
-        assert 0.2 < time.monotonic() - started < 5
+    released = threading.Event()
+    with another_process(tmp_path / "vae") as other:
+        assert other.stdin is not None
+        threading.Timer(0.3, lambda: (released.set(), other.stdin.close())).start()
+        with exclusive(tmp_path / "vae", wait_seconds=60):
+            assert released.is_set()
 
 
 def test_the_folder_may_be_deleted_inside(tmp_path: Path):

@@ -82,7 +82,8 @@ def score_images(
     real = real.against(split or protocol.reference_split)
     samples = Scored(*extract(given.images, classifier), real.places(given.labels))
     resamples = protocol.bootstrap_resamples
-    floor = classifier_floor(real, samples=len(given.images), resamples=resamples, seed=seed)
+    within = samples.strata is not None
+    floor = classifier_floor(real, samples=len(given.images), resamples=resamples, seed=seed, within_classes=within)
     card, _ = score(samples, real, floor, mode_share=protocol.mode_share, resamples=resamples, seed=seed)
     return Scorecard(card.measured | Measured({}, {"interval_over": "samples"}), card.floor, card.diagnosis)
 
@@ -122,7 +123,13 @@ def _show(path: Path, name: str, dataset: Dataset, card: Scorecard, given: UserI
     ]
     rows += [(key, *_cells(scores[key]), "", "") for key in _WITHOUT_INTERVAL]
     rows.append(("classes", plain(facts["classes"]), "", "", ""))
-    heads = ("score", "value", "95 % interval", f"floor at N = {card.floor.protocol['n']}", "its interval")
+    heads = (
+        "score",
+        "value",
+        "95 % interval",
+        f"floor at N = {card.floor.protocol['n']}, {card.floor.protocol['drawn']}",
+        "its interval",
+    )
     print(tabulate(rows, heads, tablefmt="plain", disable_numparse=True))
 
 

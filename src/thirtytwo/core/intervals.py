@@ -9,7 +9,12 @@ import numpy as np
 from scipy import stats
 from tqdm import tqdm
 
-__all__ = ["Estimate", "bootstrap", "flatten", "jackknife", "mean", "over_trainings", "read", "share"]
+__all__ = [
+    "Estimate", "bootstrap", "flatten", "jackknife", "mean", "mean_error", "members_of", "over_trainings", "read",
+    "share",
+]  # fmt: skip
+
+Z = 1.96  # standard errors on each side of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -62,19 +67,53 @@ def over_trainings(values: Sequence[float]) -> Estimate:
     return Estimate(centre, centre - half, centre + half)
 
 
-def mean(values: np.ndarray) -> Estimate:
-    """The mean of independent values [N >= 2], with its 95 % interval by the central limit theorem."""
-    centre, half = values.mean(dtype=np.float64), 1.96 * values.std(ddof=1, dtype=np.float64) / np.sqrt(len(values))
+def mean(values: np.ndarray, strata: np.ndarray | None = None) -> Estimate:
+    """The mean of independent values [N >= 2], with its 95 % interval by the central limit theorem.
+
+    Args:
+        strata: [N] int, the class of each value where the number of each class was fixed, see `mean_error`.
+    """
+    centre, half = values.mean(dtype=np.float64), Z * mean_error(values, strata)
     return Estimate(float(centre), float(centre - half), float(centre + half))
 
 
-def share(hits: int, count: int) -> Estimate:
-    """The share of `hits` among `count` >= 1 independent cases, with Wilson's 95 % interval (1927)."""
-    ends = stats.binomtest(int(hits), count).proportion_ci(0.95, method="wilson")
-    return Estimate(int(hits) / count, float(ends.low), float(ends.high))
+def mean_error(values: np.ndarray, strata: np.ndarray | None = None) -> float:
+    """Standard error of the mean of independent values [N].
+
+    With `strata`, the values are drawn with a fixed number n_h in each class h, and only the spread within classes
+    counts: the variance is sum_h n_h s_h^2 / N^2 (Cochran 1977, eq. 5.6). A class of one value has no spread of its own
+    and takes the mean one.
+    """
+    values = np.asarray(values, np.float64)
+    if strata is None:
+        return float(values.std(ddof=1) / np.sqrt(len(values)))
+    groups = [values[members] for members in members_of(strata)]
+    spreads = [group.var(ddof=1) if len(group) > 1 else np.nan for group in groups]
+    typical = np.nanmean(spreads) if not np.isnan(spreads).all() else values.var(ddof=1)
+    total = sum(
+        len(group) * (typical if np.isnan(spread) else spread) for group, spread in zip(groups, spreads, strict=True)
+    )
+    return float(np.sqrt(total) / len(values))
 
 
-def bootstrap(score: Callable[[np.ndarray], float], value: float, count: int, resamples: int, seed: int) -> Estimate:
+def share(hits: np.ndarray, strata: np.ndarray | None = None) -> Estimate:
+    """The share of True among independent `hits` [N] bool, with Wilson's 95 % interval (1927).
+
+    With `strata` (see `mean_error`) N is replaced by the number of cases drawn at random whose share has the same
+    variance; it is larger than N where classes differ in their share.
+    """
+    count, p = float(len(hits)), float(hits.mean())
+    if strata is not None and 0 < p < 1 and (error := mean_error(hits, strata)) > 0:
+        count = max(count, p * (1 - p) / error**2)
+    centre = (p + Z**2 / (2 * count)) / (1 + Z**2 / count)
+    half = Z * math.sqrt(p * (1 - p) / count + Z**2 / (4 * count**2)) / (1 + Z**2 / count)
+    return Estimate(p, min(max(centre - half, 0.0), p), max(min(centre + half, 1.0), p))
+
+
+def bootstrap(
+    score: Callable[[np.ndarray], float], value: float, count: int, resamples: int, seed: int,
+    strata: np.ndarray | None = None,
+) -> Estimate:  # fmt: skip
     """`value`, the score of all samples, with its 95 % bootstrap interval over drawing `count` samples again.
 
     A Fréchet distance is biased upwards, more so for a resample, which repeats samples. Plain percentiles
@@ -85,20 +124,35 @@ def bootstrap(score: Callable[[np.ndarray], float], value: float, count: int, re
         score: computes the score of the samples with the given indices [count].
         resamples: number of resamples.
         seed: of numpy's generator.
+        strata: [count] int, the class of each sample where the number of each class was fixed: each class is then
+            resampled within itself, so that every resample has the same number of each.
     """
     rng = np.random.default_rng(seed)
     turns = tqdm(range(resamples), desc="bootstrap", unit="resample", delay=2, mininterval=1.0)
-    scores = np.array([score(rng.integers(count, size=count)) for _ in turns])
+    classes = [np.arange(count)] if strata is None else members_of(strata)
+    scores = np.array([
+        score(np.concatenate([members[rng.integers(len(members), size=len(members))] for members in classes]))
+        for _ in turns
+    ])  # fmt: skip
     low, high = np.percentile(scores, [2.5, 97.5]) - np.median(scores) + value
     return Estimate(value, float(low), float(high))
 
 
-def jackknife(value: float, without: np.ndarray) -> Estimate:
+def jackknife(value: float, without: np.ndarray, strata: np.ndarray | None = None) -> Estimate:
     """A score with its 95 % interval by the jackknife (Efron and Stein 1981).
 
     Args:
         value: the score of all N samples.
         without: [N], the score without the i-th sample, up to a constant.
+        strata: see `mean_error`; the jackknife then leaves out one sample of its class at a time.
     """
-    half = 1.96 * np.sqrt((len(without) - 1) * without.var())
+    count = len(without)
+    error = (count - 1) * mean_error(without, strata) if strata is not None else np.sqrt((count - 1) * without.var())
+    half = Z * error
     return Estimate(float(value), float(value - half), float(value + half))
+
+
+def members_of(strata: np.ndarray) -> list[np.ndarray]:
+    """The indices of each class in `strata` [N] int, in the order of the classes."""
+    order = np.argsort(strata, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(strata[order])) + 1)

@@ -79,14 +79,14 @@ def class_indices(names: Sequence[str], known: Sequence[str]) -> np.ndarray:
 
 
 def accuracy(predicted: np.ndarray, labels: np.ndarray) -> Estimate:
-    """Share of predictions [N] that equal `labels` [N], with Wilson's 95 % interval.
+    """Share of predictions [N] that equal `labels` [N], with Wilson's 95 % interval for samples of these labels.
 
     Raises:
         EvaluationError: different lengths, or nothing to count.
     """
     if predicted.shape != labels.shape or predicted.size == 0:
         raise EvaluationError(f"expected as many labels as predictions, got {labels.shape} and {predicted.shape}")
-    return share(int((predicted == labels).sum()), len(labels))
+    return share(predicted == labels, labels)
 
 
 def best_of(predicted: np.ndarray, labels: np.ndarray, turns: int, seed: int) -> tuple[Estimate, int]:

@@ -3,7 +3,7 @@
 from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate.scorecard import Diagnosis, Score, Scorecard
 
-__all__ = ["diagnose"]
+__all__ = ["diagnose", "passes_for_noise"]
 
 # Shares of the floor, which is the score of real images at the same N.
 REALISTIC = 0.5  # of precision: half of what passes for real among real images also does among the samples
@@ -13,7 +13,7 @@ CLOSE = 0.1  # of the reference variance, by fd_classifier: at small N balls are
 NARROW = 0.25  # of coverage: a generator of one class of K gets about 1/K, one of a quarter of the data this much
 FEW_CLASSES = 0.5  # of the classes: balls may overlap between classes, so that coverage alone can hide a missing half
 SAME = 0.005  # of the real features' variance; noise keeps more than 0.01, one image under faint grain less than 0.001
-COPIES = 0.1  # of the samples; real images get 0.01, and samples typical of their class somewhat more
+COPIES = 0.1  # of the samples; real images get 0.01
 
 _JUDGED = ("precision", "coverage", "modes_covered", "fd_classifier", "reference_variance", "sample_variance")
 
@@ -24,8 +24,8 @@ def diagnose(card: Scorecard) -> Diagnosis:
     collapsed: all samples are one image, whatever it shows; or samples pass for real but hit few neighbourhoods of real
     images or few classes, also where they repeat a training image. noise: no sample passes for real, and the samples
     are further from the real images by Fréchet distance than if all were the mean of the real features, which is the
-    distance of images that share nothing with them. memorising: many samples are nearer to training images than real
-    ones are, and nearer to training than to held-out images. healthy: realistic, diverse, of all classes, near to the
+    distance of images that share nothing with them. memorising: many samples are far nearer to a training image
+    than to any held-out one. healthy: realistic, diverse, of all classes, near to the
     real images by Fréchet distance and no copies. undecided: samples that are merely poor, or intervals that contain a
     threshold.
     """
@@ -34,7 +34,7 @@ def diagnose(card: Scorecard) -> Diagnosis:
     missing += [f"{name}_floor" for name in ("precision", "coverage") if _number(card.floor.scores.get(name)) is None]
     missing += ["classes"] if facts.get("classes") is None else []
     if missing:
-        return Diagnosis("undecided", f"There is no {missing[0]} to judge by.")
+        return Diagnosis("undecided", f"The score {missing[0]} is missing.")
     precision, coverage = _beside_floor(card, "precision"), _beside_floor(card, "coverage")
     covered, classes = _known(scores["modes_covered"]), int(facts["classes"] or 0)
     modes = f"{covered:.0f} of {classes} classes are covered"
@@ -44,48 +44,50 @@ def diagnose(card: Scorecard) -> Diagnosis:
     low, high = _ends(scores["fd_classifier"])
     if varied < SAME * real:
         return Diagnosis(
-            "collapsed", f"All samples are one image: their features vary by {varied:.2g}, real ones by {real:.3g}."
+            "collapsed",
+            f"All samples are one image: the variance of their features is {varied:.2g}, that of real images {real:.3g}.",
         )
-    if _at_most(card, "precision", UNREAL) and low > real:
-        distances = f"fd_classifier {distance:.3g}, and {real:.3g} for their mean"
-        return Diagnosis(
-            "noise", f"Hardly a sample passes for real, and all are far from real images: {precision}, {distances}."
+    if passes_for_noise(scores["precision"], card.floor.scores["precision"]) and low > real:
+        distances = (
+            f"fd_classifier is {distance:.3g}; it would be {real:.3g} if all samples were the mean of the real features"
         )
+        return Diagnosis("noise", f"Hardly any sample resembles a real image: {precision}, {distances}.")
     realistic = _at_least(card, "precision", REALISTIC)
     few = covered <= FEW_CLASSES * classes and classes > 1
     if realistic and (few or _at_most(card, "coverage", NARROW)):
-        reason = f"Samples pass for real but are few kinds of them: {precision}, {coverage}, {modes}."
+        reason = f"Samples resemble real images, but only few kinds of them: {precision}, {coverage}, {modes}."
         return Diagnosis("collapsed", reason)
-    share, copied = _copied(card)
-    if share > COPIES:
+    copied = _copies(card)
+    if _number(scores.get("copies")) is not None and _ends(scores["copies"])[0] > COPIES:
         return Diagnosis("memorising", f"Samples repeat training images: {copied}.")
     diverse = _at_least(card, "coverage", DIVERSE) and covered == classes
     if realistic and diverse and high > CLOSE * real:
-        distances = f"fd_classifier {distance:.3g}, over a tenth of the {real:.3g} for their mean"
-        reason = f"Samples pass for real one by one, but together are far from real ones: {precision}, {distances}."
+        distances = f"fd_classifier is {distance:.3g}, more than a tenth of the real features' variance {real:.3g}"
+        reason = f"Each sample resembles a real image, but as a set they are far from the real images: {precision}, {distances}."
         return Diagnosis("undecided", reason)
     if realistic and diverse:
-        reason = f"Samples pass for real and are diverse: {precision}, {coverage}, {modes}; {copied}."
+        reason = f"Samples resemble real images and are diverse: {precision}, {coverage}, {modes}; {copied}."
         return Diagnosis("healthy", reason)
-    return Diagnosis("undecided", f"Neither good nor of a known fault: {precision}, {coverage}, {modes}; {copied}.")
+    return Diagnosis(
+        "undecided",
+        f"Samples are neither good nor show one of the known faults: {precision}, {coverage}, {modes}; {copied}.",
+    )
 
 
-def _copied(card: Scorecard) -> tuple[float, str]:
-    """The share of copies among the samples by the lower ends of both scores of memorisation, and a phrase for it.
+def passes_for_noise(precision: Score, floor: Score) -> bool:
+    """Whether precision is so far below that of real images that no sample resembles one."""
+    return _ends(precision)[1] < UNREAL * _known(floor)
 
-    Among equally many training and held-out images, copies of training images make `train_nearer` exceed 1/2 by
-    half their share, less the training images that were left out to make the numbers equal.
-    """
+
+def _copies(card: Scorecard) -> str:
+    """A phrase for both scores of memorisation."""
     nearer, copies = card.measured.scores.get("train_nearer"), card.measured.scores.get("copies")
     if _number(nearer) is None or _number(copies) is None:
-        return 0.0, "copies were not looked for"
-    sizes = [float(card.measured.protocol[name] or 0) for name in ("copies_n", "train_nearer_n")]
-    excess = (2 * _ends(nearer)[0] - 1) * sizes[0] / sizes[1]
-    phrase = (
-        f"{_percent(_known(copies))} lie as near to a training image as 1 % of real images do, and "
-        f"{_percent(_known(nearer))} nearer to a training than to a held-out image (50 % without copies)"
+        return "copies were not looked for"
+    return (
+        f"{_percent(_known(copies))} are as much nearer to a training image than to held-out ones as 1 % of real images "
+        f"are, and {_percent(_known(nearer))} are nearer to a training than to a held-out image (50 % without copies)"
     )
-    return min(excess, _ends(copies)[0]), phrase
 
 
 def _at_least(card: Scorecard, score: str, share: float) -> bool:

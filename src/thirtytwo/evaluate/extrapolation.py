@@ -7,7 +7,7 @@ distances of subsets of many sizes, over 1/N, meets the axis at the distance wit
 import numpy as np
 from scipy import stats
 
-from thirtytwo.core.intervals import Estimate
+from thirtytwo.core.intervals import Estimate, members_of
 from thirtytwo.evaluate import frechet
 
 __all__ = ["at_infinity"]
@@ -17,7 +17,9 @@ _SIZES = 15  # as in the paper
 _LEAST_PER_DIMENSION = 2
 
 
-def at_infinity(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray, seed: int) -> tuple[Estimate, str]:
+def at_infinity(
+    features: np.ndarray, mu: np.ndarray, sigma: np.ndarray, seed: int, strata: np.ndarray | None = None
+) -> tuple[Estimate, str]:
     """The distance to the reference N(mu, sigma) that infinitely many samples would have, with its 95 % interval.
 
     Sizes run evenly from N/10 to N; at each, the distances of as many disjoint subsets as fit are averaged. New subsets
@@ -29,6 +31,8 @@ def at_infinity(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray, seed: i
     Args:
         features: [N, D].
         seed: of the subsets.
+        strata: [N] int, the class of each sample where the number of each class was fixed: every subset then has the
+            classes in the same proportions.
 
     Returns:
         the estimate, whose value is None where N is too small, and the reason for that.
@@ -46,9 +50,19 @@ def at_infinity(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray, seed: i
     sizes = np.linspace(count / 10, count, _SIZES).round().astype(int)
     means = []
     for size in sizes:
-        parts = rng.permutation(count)[: count // size * size].reshape(-1, size)
+        parts = _order(rng, count, strata)[: count // size * size].reshape(-1, size)
         means.append(np.mean([distance(part) for part in parts]))
     line = stats.linregress(1 / sizes, means)
-    error = float(np.hypot(line.intercept_stderr, frechet.standard_error(features, mu, sigma)))
+    error = float(np.hypot(line.intercept_stderr, frechet.standard_error(features, mu, sigma, strata)))
     value = float(line.intercept)
     return Estimate(value, value - 1.96 * error, value + 1.96 * error), ""
+
+
+def _order(rng: np.random.Generator, count: int, strata: np.ndarray | None) -> np.ndarray:
+    """A random order of `count` samples; with strata every run of it has the classes in proportion, up to one sample."""
+    if strata is None:
+        return rng.permutation(count)
+    positions = np.empty(count)
+    for members in members_of(strata):
+        positions[members] = (rng.permutation(len(members)) + rng.random()) / len(members)
+    return np.argsort(positions, kind="stable")

@@ -14,30 +14,37 @@ __all__ = ["inception_floor", "inception_scores", "read_inception_floor"]
 _FLOOR_PROTOCOL = {"fid_n": "fid_floor_n", "fid_reference_n": "fid_floor_reference_n", "fid_split": "fid_floor_split"}
 
 
-def inception_floor(samples: np.ndarray, reference: np.ndarray, split: str) -> dict[str, Any]:
+def inception_floor(
+    samples: np.ndarray, reference: np.ndarray, split: str, strata: tuple[np.ndarray, np.ndarray] | None = None
+) -> dict[str, Any]:
     """FID and KID of real images [N, 2048] against other ones [M, 2048], as entries of status.json.
 
     Args:
         split: name of the pair, see `floor.RealPair`.
+        strata: classes [N] and [M] of both, where the number of each class was fixed.
 
     Raises:
         EvaluationError: fewer than 3 images.
     """
     distance = frechet.distance_to(samples, *frechet.statistics(reference))
-    kernels = kid.kid(kid.means_among(samples), kid.means_to(samples, reference), kid.mean_among(reference))
+    first, second = strata or (None, None)
+    mean = kid.mean_among(reference, second)
+    kernels = kid.kid(kid.means_among(samples, first), kid.means_to(samples, reference), mean, first)
     sizes = {"fid_floor_n": len(samples), "fid_floor_reference_n": len(reference), "fid_floor_split": split}
     return {"fid_floor": distance, **sizes, "kid_floor": kernels}
 
 
-def read_inception_floor(status: Mapping[str, Any]) -> Measured:
-    """The floor in status.json, from the file's values."""
+def read_inception_floor(status: Mapping[str, Any], within_classes: bool) -> Measured:
+    """The floor in status.json, from the file's values: of images drawn at random or within classes."""
+    status = status["within_classes"] if within_classes else status
     protocol = {name: status[key] for name, key in _FLOOR_PROTOCOL.items()}
     return Measured({"fid": status["fid_floor"], "kid": read(status, "kid_floor")}, protocol)
 
 
 def inception_scores(
-    features: np.ndarray, reference: np.ndarray, mu: np.ndarray, sigma: np.ndarray, status: Mapping[str, Any]
-) -> Measured:
+    features: np.ndarray, reference: np.ndarray, mu: np.ndarray, sigma: np.ndarray, status: Mapping[str, Any],
+    strata: np.ndarray | None = None,
+) -> Measured:  # fmt: skip
     """FID and KID of Inception features [N, 2048] against those of the reference [M, 2048].
 
     The interval of FID is by the delta method: a bootstrap in 2048 dimensions would take minutes.
@@ -45,14 +52,17 @@ def inception_scores(
     Args:
         mu, sigma: of the reference.
         status: the values of status.json.
+        strata: [N] int, the class of each sample where the number of each class was fixed.
 
     Raises:
         EvaluationError: as `kid.means_to` and `frechet.distance_to`.
     """
-    value, error = frechet.distance_to(features, mu, sigma), frechet.standard_error(features, mu, sigma)
+    value, error = frechet.distance_to(features, mu, sigma), frechet.standard_error(features, mu, sigma, strata)
+    kernel_mean = status["kernel_mean" if strata is None else "kernel_mean_within"]
+    among, to = kid.means_among(features, strata), kid.means_to(features, reference)
     scores = {
         "fid": Estimate(value, value - 1.96 * error, value + 1.96 * error),
-        "kid": kid.kid(kid.means_among(features), kid.means_to(features, reference), status["kernel_mean"]),
+        "kid": kid.kid(among, to, kernel_mean, strata),
     }
     protocol = {
         "fid_n": len(features),

@@ -24,7 +24,9 @@ class RealPair:
     name: str
 
 
-def real_pair(split: np.ndarray, reference_split: str, samples: int, seed: int, draw: int = 0) -> RealPair:
+def real_pair(
+    split: np.ndarray, reference_split: str, samples: int, seed: int, draw: int = 0, strata: np.ndarray | None = None
+) -> RealPair:
     """Pick `samples` real images from the split that is not the reference, compared with the whole reference.
 
     Where the other split has too few, both sets come from the reference split: `samples` of its images, or
@@ -33,6 +35,8 @@ def real_pair(split: np.ndarray, reference_split: str, samples: int, seed: int, 
     Args:
         split: [N] uint8, 0 train, 1 test.
         draw: number of the random choice under `seed`.
+        strata: [N] int, the class of each image: as many images of each class are picked, up to one, as a generator is
+            asked for; None picks at random.
 
     Raises:
         EvaluationError: the reference split has fewer than 4 images.
@@ -44,6 +48,8 @@ def real_pair(split: np.ndarray, reference_split: str, samples: int, seed: int, 
             f"evaluation.reference_split: {reference_split} has {len(reference)} images; a floor needs at least 4"
         )
     rng = np.random.default_rng((seed, draw))
+    if strata is not None:
+        return _within_classes(strata, reference, other, reference_split, samples, rng)
     if len(other) >= samples:
         name = f"{'test' if code == 0 else 'train'}-vs-{reference_split}"
         return RealPair(np.sort(rng.permutation(other)[:samples]), reference, name)
@@ -61,3 +67,26 @@ def largest_pair(split: np.ndarray, reference_split: str, samples: int, seed: in
     code = {"train": 0, "test": 1}[reference_split]
     others = int((split == 1 - code).sum())
     return real_pair(split, reference_split, others if others >= samples else len(split), seed, draw)
+
+
+def _within_classes(
+    strata: np.ndarray, reference: np.ndarray, other: np.ndarray, reference_split: str, samples: int,
+    rng: np.random.Generator,
+) -> RealPair:  # fmt: skip
+    """The pair with `samples` spread evenly over the classes of the reference.
+
+    Where both sets come from the reference split, the rest of it is thinned to the proportions that its classes had.
+    """
+    classes = np.unique(strata[reference])
+    wanted = [samples // len(classes) + (place < samples % len(classes)) for place in range(len(classes))]
+    by_class = [rng.permutation(other[strata[other] == label]) for label in classes]
+    if all(len(members) >= count for members, count in zip(by_class, wanted, strict=True)):
+        drawn = np.concatenate([members[:count] for members, count in zip(by_class, wanted, strict=True)])
+        name = f"{'test' if reference_split == 'train' else 'train'}-vs-{reference_split}"
+        return RealPair(np.sort(drawn), reference, name)
+    by_class = [rng.permutation(reference[strata[reference] == label]) for label in classes]
+    count = min(max(samples // len(classes), 1), *(max(len(members) // 2, 1) for members in by_class))
+    kept = min((len(members) - count) / len(members) for members in by_class)
+    rest = np.concatenate([members[count : count + round(kept * len(members))] for members in by_class])
+    drawn = np.concatenate([members[:count] for members in by_class])
+    return RealPair(np.sort(drawn), np.sort(rest), f"{reference_split}-vs-{reference_split}")

@@ -83,8 +83,12 @@ def balls(real: np.ndarray, samples: np.ndarray, k: int) -> Balls:
     return Balls(inside, around, beyond, among, k)
 
 
-def prdc(balls: Balls) -> Measured:
-    """precision, recall, density, coverage; in the protocol prdc_k, prdc_n and prdc_reference_n."""
+def prdc(balls: Balls, strata: np.ndarray | None = None) -> Measured:
+    """precision, recall, density, coverage; in the protocol prdc_k, prdc_n and prdc_reference_n.
+
+    Args:
+        strata: [samples] int, the class of each sample where the number of each class was fixed.
+    """
     images, samples = balls.inside.shape
     hits, covering, holding = balls.inside.sum(axis=0), balls.inside.sum(axis=1), balls.around.sum(axis=1)
     only = balls.inside[covering == 1].sum(axis=0)  # real balls that no other sample hits
@@ -93,10 +97,10 @@ def prdc(balls: Balls) -> Measured:
     alone = balls.around[holding == 1]
     lost = alone.sum(axis=0) - (alone.multiply(moved[holding == 1]) > 0).sum(axis=0)
     scores = {
-        "precision": share((hits > 0).sum(), samples),
-        "recall": _within_shares(jackknife((holding > 0).mean(), (gained - lost) / images)),
-        "density": mean(hits / balls.k),
-        "coverage": _within_shares(jackknife((covering > 0).mean(), -only / images)),
+        "precision": share(hits > 0, strata),
+        "recall": _within_shares(jackknife((holding > 0).mean(), (gained - lost) / images, strata)),
+        "density": mean(hits / balls.k, strata),
+        "coverage": _within_shares(jackknife((covering > 0).mean(), -only / images, strata)),
     }
     return Measured(scores, {"prdc_k": balls.k, "prdc_n": samples, "prdc_reference_n": images})
 

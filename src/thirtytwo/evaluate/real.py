@@ -8,7 +8,7 @@ import numpy as np
 
 from thirtytwo.core.arrays import read_arrays
 from thirtytwo.evaluate.kid import mean_among
-from thirtytwo.evaluate.memorisation import copy_distance
+from thirtytwo.evaluate.memorisation import copy_ratio
 from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["Real", "Scored", "measure_real", "read_real", "real_bytes"]
@@ -16,7 +16,7 @@ __all__ = ["Real", "Scored", "measure_real", "read_real", "real_bytes"]
 _SPLITS = {"train": 0, "test": 1}
 _ARRAYS = (
     "features", "probabilities", "labels", "split", "classes", "class_places", "features_sha256", "resampler",
-    "kernel_mean", "copy_distance",
+    "kernel_mean", "kernel_mean_within", "copy_ratio",
 )  # fmt: skip
 
 
@@ -33,6 +33,11 @@ class Scored:
     features: np.ndarray
     probabilities: np.ndarray
     labels: np.ndarray
+
+    @property
+    def strata(self) -> np.ndarray | None:
+        """[N] the classes, where the number of samples of each was fixed by requesting them; None where none was."""
+        return self.labels if (self.labels >= 0).all() else None
 
     @property
     def predicted(self) -> np.ndarray:
@@ -53,7 +58,8 @@ class Real:
         split: [M] uint8, 0 train, 1 test.
         reference_split: "train" or "test", whose images samples are scored against.
         kernel_mean: `kid.mean_among` of the reference.
-        copy_distance: `memorisation.copy_distance` from the training images to those held out.
+        kernel_mean_within: the same weighted by class, for samples of requested labels.
+        copy_ratio: `memorisation.copy_ratio` of the real images.
         classes: names of the classifier's classes.
         class_places: [number of the data set's classes], the place of each among `classes`.
         features_sha256: of the classifier's weights.
@@ -64,7 +70,8 @@ class Real:
     split: np.ndarray
     reference_split: str
     kernel_mean: float
-    copy_distance: float
+    kernel_mean_within: float
+    copy_ratio: float
     classes: tuple[str, ...]
     class_places: np.ndarray
     features_sha256: str
@@ -79,8 +86,9 @@ class Real:
         """The same images with `split`, "train" or "test", as the reference."""
         if split == self.reference_split:
             return self
-        mean = mean_among(self.images.features[self.split == _SPLITS[split]])
-        return replace(self, reference_split=split, kernel_mean=mean)
+        images = self.images.only(self.split == _SPLITS[split])
+        means = mean_among(images.features), mean_among(images.features, images.labels)
+        return replace(self, reference_split=split, kernel_mean=means[0], kernel_mean_within=means[1])
 
     def places(self, labels: np.ndarray) -> np.ndarray:
         """Labels [N] of the data set as places among the classifier's classes; -1 stays -1."""
@@ -91,12 +99,13 @@ def measure_real(
     features: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, split: np.ndarray, *, reference_split: str,
     classes: tuple[str, ...], class_places: np.ndarray, features_sha256: str, resampler: str,
 ) -> Real:  # fmt: skip
-    """`Real` with its distance of copies and its kernel mean computed; `labels` are the data set's."""
-    train, held_out = (features[split == code] for code in (0, 1))
+    """`Real` with its ratio of copies and its kernel means computed; `labels` are the data set's."""
+    images = Scored(features, probabilities, class_places[labels])
+    reference = images.only(split == _SPLITS[reference_split])
+    means = mean_among(reference.features), mean_among(reference.features, reference.labels)
     return Real(
-        Scored(features, probabilities, class_places[labels]), split, reference_split,
-        mean_among(features[split == _SPLITS[reference_split]]), copy_distance(train, held_out), classes, class_places,
-        features_sha256, resampler,
+        images, split, reference_split, *means, copy_ratio(features, split), classes, class_places, features_sha256,
+        resampler,
     )  # fmt: skip
 
 
@@ -107,7 +116,7 @@ def real_bytes(real: Real, factors: np.ndarray, factor_names: tuple[str, ...]) -
         buffer, features=real.images.features, probabilities=real.images.probabilities, labels=real.images.labels,
         split=real.split, classes=np.array(real.classes), class_places=real.class_places, factors=factors,
         factor_names=np.array(factor_names), features_sha256=real.features_sha256, resampler=real.resampler,
-        copy_distance=real.copy_distance, kernel_mean=real.kernel_mean,
+        copy_ratio=real.copy_ratio, kernel_mean=real.kernel_mean, kernel_mean_within=real.kernel_mean_within,
     )  # fmt: skip
     return buffer.getvalue()
 
@@ -122,14 +131,20 @@ def read_real(path: Path, reference_split: str, features_sha256: str) -> Real:
     Raises:
         EvaluationError: the file is missing or damaged, or another classifier made it.
     """
-    features, probabilities, labels, split, classes, places, sha256, resampler, mean, distance = read_arrays(
-        path, _ARRAYS
-    )
-    if str(sha256) != features_sha256:
+    arrays = dict(zip(_ARRAYS, read_arrays(path, _ARRAYS), strict=True))
+    if (actual := str(arrays["features_sha256"])) != features_sha256:
         raise EvaluationError(
-            f"{path}: features of the classifier {sha256}, expected {features_sha256}; run `dvc repro floor`"
+            f"{path}: features of the classifier {actual}, expected {features_sha256}; run `dvc repro floor`"
         )
     return Real(
-        Scored(features, probabilities, labels), split, reference_split, float(mean), float(distance),
-        tuple(str(name) for name in classes), places, str(sha256), str(resampler),
-    )  # fmt: skip
+        images=Scored(arrays["features"], arrays["probabilities"], arrays["labels"]),
+        split=arrays["split"],
+        reference_split=reference_split,
+        kernel_mean=float(arrays["kernel_mean"]),
+        kernel_mean_within=float(arrays["kernel_mean_within"]),
+        copy_ratio=float(arrays["copy_ratio"]),
+        classes=tuple(str(name) for name in arrays["classes"]),
+        class_places=arrays["class_places"],
+        features_sha256=actual,
+        resampler=str(arrays["resampler"]),
+    )

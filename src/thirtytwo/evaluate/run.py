@@ -19,7 +19,7 @@ from thirtytwo.evaluate.latent_space import FactorReader, directions, path_lengt
 from thirtytwo.evaluate.likelihood import bits_per_dim
 from thirtytwo.evaluate.posterior import bound_scores, code_scores
 from thirtytwo.evaluate.real import Real, Scored
-from thirtytwo.evaluate.scorecard import Measured, Score, Scorecard
+from thirtytwo.evaluate.scorecard import Floors, Measured, Score, Scorecard
 from thirtytwo.evaluate.scores import frechet_score, label_scores, per_class, score
 from thirtytwo.evaluate.trainings import combine, seed_table
 
@@ -84,7 +84,7 @@ class Factors:
 
 
 def score_run(
-    trainings: Sequence[tuple[np.ndarray, np.ndarray]], probes: Mapping[str, np.ndarray], real: Real, floor: Measured,
+    trainings: Sequence[tuple[np.ndarray, np.ndarray]], probes: Mapping[str, np.ndarray], real: Real, floors: Floors,
     rules: Rules, extract: Extractors, inception: Inception | None, factors: Factors | None,
 ) -> tuple[Scorecard, dict[str, pd.DataFrame]]:  # fmt: skip
     """The scorecard, and tables by their folder in plots/.
@@ -102,9 +102,10 @@ def score_run(
     for training, (images, labels) in enumerate(trainings):
         samples = Scored(*extract.images(images, f"samples of training {training}"), real.places(labels))
         card, nearest = score(
-            samples, real, floor, mode_share=rules.mode_share, resamples=rules.bootstrap_resamples, seed=rules.seed
-        )
-        cards.append(_with_inception(card, images, inception, training) if inception else card)
+            samples, real, floors.of(samples.strata), mode_share=rules.mode_share,
+            resamples=rules.bootstrap_resamples, seed=rules.seed,
+        )  # fmt: skip
+        cards.append(_with_inception(card, images, samples.strata, inception, training) if inception else card)
         if training == 0:
             tables = {
                 "classes": per_class(samples, real.reference, real.classes),
@@ -134,11 +135,14 @@ def trajectory(
     return pd.DataFrame(rows, columns=["step", "n", "fd_classifier", *(["fid"] if inception else [])])
 
 
-def _with_inception(card: Scorecard, images: np.ndarray, inception: Inception, training: int) -> Scorecard:
+def _with_inception(
+    card: Scorecard, images: np.ndarray, strata: np.ndarray | None, inception: Inception, training: int
+) -> Scorecard:
     """The scorecard with FID and KID beside their floors."""
     features = inception.features(images, f"samples of training {training}")
-    measured = inception_scores(features, inception.reference, inception.mu, inception.sigma, inception.status)
-    floor = read_inception_floor(inception.status)
+    status = inception.status
+    measured = inception_scores(features, inception.reference, inception.mu, inception.sigma, status, strata)
+    floor = read_inception_floor(status, within_classes=strata is not None)
     same = floor.protocol["fid_n"] == len(images)
     return replace(
         card, measured=card.measured | measured, floor=card.floor | floor | Measured({}, {"fid_same_n": same})
@@ -157,7 +161,8 @@ def _latent_scores(
         measured |= path_length(start, end, float(probes["path_epsilon"]), rules.bootstrap_resamples, rules.seed)
     if "d_held_out" in probes:
         trained, fresh = ((probes[f"{who}_held_out"], probes[f"{who}_samples"]) for who in ("d", "fresh"))
-        measured |= equilibrium(trained, fresh, bool(probes["d_gives_probability"]))
+        low, high = probes.get("d_targets", np.array([0.0, 1.0]))
+        measured |= equilibrium(trained, fresh, bool(probes["d_gives_probability"]), (float(low), float(high)))
     if "bound_bits" in probes:
         measured |= bits_per_dim(probes["bound_bits"])
     if "latents" in probes and factors:
@@ -188,8 +193,7 @@ def _other_priors(
         if (images := probes.get(f"{prior}_images")) is not None:
             drawn = images[: len(labels)]
             samples = Scored(*extract.images(drawn, f"{prior}_images"), real.places(labels))
-            reference = real.reference.features
-            distance = frechet_score(samples.features, reference, rules.bootstrap_resamples, rules.seed)
+            distance = frechet_score(samples, real.reference, rules.bootstrap_resamples, rules.seed)
             scores: dict[str, Score] = {f"fd_classifier_{prior}": distance}
             if "accuracy" in (by_label := label_scores(samples, rules.seed).scores):
                 scores[f"accuracy_{prior}"] = by_label["accuracy"]

@@ -7,7 +7,7 @@ from typing import Any
 from thirtytwo.core.intervals import Estimate, flatten, read
 
 __all__ = [
-    "REASONS", "Diagnosis", "Fact", "Measured", "Score", "Scorecard", "flat", "flat_floor", "headline", "read_floor",
+    "REASONS", "Diagnosis", "Fact", "Floors", "Measured", "Score", "Scorecard", "flat", "flat_floors", "headline", "read_floors",
 ]  # fmt: skip
 
 Score = Estimate | float | int | None  # a plain number has no interval, None was not measured
@@ -66,7 +66,7 @@ _FLOOR_PROTOCOL = {
     "fid_split": "fid_floor_split",
     "fid_same_n": "fid_floor_same_n",
 }
-_FLOOR_SIZES = {name: f"fd_classifier_floor_{name}" for name in ("n", "reference_n", "split", "same_n")}
+_FLOOR_SIZES = {name: f"fd_classifier_floor_{name}" for name in ("n", "reference_n", "split", "drawn", "same_n")}
 _SAMPLES = (
     "fd_classifier", "fd_classifier_infinity", "fd_classifier_infinity_reason", "kid_classifier", "prdc_k", "prdc_n",
     "prdc_reference_n", "precision", "recall", "density", "coverage", "train_nearer", "copies", "memorisation_reason",
@@ -80,6 +80,7 @@ _FLOOR = (
     "recall_floor", "density_floor", "coverage_floor", "best_of_5_floor_n", "accuracy_floor",
     "best_of_5_accuracy_floor", "train_nearer_floor", "copies_floor",
 )  # fmt: skip
+_FLOOR_ABOUT = ("n", "reference_n", "split", "drawn", "reference_split", "resampler", "features_sha256")
 _INCEPTION = (
     "fid", "fid_n", "fid_reference_n", "fid_statistics", "fid_resizer", "fid_features_sha256", "fid_floor",
     "fid_floor_n", "fid_floor_reference_n", "fid_floor_split", "fid_floor_same_n", "kid", "kid_floor",
@@ -118,18 +119,40 @@ def flat(card: Scorecard) -> dict[str, Any]:
     return flatten(_ordered(entries))
 
 
-def flat_floor(floor: Measured) -> dict[str, Any]:
-    """The entries of metrics/floor/<set>.json."""
+@dataclass(frozen=True)
+class Floors:
+    """Scores of real images in the place of samples, for samples without and with requested labels.
+
+    Attributes:
+        at_random: real images drawn at random.
+        within_classes: the same number of real images drawn from each class.
+    """
+
+    at_random: Measured
+    within_classes: Measured
+
+    def of(self, strata: object | None) -> Measured:
+        """The floor of samples with these `strata`, None where no labels were requested."""
+        return self.at_random if strata is None else self.within_classes
+
+
+def flat_floors(floors: Floors) -> dict[str, Any]:
+    """The entries of metrics/floor/<set>.json: those of images drawn at random, and the others in `within_classes`."""
+    return _flat_floor(floors.at_random) | {"within_classes": _flat_floor(floors.within_classes)}
+
+
+def _flat_floor(floor: Measured) -> dict[str, Any]:
     entries: dict[str, Any] = {f"{name}_floor": value for name, value in floor.scores.items()}
     entries |= {_FLOOR_PROTOCOL.get(name, name): value for name, value in floor.protocol.items()}
-    about = ("n", "reference_n", "split", "reference_split", "resampler", "features_sha256")
-    return flatten(
-        {name: entries[name] for name in _FLOOR if name in entries} | {name: entries[name] for name in about}
-    )
+    return flatten({name: entries[name] for name in (*_FLOOR, *_FLOOR_ABOUT) if name in entries})
 
 
-def read_floor(values: Mapping[str, Any]) -> Measured:
-    """The floor in metrics/floor/<set>.json, from the file's values."""
+def read_floors(values: Mapping[str, Any]) -> Floors:
+    """The floors in metrics/floor/<set>.json, from the file's values."""
+    return Floors(_read_floor(values), _read_floor(values["within_classes"]))
+
+
+def _read_floor(values: Mapping[str, Any]) -> Measured:
     scores: dict[str, Score] = {}
     for name in _SAMPLES:
         floor = f"{name}_floor"
@@ -138,8 +161,7 @@ def read_floor(values: Mapping[str, Any]) -> Measured:
         elif floor in values:
             scores[name] = values[floor]
     named = {name: values[key] for name, key in _FLOOR_PROTOCOL.items() if key in values}
-    about = ("n", "reference_n", "split", "reference_split", "resampler", "features_sha256")
-    return Measured(scores, named | {name: values[name] for name in about})
+    return Measured(scores, named | {name: values[name] for name in _FLOOR_ABOUT})
 
 
 def headline(card: Scorecard) -> str:

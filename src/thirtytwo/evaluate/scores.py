@@ -8,10 +8,10 @@ import pandas as pd
 from thirtytwo.core.intervals import Estimate, bootstrap
 from thirtytwo.evaluate import frechet, kid
 from thirtytwo.evaluate.classes import accuracy, best_of, class_counts, class_scores
-from thirtytwo.evaluate.diagnosis import diagnose
+from thirtytwo.evaluate.diagnosis import diagnose, passes_for_noise
 from thirtytwo.evaluate.extrapolation import at_infinity
 from thirtytwo.evaluate.floor import real_pair
-from thirtytwo.evaluate.memorisation import COPY_QUANTILE, memorisation
+from thirtytwo.evaluate.memorisation import COPY_QUANTILE, memorisation, unknown
 from thirtytwo.evaluate.prdc import K, balls, prdc
 from thirtytwo.evaluate.real import Real, Scored
 from thirtytwo.evaluate.scorecard import Fact, Measured, Score, Scorecard
@@ -32,6 +32,8 @@ def score(
             of another reference split.
     """
     measured, closest = classifier_scores(samples, real, mode_share=mode_share, resamples=resamples, seed=seed)
+    if passes_for_noise(measured.scores["precision"], floor.scores["precision"]):
+        measured |= unknown("hardly a sample resembles a real image, so that distances to them mean nothing")
     for key in ("features_sha256", "reference_split"):
         if measured.protocol[key] != floor.protocol[key]:
             raise EvaluationError(
@@ -43,8 +45,11 @@ def score(
     return replace(card, diagnosis=diagnose(card)), closest
 
 
-def classifier_floor(real: Real, *, samples: int, resamples: int, seed: int) -> Measured:
+def classifier_floor(real: Real, *, samples: int, resamples: int, seed: int, within_classes: bool) -> Measured:
     """The scores of real images against disjoint real images.
+
+    A generator that is asked for labels gets the same number of samples in every class; its floor is of real images
+    drawn so as well (`within_classes`), and far lower than that of images drawn at random, whose class counts vary.
 
     fd_classifier is the mean of several draws, with the interval of a single one; the others are of the first draw.
     Those of memorisation are known: an image that is not a copy is as near to training as to held-out images, and
@@ -53,17 +58,22 @@ def classifier_floor(real: Real, *, samples: int, resamples: int, seed: int) -> 
     Raises:
         EvaluationError: too few images.
     """
-    pairs = [real_pair(real.split, real.reference_split, samples, seed, draw) for draw in range(_DRAWS)]
+    strata = real.images.labels if within_classes else None
+    pairs = [real_pair(real.split, real.reference_split, samples, seed, draw, strata) for draw in range(_DRAWS)]
     features, (first, *_) = real.images.features, pairs
     values = [frechet.distance_to(features[p.samples], *frechet.statistics(features[p.reference])) for p in pairs]
-    drawn, reference = real.images.only(first.samples), features[first.reference]
-    measured = _feature_scores(drawn.features, reference, kid.mean_among(reference), resamples, seed)
+    drawn, reference = real.images.only(first.samples), real.images.only(first.reference)
+    unlabelled = replace(drawn, labels=np.full(len(drawn.labels), -1))
+    pair_strata = reference.labels if within_classes else None
+    mean = kid.mean_among(reference.features, pair_strata)
+    measured = _feature_scores(drawn if within_classes else unlabelled, reference, mean, resamples, seed)
     measured |= label_scores(drawn, seed) | Measured({"train_nearer": 0.5, "copies": COPY_QUANTILE})
     distance = measured.scores["fd_classifier"]
     assert isinstance(distance, Estimate)
     assert distance.value is not None
     shift = float(np.mean(values)) - distance.value
-    sizes: dict[str, Fact] = {"n": len(drawn.features), "reference_n": len(reference), "split": first.name}
+    sizes: dict[str, Fact] = {"n": len(drawn.features), "reference_n": len(reference.labels), "split": first.name}
+    sizes["drawn"] = "within classes" if within_classes else "at random"
     return measured | Measured({"fd_classifier": distance + shift}, {**sizes, **_about(real)})
 
 
@@ -81,8 +91,9 @@ def classifier_scores(
     """
     reference, classes = real.reference, samples.probabilities.shape[1]
     counts = class_counts(samples.predicted, classes)
-    measured = _feature_scores(samples.features, reference.features, real.kernel_mean, resamples, seed)
-    copied, closest = memorisation(samples.features, real.images.features, real.split, real.copy_distance, seed)
+    kernel_mean = real.kernel_mean if samples.strata is None else real.kernel_mean_within
+    measured = _feature_scores(samples, reference, kernel_mean, resamples, seed)
+    copied, closest = memorisation(samples.features, real.images.features, real.split, real.copy_ratio, seed)
     confidence = float(samples.probabilities.max(axis=1).mean(dtype=np.float64))
     variances: dict[str, Score] = {
         f"{name}_variance": float(images.features.var(axis=0, ddof=1, dtype=np.float64).sum())
@@ -95,10 +106,10 @@ def classifier_scores(
     return measured | Measured({}, {**sizes, **_about(real)}), closest
 
 
-def frechet_score(samples: np.ndarray, reference: np.ndarray, resamples: int, seed: int) -> Estimate:
-    """fd_classifier of features [N, D] against those of the reference."""
-    distance = frechet.Subsets(samples, *frechet.statistics(reference))
-    return bootstrap(distance, distance(np.arange(len(samples))), len(samples), resamples, seed)
+def frechet_score(samples: Scored, reference: Scored, resamples: int, seed: int) -> Estimate:
+    """fd_classifier of samples against the reference."""
+    distance, count = frechet.Subsets(samples.features, *frechet.statistics(reference.features)), len(samples.labels)
+    return bootstrap(distance, distance(np.arange(count)), count, resamples, seed, samples.strata)
 
 
 def label_scores(samples: Scored, seed: int) -> Measured:
@@ -144,20 +155,22 @@ def per_class(samples: Scored, reference: Scored, names: tuple[str, ...]) -> pd.
     return table.assign(asked=requested, accuracy=[row[0] for row in rows], fd_classifier=[row[1] for row in rows])
 
 
-def _feature_scores(
-    samples: np.ndarray, reference: np.ndarray, kernel_mean: float, resamples: int, seed: int
-) -> Measured:
-    """Scores of features [N, D] against those of the reference [M, D]."""
-    infinity, reason = at_infinity(samples, *frechet.statistics(reference), seed)
-    equal = min(len(samples), len(reference))
-    drawn = reference[np.sort(np.random.default_rng(seed).permutation(len(reference))[:equal])]
+def _feature_scores(samples: Scored, reference: Scored, kernel_mean: float, resamples: int, seed: int) -> Measured:
+    """Scores of the samples' features against those of the reference."""
+    features, real, strata = samples.features, reference.features, samples.strata
+    infinity, reason = at_infinity(features, *frechet.statistics(real), seed, strata)
+    equal = min(len(features), len(real))
+    among, to = kid.means_among(features, strata), kid.means_to(features, real)
     scores: dict[str, Score] = {
         "fd_classifier": frechet_score(samples, reference, resamples, seed),
         "fd_classifier_infinity": infinity,
-        "kid_classifier": kid.kid(kid.means_among(samples), kid.means_to(samples, reference), kernel_mean),
+        "kid_classifier": kid.kid(among, to, kernel_mean, strata),
     }
     reasons = {"fd_classifier_infinity_reason": reason} if reason else {}
-    return Measured(scores, reasons) | prdc(balls(drawn, samples[:equal], K))
+    drawn = real[np.sort(np.random.default_rng(seed).permutation(len(real))[:equal])]
+    return Measured(scores, reasons) | prdc(
+        balls(drawn, features[:equal], K), None if strata is None else strata[:equal]
+    )
 
 
 def _about(real: Real) -> dict[str, str]:

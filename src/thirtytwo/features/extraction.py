@@ -1,5 +1,6 @@
 """Features and class probabilities of images by the data set's classifier."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,9 @@ def extract(images: np.ndarray, classifier: Classifier, where: str = "images") -
 
 
 def extract_floats(images: np.ndarray, classifier: Classifier, where: str) -> np.ndarray:
-    """Activations [N, D] of images [N, 32, 32, C] float32 in [-1, 1], for differences that uint8 would round away.
+    """Activations [N, D] float64 of images [N, 32, 32, C] float32 in [-1, 1].
+
+    For differences of images that lie so close together that uint8, and sums in float32, would round them away.
 
     Raises:
         EvaluationError: images of another type or shape, or NaN activations.
@@ -57,21 +60,23 @@ def extract_floats(images: np.ndarray, classifier: Classifier, where: str) -> np
         raise EvaluationError(
             f"{where}: expected float32 images [N, 32, 32, {classifier.channels}], got {images.dtype} {images.shape}"
         )
-    return _extract(images, classifier, where)[0]
+    return _extract(images, deepcopy(classifier).cpu().double(), where)[0]  # not all devices have float64
 
 
 @torch.inference_mode()
 def _extract(images: np.ndarray, classifier: Classifier, where: str) -> tuple[np.ndarray, np.ndarray]:
     """The last chunk is padded with its last image, so that every forward pass has the same shape."""
-    device = next(classifier.parameters()).device
+    weight = next(classifier.parameters())
     features, probabilities = [], []
     for start in tqdm(range(0, len(images), CHUNK), desc="features", unit="chunk", delay=2):
         chunk = images[start : start + CHUNK]
         missing = CHUNK - len(chunk)
         if missing:
             chunk = np.concatenate([chunk, np.repeat(chunk[-1:], missing, axis=0)])
-        batch = torch.from_numpy(chunk).to(device)
-        activations = classifier.features(to_float(batch) if chunk.dtype == np.uint8 else batch.permute(0, 3, 1, 2))
+        batch = torch.from_numpy(chunk).to(weight.device)
+        activations = classifier.features(
+            to_float(batch) if chunk.dtype == np.uint8 else batch.permute(0, 3, 1, 2).to(weight)
+        )
         features.append(activations.cpu().numpy())
         probabilities.append(classifier.head(activations).softmax(dim=1).cpu().numpy())
     joined = np.concatenate(features)[: len(images)]

@@ -12,7 +12,7 @@ from thirtytwo.report.results import RunResult, SetResult
 
 __all__ = ["animations", "bounds", "noise_schedules", "strips"]
 
-_IMAGES = 3  # followed from noise to image
+_IMAGES = 2  # followed from noise to image
 _FRAMES = 10
 _SIDE = 10
 

@@ -13,9 +13,9 @@ from thirtytwo.report.results import RunResult, SetResult
 __all__ = ["along_training", "animations", "equilibrium", "latent_space"]
 
 _COLUMNS = 10  # images of each snapshot in a picture
-_ROWS = 5  # snapshots in a picture
-_SIDE, _MOVING = 10, 40  # images in a row, and all images, of an animation
-_PAIRS, _LINE = 5, slice(2, 18)  # lines, and columns of them: i = -3 ... 12
+_ROWS = 4  # snapshots in a picture
+_SIDE, _MOVING = 10, 30  # images in a row, and all images, of an animation
+_PAIRS, _LINE = 3, slice(2, 18)  # lines, and columns of them: i = -3 ... 12
 _PLANE = 4  # rows of a plane
 _ENDS = (3, 12)  # columns of z1 and z2 among those shown
 

@@ -11,7 +11,7 @@ from thirtytwo.report.results import Results, RunResult, SetResult
 
 __all__ = ["confusions", "grids", "histograms", "nearest"]
 
-_ROWS = 5  # of each grid
+_ROWS = 4  # of each grid
 
 
 def grids(dataset: SetResult, results: Results, folder: Path) -> list[Block]:

@@ -1,13 +1,13 @@
 """The graph of dvc.yaml: what is stale, in which order stages run, and their entries in dvc.lock."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
-from dvc.dvcfile import LOCK_FILE, PROJECT_FILE
+from dvc.dvcfile import LOCK_FILE
 from dvc.lock import Lock, LockError
 from dvc.repo import Repo, lock_repo
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
@@ -73,7 +73,7 @@ def plan(repo: Repo, targets: Iterable[str]) -> Plan:
     """
     with lock_repo(repo):
         graph = get_active_graph(repo.index.graph)
-        requested = collect_stages(repo, list(targets) or [PROJECT_FILE])
+        requested = list(_requested(repo, graph.nodes, targets))
         place_in_file = {stage: place for place, stage in enumerate(repo.index.stages)}
         needed = nx.reverse_view(graph.subgraph(plan_repro(graph, requested)))
         sorted_stages = nx.lexicographical_topological_sort(needed, key=place_in_file.__getitem__)
@@ -88,6 +88,16 @@ def plan(repo: Repo, targets: Iterable[str]) -> Plan:
         others = {stage: set(order) - {stage} for stage in order if stage.addressing in stale}
         first = next((s.addressing for s, rest in others.items() if rest and rest <= nx.ancestors(graph, s)), None)
     return Plan({stage.addressing: stage for stage in order}, upstream, stale, first)
+
+
+def _requested(repo: Repo, known: Iterable[Any], targets: Iterable[str]) -> Iterator[Any]:
+    """The stages that the targets name; all without targets. DVC would read dvc.yaml and dvc.lock once more for them."""
+    names = {stage.addressing: stage for stage in known}
+    if not (targets := list(targets)):
+        yield from names.values()
+    for target in targets:
+        group = [stage for name, stage in names.items() if name == target or name.startswith(f"{target}@")]
+        yield from group or collect_stages(repo, [target])
 
 
 def lock_entry(stage: PipelineStage) -> Entry:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["repro"]
 
-_RECORD_SHARE = 0.05  # of the time may go into writing dvc.lock on the way
+_RECORD_SHARE = 0.05  # of a core's time may go into writing dvc.lock on the way
 
 
 def repro(
@@ -141,9 +141,10 @@ class _Execution:
                 self._outcomes[what] = outcome = self._collect(what, futures[what])
                 screen.finished(outcome, _shown(self._root, what))
                 if time.monotonic() > self._next_record:
-                    before = time.monotonic()
+                    before = time.process_time()
                     self._record()
-                    self._next_record = time.monotonic() + max(5, (time.monotonic() - before) / _RECORD_SHARE)
+                    pause = (time.process_time() - before) / _RECORD_SHARE
+                    self._next_record = time.monotonic() + min(60, max(5, pause))
 
     def _stop(self, client: "Client", number: int, screen: View) -> None:
         if self._signal:
@@ -228,7 +229,7 @@ def _client(jobs: int, scheduler: str | None) -> Iterator["Client"]:
             n_workers=jobs,
             threads_per_worker=1,
             memory_limit=0,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=50,
             protocol="tcp",
         ) as cluster,

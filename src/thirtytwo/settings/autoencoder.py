@@ -32,7 +32,7 @@ class AutoencoderSampling(SampleSettings):
     """The `sample:` block of an autoencoder."""
 
     prior: Prior = Field(description="distribution of z: N(0, I), or a density fitted to the codes of training images")
-    components: int = Field(ge=1, description="components of the mixture, per class if the model is conditional")
+    components: int = Field(ge=1, description="most components of the mixture, per class if the model is conditional")
     guidance: float = Field(
         ge=0, description="w of `densities.gaussian_quotient`, between each class and all codes; 0: none"
     )

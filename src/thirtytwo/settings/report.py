@@ -1,4 +1,4 @@
-"""Settings that the report describes."""
+"""Settings that the report reads."""
 
 from thirtytwo.settings.classifier import Classifier
 from thirtytwo.settings.configs import Compute, Run
@@ -12,7 +12,7 @@ __all__ = ["ReportConfig"]
 
 
 class ReportConfig(Strict):
-    """Content of configs/report/report.yaml."""
+    """configs/report/report.yaml"""
 
     seed: int
     compute: Compute

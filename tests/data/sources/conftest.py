@@ -15,4 +15,4 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    return Places(None, tmp_path / "data/downloads", tmp_path / "system", timeout=0.4, pause=0.01)
+    return Places(None, tmp_path / "data/downloads", tmp_path / "system", timeout=10.0, pause=0.01)

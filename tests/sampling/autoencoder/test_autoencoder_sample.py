@@ -180,6 +180,6 @@ def test_dequantised_levels_fill_the_range_and_a_uniform_density_takes_8_bits() 
 def test_a_plain_autoencoder_has_no_standard_prior(
     params: Any, write_params: Callable[[Any], Path], tmp_path: Path
 ) -> None:
-    params["runs"]["ae_128"]["set"].pop("sample.prior")
+    params["runs"]["ae_128"]["set"]["sample.prior"] = "standard"
     with pytest.raises(ParamsError, match=r"^params\.yaml: runs\.ae_128\.set\.sample\.prior: 'standard'"):
         resolve(write_params(params), Project(tmp_path))

@@ -154,7 +154,12 @@ def _density_decoder(model: Autoencoder, task: Task, prior: Prior, decode: Decod
     groups = train.labels if model.conditional else torch.zeros_like(train.labels)
     components = 1 if prior == "gaussian" else s.components
     seed = derive_seed(task.cfg.seed, _SEED, 3)
-    density = densities.fit(z.numpy(), groups.numpy(), components, s.guidance, seed, task.device)
+    choice = densities.choose(z.numpy(), groups.numpy(), components, seed)
+    print(
+        f"prior {prior}: {choice.components} Gaussians with {choice.covariance} covariance for each density,"
+        f" {choice.held_out_nats:.1f} nats a held-out code, {'converged' if choice.converged else 'not converged'}"
+    )
+    density = densities.fit(z.numpy(), groups.numpy(), choice, s.guidance, seed, task.device)
 
     def decode_noise(noise: Tensor, labels: Tensor | None) -> Tensor:
         groups = torch.zeros(len(noise), dtype=torch.int64, device=noise.device) if labels is None else labels
