@@ -104,7 +104,7 @@ def trial(run: str, params: dict[str, Any], folder: Path) -> dict[str, Any]:
     row: dict[str, Any] = {"cpu_train": train(place, folder, run, base.name)}
     row |= {f"cpu_{stage}": stage_seconds(place, stage, run) for stage in ("sample", "evaluate")}
     metrics = json.loads((place / f"metrics/{run}.json").read_text())
-    row |= {key: short(metrics.get(key)) for key in SCORES}
+    row |= {key: short(metrics.get(key)) for key in ("n", *SCORES)}
     if dataset == "shapes":
         row["hues_covered"] = hues(place, run)
     return row | {"folder": place.name}
@@ -185,7 +185,7 @@ def circular_mean(hue: np.ndarray) -> float:
 
 def record(path: Path, row: dict[str, Any]) -> None:
     """Append a row to the CSV."""
-    fields = ["run", "settings", *(f"cpu_{s}" for s in MODEL_STAGES), *SCORES, "hues_covered", "folder"]
+    fields = ["run", "settings", "n", *(f"cpu_{s}" for s in MODEL_STAGES), *SCORES, "hues_covered", "folder"]
     new = not path.exists()
     with path.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, fields)

@@ -24,7 +24,7 @@ def main(project: Project, dataset: str) -> None:
     seconds = time.monotonic() - start
     test = data.only("test")
     _, probabilities = extract(test.images, model, f"the test split of {dataset}")
-    correct = share((probabilities.argmax(axis=1) == test.labels).sum(), len(test.labels))
+    correct = share(probabilities.argmax(axis=1) == test.labels)
     save(model, data.classes, project.classifier(dataset))
     parameters = sum(weight.numel() for weight in model.parameters())
     metrics = {"accuracy_test": correct, "n_test": len(test.labels), "parameters": parameters}
