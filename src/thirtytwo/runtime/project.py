@@ -1,5 +1,6 @@
 """Every path in the project's folder that a stage or the command reads or writes."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,8 +99,11 @@ class Project:
 
     @property
     def all_checkpoints(self) -> Path:
-        """Folder of the checkpoints of all unfinished trainings."""
-        return self.root / "checkpoints"
+        """Folder of the checkpoints of all unfinished trainings: THIRTYTWO_CHECKPOINTS, or checkpoints/ in the project.
+
+        Workers that run the same project in several checkouts share one folder.
+        """
+        return self.root / Path(os.environ.get("THIRTYTWO_CHECKPOINTS", "checkpoints")).expanduser()
 
     def checkpoints(self, run: str) -> Path:
         """Folder of the checkpoints of an unfinished training."""
