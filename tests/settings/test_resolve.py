@@ -211,7 +211,7 @@ def test_block_without_a_run_is_checked(params: Any, write_params: Write, tmp_pa
         ({"lr": 0.0}, "runs.vae.set.lr: expected a number > 0"),
         ({"sample.weight": "raw"}, "runs.vae.set.sample.weight: unknown key; did you mean 'weights'?"),
         ({"sample.weights": "best"}, "runs.vae.set.sample.weights: unknown value 'best'; expected one of: ema, raw"),
-        ({"steps": 5}, "runs.vae.set: steps, epochs: 5 and "),
+        ({"epochs": 5}, "runs.vae.set: steps, epochs: 1000 and 5"),
         ({"family": "gan"}, "runs.vae.set.family: unknown key"),
         ({"sample": {}}, "runs.vae.set.sample: unknown key"),
     ],
