@@ -53,6 +53,15 @@ def test_accuracy_and_gap_of_known_gaussians():
     assert scores["d_gap"] == pytest.approx(expected)
 
 
+def test_smoothed_targets_do_not_count_as_a_gap():
+    _, _, real, fake = gaussians(1.0, 5000)
+    smoothed = tuple(0.1 + (0.9 - 0.1) * d for d in (real, fake))
+    scores = equilibrium(smoothed, (real, fake), gives_probability=True, targets=(0.1, 0.9)).scores
+    assert scores["d_gap"] == pytest.approx(0, abs=1e-12)
+    assert scores["d_accuracy"] == pytest.approx(scores["fresh_accuracy"].value)
+    assert equilibrium(smoothed, (real, fake), gives_probability=True).scores["d_gap"] > 0.01
+
+
 def test_a_critic_has_no_gap():
     real = np.array([3.0, 4.0])
     scores = equilibrium((real, -real), (real / 10, real / 10), gives_probability=False).scores

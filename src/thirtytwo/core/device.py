@@ -6,6 +6,7 @@ import sys
 from typing import Protocol
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from thirtytwo.runtime.errors import ParamsError
 
@@ -34,6 +35,7 @@ def set_up(compute: Compute) -> torch.device:
         ParamsError: the device is missing, the precision does not fit it, or the compiler for it is missing.
     """
     torch.set_num_threads(compute.threads)
+    threadpool_limits(compute.threads)  # of numpy and scipy, whose sums also round by their number of threads
     torch.set_flush_denormal(True)
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     name = next(n for n in available if available[n]) if compute.device == "auto" else compute.device

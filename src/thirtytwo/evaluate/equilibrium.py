@@ -16,14 +16,17 @@ __all__ = ["equilibrium", "js_bound"]
 
 
 def equilibrium(
-    trained: tuple[np.ndarray, np.ndarray], fresh: tuple[np.ndarray, np.ndarray], gives_probability: bool
-) -> Measured:
+    trained: tuple[np.ndarray, np.ndarray], fresh: tuple[np.ndarray, np.ndarray],
+    gives_probability: bool, targets: tuple[float, float] = (0.0, 1.0),
+) -> Measured:  # fmt: skip
     """Scores of the equilibrium; half of the images are real and half are samples.
 
     Args:
         trained: D(x) of real images [N] and of samples [N], by the run's discriminator.
         fresh: the same by the fresh one, in (0, 1).
         gives_probability: whether `trained` estimates D* as well, as in minimax and least-squares GANs.
+        targets: a for samples and b for real images, which `trained` was trained towards: smoothed ones make the best
+            discriminator b D* + a (1 - D*), from which D* is computed.
 
     Returns:
         d_real, d_fake: means of the run's discriminator's outputs.
@@ -49,7 +52,7 @@ def equilibrium(
         "d_fake": float(trained[1].mean()),
     }
     if gives_probability:
-        during = np.concatenate(trained)
+        during = (np.concatenate(trained) - targets[0]) / (targets[1] - targets[0])
         scores["d_accuracy"] = float(((during > 0.5) == truth).mean())
         scores["d_gap"] = float(np.abs(during - outputs).mean())
     return Measured(scores)

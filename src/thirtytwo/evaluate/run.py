@@ -161,7 +161,8 @@ def _latent_scores(
         measured |= path_length(start, end, float(probes["path_epsilon"]), rules.bootstrap_resamples, rules.seed)
     if "d_held_out" in probes:
         trained, fresh = ((probes[f"{who}_held_out"], probes[f"{who}_samples"]) for who in ("d", "fresh"))
-        measured |= equilibrium(trained, fresh, bool(probes["d_gives_probability"]))
+        low, high = probes.get("d_targets", np.array([0.0, 1.0]))
+        measured |= equilibrium(trained, fresh, bool(probes["d_gives_probability"]), (float(low), float(high)))
     if "bound_bits" in probes:
         measured |= bits_per_dim(probes["bound_bits"])
     if "latents" in probes and factors:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from thirtytwo.evaluate.comparison import compare
 from thirtytwo.report import wording
 from thirtytwo.report.blocks import Block, Row, Table, Text
 from thirtytwo.report.ranking import Verdict, floor_ratio, judge, ranked
@@ -72,8 +71,8 @@ def blocks(dataset: SetResult) -> list[Block]:
     if any(run.values for run in runs):
         tables.append(_scores(dataset, runs, verdict, CLASSES, "Classes and memorisation."))
     tables += [*_diagnoses(runs), _models(runs)]
-    if verdict.runs and sum(run.scored for run in runs) > 2:
-        tables.append(_pairs(runs))
+    if verdict.kind in ("best", "tie") and sum(run.scored for run in runs) > 2:
+        tables.append(_pairs(runs, verdict.better))
     return [*tables, _all_metrics(dataset.runs)]
 
 
@@ -171,19 +170,17 @@ def _models(runs: list[RunResult]) -> Table:
     return Table("Models and samplers.", columns, rows, numeric, help=_HELP)
 
 
-def _pairs(runs: list[RunResult]) -> Table:
-    scored = [run for run in runs if run.scored]
-    words = {"a": "better", "b": "worse", "tie": "tie", "incomparable": "not comparable"}
-    rows = [
-        Row(one.name, [
-            "" if other is one else words[compare(one.values, other.values, "fd_classifier").verdict]
-            for other in scored
-        ])
-        for one in scored
-    ]  # fmt: skip
+def _pairs(runs: list[RunResult], better: frozenset[tuple[str, str]]) -> Table:
+    names = [run.name for run in runs if run.scored]
+
+    def word(one: str, other: str) -> str:
+        if one == other:
+            return ""
+        return "better" if (one, other) in better else "worse" if (other, one) in better else "tie"
+
+    rows = [Row(one, [word(one, other) for other in names]) for one in names]
     caption = "Pairs of runs by `fd_classifier`: is the run of the row better than the run of the column?"
-    columns = ["run", *(run.name for run in scored)]
-    return Table(caption, columns, rows, [False] * len(columns), folded=True)
+    return Table(caption, ["run", *names], rows, [False] * (len(names) + 1), folded=True)
 
 
 def _all_metrics(runs: list[RunResult]) -> Table:

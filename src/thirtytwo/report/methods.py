@@ -106,7 +106,8 @@ def _uncertainty(results: Results) -> list[Block]:
         Text(
             f"Intervals contain 95 % of {results.config.evaluation.bootstrap_resamples} bootstrap resamples of the "
             "samples; those of shares are Wilson's. One run beats another if the interval of their difference, combined "
-            "from both runs' intervals (Zou & Donner 2008), excludes 0; otherwise they tie. The floor is the score of "
+            "from both runs' intervals (Zou & Donner 2008) and widened so that the intervals of all pairs of runs hold at "
+            "once (Tukey-Kramer), excludes 0; otherwise they tie. The floor is the score of "
             "as many real images against other real images: a generator at the floor is indistinguishable from data by "
             f"this score. {seeds}"
         )

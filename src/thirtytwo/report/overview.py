@@ -187,9 +187,11 @@ def sentence(dataset: SetResult, verdict: Verdict) -> Text:
         names = wording.listed([run.name for run in verdict.runs], "")
         return Text(f"Their differences in FD may be chance: {scores}. {end}", f"{name}: a tie between {names}.")
     second = next(run for run in ranked(dataset.runs, verdict) if run is not first)
-    rest = f"the next is `{second.name}` with {wording.score(second, 'fd_classifier')}"
-    return Text(f"`{first.name}` has FD {wording.score(first, 'fd_classifier')}; {rest}. {end}",
-                f"{name}: {first.name} is best.")  # fmt: skip
+    scores = (
+        f"`{first.name}` has FD {wording.score(first, 'fd_classifier')}; the next is `{second.name}` with "
+        f"{wording.score(second, 'fd_classifier')}"
+    )
+    return Text(f"{scores}. {end}", f"{name}: {first.name} {'has the lowest FD' if _health(verdict) else 'is best'}.")
 
 
 def _health(verdict: Verdict) -> str:

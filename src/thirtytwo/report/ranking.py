@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from thirtytwo.core.intervals import Estimate
-from thirtytwo.evaluate.comparison import PROTOCOL, compare, differences, short
+from thirtytwo.evaluate.comparison import PROTOCOL, differences, rank, short
 from thirtytwo.report.results import RunResult, SetResult
 
 __all__ = ["Verdict", "floor_of", "floor_ratio", "judge", "ranked"]
@@ -20,11 +20,13 @@ class Verdict:
             "none": no scores.
         runs: the winner, or the tied runs, lowest score first.
         reasons: for "incomparable", one phrase for each difference.
+        better: pairs (a, b) of names of which a beats b, with all runs compared at once.
     """
 
     kind: Literal["best", "tie", "single", "unknown", "incomparable", "none"]
     runs: tuple[RunResult, ...]
     reasons: tuple[str, ...] = ()
+    better: frozenset[tuple[str, str]] = frozenset()
 
     def mark(self, run: RunResult) -> str:
         """The badge of a winner, "best" or "tied"; empty for all other runs."""
@@ -45,13 +47,9 @@ def judge(dataset: SetResult) -> Verdict:
     estimates = [run.estimate("fd_classifier") for run in order]
     if any(estimate.low is None or estimate.high is None for estimate in estimates):
         return Verdict("unknown", (order[0],))
-    first = order[0]
-    comparisons = [(run, compare(first.values, run.values, "fd_classifier")) for run in order[1:]]
-    refusals = (comparison.reason for _, comparison in comparisons if comparison.verdict == "incomparable")
-    if reasons := tuple(dict.fromkeys(refusals)):
-        return Verdict("incomparable", (), reasons)
-    tied = [run for run, comparison in comparisons if comparison.verdict == "tie"]
-    return Verdict("tie" if tied else "best", (first, *tied))
+    ranking = rank({run.name: run.estimate("fd_classifier") for run in order}, lower=True)
+    leaders = tuple(run for run in order if run.name in ranking.leaders)
+    return Verdict("best" if len(leaders) == 1 else "tie", leaders, better=ranking.better)
 
 
 def ranked(runs: list[RunResult], verdict: Verdict) -> list[RunResult]:

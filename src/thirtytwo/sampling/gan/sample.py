@@ -111,6 +111,7 @@ def _discriminator_scores(model: GAN, job: Job, images: Tensor, labels: Tensor |
     fresh = _fresh_discriminator(model, job)
     return {
         "d_gives_probability": np.array(model.gives_probability),
+        "d_targets": np.array([model.settings.fake_target, model.settings.real_target]),
         "d_held_out": scores(model, real, real_labels),
         "d_samples": scores(model, images[:n], fake_labels),
         "fresh_held_out": _probability(fresh, scores(fresh, real, real_labels)),
