@@ -9,8 +9,8 @@ from thirtytwo.runtime.project import Project
 
 @pytest.fixture
 def project(tmp_path):
-    """Asks for a newer Python and numpy than any, for a package that does not exist, and for scipy."""
-    required = '["numpy>=99", "no-such-package-as-this>=1", "scipy>=1.0"]'
+    """Requires a newer Python and numpy than any, a package that does not exist, and scipy."""
+    required = """["numpy>=99", "no-such-package-as-this>=1", "scipy>=1.0", "for-python-2; python_version < '3'"]"""
     (tmp_path / "pyproject.toml").write_text(
         f'[project]\nrequires-python = ">=3.99"\ndependencies = {required}\n', encoding="utf-8"
     )

@@ -34,6 +34,8 @@ def packages(project: Project) -> Iterator[Finding]:
     within_range, not_pinned = 0, []
     pins = _pins(project.root / "requirements.txt")
     for required in map(Requirement, settings["dependencies"]):
+        if not _applies(required):
+            continue
         try:
             version = Version(metadata.version(required.name))
         except metadata.PackageNotFoundError:
@@ -57,7 +59,11 @@ def _pins(path: Path) -> dict[str, SpecifierSet]:
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     # the other lines are comments, options and hashes
     pinned = [Requirement(line.partition("#")[0].rstrip("\\ ")) for line in lines if line[:1].isalnum()]
-    return {canonicalize_name(p.name): p.specifier for p in pinned if p.marker is None or p.marker.evaluate()}
+    return {canonicalize_name(p.name): p.specifier for p in pinned if _applies(p)}
+
+
+def _applies(requirement: Requirement) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate()
 
 
 def machine(compute: Compute) -> Iterator[Finding]:
