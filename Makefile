@@ -25,7 +25,7 @@ setup: .venv/installed
 
 .venv/installed: requirements.txt pyproject.toml scripts/setup.sh
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "error: '$(PYTHON)' is no Python 3.11 or newer; install one, or name it: make setup PYTHON=/path/to/python3.11" >&2; \
+	  echo "error: '$(PYTHON)': expected Python 3.11 or newer; install it, or give its path: make setup PYTHON=/path/to/python3.11" >&2; \
 	  exit 1; }
 	@test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
 	@bash scripts/setup.sh
@@ -41,8 +41,9 @@ repro: setup
 	thirtytwo repro $(if $(JOBS),--jobs $(JOBS))
 	@echo "the report is at $(CURDIR)/report/index.html"
 
+# One process a core, each with one thread.
 test: setup
-	pytest
+	OMP_NUM_THREADS=1 pytest --numprocesses logical --dist loadfile
 
 lint: setup
 	ruff check .

@@ -36,7 +36,7 @@ stages:
 
 
 def main(chains: int, jobs: int) -> None:
-    """Runs the graph once, and once more with nothing to do."""
+    """Run the graph once, and once more when it is up to date."""
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import signal
@@ -18,6 +17,7 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
+from repository_copy import RepositoryCopy
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.resolve import resolve
 
@@ -51,47 +51,20 @@ def tiny(params: Any) -> Any:
     return params
 
 
-class Clone:
-    """A copy of the working tree as a repository of its own."""
+class Clone(RepositoryCopy):
+    """A copy with the parameters of a few seconds."""
 
-    def __init__(self, folder: Path, source: Path) -> None:
-        self.folder = folder
-        listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        for name in subprocess.run(listing, cwd=source, check=True, capture_output=True, text=True).stdout.split("\0"):
-            if name and (source / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(source / name, folder / name)
-        for made in ("dvc.lock", "metrics", "plots"):
-            path = folder / made
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        self.environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(folder / "src"),
-            "DVC_NO_ANALYTICS": "1",
-            "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"),
-            **{f"GIT_{who}_{what}": "test@test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-        }
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self.params = tiny(YAML(typ="safe").load(folder / "scales/quick.yaml"))
         self.write(self.params)
-        self.run("git", "init", "-q")
         self.commit()
-
-    def run(self, *command: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
-        )
-        assert not ok or done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        return done
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-
-    def commit(self) -> None:
-        self.run("git", "add", "-A")
-        self.run("git", "commit", "-q", "--allow-empty", "-m", "state")
 
     def write(self, params: Any) -> None:
         with (self.folder / "params.yaml").open("w", encoding="utf-8") as file:
@@ -122,11 +95,9 @@ def ran(output: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Clone:
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """The clone in which every stage has run once and the result is committed."""
-    if not (root / ".git").exists():
-        pytest.skip("no git metadata: this is an unpacked archive")
-    made = Clone(tmp_path_factory.mktemp("clone"), root)
+    made = Clone(tmp_path_factory.mktemp("clone"))
     made.first = made.run("dvc", "repro").stdout  # type: ignore[attr-defined]
     made.commit()
     return made

@@ -66,4 +66,6 @@ def test_a_second_process_waits_for_the_first(tmp_path: Path):
 def test_the_folder_may_be_deleted_inside(tmp_path: Path):
     for _ in range(2):
         with exclusive(tmp_path / "vae", wait_seconds=0.2):
+            assert (tmp_path / "vae").is_dir()
             shutil.rmtree(tmp_path / "vae")
+    assert not (tmp_path / "vae").exists()

@@ -1,4 +1,4 @@
-"""`thirtytwo repro`: the stale part of DVC's graph, several stages at a time."""
+"""`thirtytwo repro`: run the stale part of DVC's graph, several stages at once."""
 
 import argparse
 import os
@@ -15,7 +15,7 @@ __all__ = ["run"]
 
 
 def run(args: argparse.Namespace) -> int:
-    """Reproduces the targets; see `repro.run`.
+    """Reproduce the targets; see `repro.run`.
 
     Raises:
         CommandError, ParamsError: DVC refuses, or params.yaml is invalid.
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _gpus() -> list[str]:
-    """What CUDA_VISIBLE_DEVICES may be set to, one GPU each; without importing torch, which takes seconds."""
+    """Return a value of CUDA_VISIBLE_DEVICES for each GPU, without importing torch, which takes seconds."""
     if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
         return visible.split(",")
     if not (command := shutil.which("nvidia-smi")):

@@ -1,4 +1,4 @@
-"""Files of weights: equal bytes for equal weights, loaded without running any code that they may hold."""
+"""Files of weights: equal weights give equal bytes, and loading never runs code from a file."""
 
 import io
 import pickle
@@ -13,14 +13,14 @@ __all__ = ["load_weights", "parse_weights", "serialise"]
 
 
 def serialise(state: dict[str, Any]) -> bytes:
-    """Bytes of `state`, equal for equal states: saving into a buffer keeps the file's name out of them."""
+    """Return `state` as bytes, equal for equal states: saving into a buffer keeps the file's name out of them."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
 
 
 def load_weights(path: Path, device: torch.device) -> dict[str, Any]:
-    """A file of weights written with `serialise`.
+    """Read a file that holds the bytes of `serialise`.
 
     Raises:
         CheckpointError: missing, damaged or not plain weights.
@@ -31,7 +31,7 @@ def load_weights(path: Path, device: torch.device) -> dict[str, Any]:
 
 
 def parse_weights(data: bytes, path: Path, device: torch.device) -> dict[str, Any]:
-    """The state in `data`, the content of `path`.
+    """Return the state in `data`, the content of `path`.
 
     Raises:
         CheckpointError: damaged, or a pickle that would run code.

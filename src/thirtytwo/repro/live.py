@@ -1,4 +1,4 @@
-"""What `thirtytwo repro` shows: a live view of the running stages in a terminal, a line for each event elsewhere."""
+"""The display of `thirtytwo repro`: a live view of running stages in a terminal, one line for each event elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ _STATES = {"ran": "done", "cached": "restored from the cache", "unchanged": "unc
 
 @contextmanager
 def view(total: int) -> Iterator["View"]:
-    """Shows the execution of `total` stages, on standard output, as long as the block lasts."""
+    """Display the execution of `total` stages on standard output until the block ends."""
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         yield View(total, console, None)
@@ -33,7 +33,7 @@ def view(total: int) -> Iterator["View"]:
 
 
 class View:
-    """Counts finished stages, and shows what the running ones report."""
+    """The number of finished stages and the progress of the running ones."""
 
     def __init__(self, total: int, console: Console, bars: Progress | None) -> None:
         self._total, self._finished, self._console, self._bars = total, 0, console, bars
@@ -41,11 +41,11 @@ class View:
         self._all = bars.add_task("all stages", total=total, steps=f"0/{total}", left="", terms="") if bars else None
 
     def say(self, text: str) -> None:
-        """Prints a line, above the live view."""
+        """Print a line above the live view."""
         self._console.print(text, markup=False)
 
     def news(self, stage: str, started: bool = False, progress: dict[str, Any] | None = None) -> None:
-        """Shows that a stage has started, or its last line."""
+        """Display that a stage has started, or its latest line."""
         if self._bars is None:
             if started:
                 self.say(f"{stage}: started")
@@ -64,7 +64,7 @@ class View:
         )
 
     def finished(self, outcome: Outcome, log: str) -> None:
-        """Counts a stage and prints how it ended."""
+        """Count a stage and print how it ended."""
         self._finished += 1
         if self._bars is not None:
             if (row := self._rows.pop(outcome.stage, None)) is not None:

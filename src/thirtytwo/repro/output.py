@@ -1,4 +1,4 @@
-"""What a running stage prints: kept in a log, and read for its progress."""
+"""The output of a running stage: written to a log and parsed for progress."""
 
 import os
 import re
@@ -23,11 +23,11 @@ class Progress:
     """The last line that a stage printed.
 
     Attributes:
-        text: the line, if it is no progress bar, or the label of the bar.
-        percent: of the bar; None for a line that is no bar.
-        steps: done and total, as the bar prints them.
-        left: the time left, as the bar prints it.
-        terms: what the bar shows besides: losses and the like.
+        text: the line, or the label if the line is a progress bar.
+        percent: of the bar; None for any other line.
+        steps: completed and total steps, as the bar prints them.
+        left: remaining time, as the bar prints it.
+        terms: the bar's other values, such as losses.
     """
 
     text: str
@@ -38,7 +38,7 @@ class Progress:
 
 
 def progress(line: str) -> Progress:
-    """Reads a line, which may be one of tqdm's progress bars."""
+    """Parse a line, which may be one of tqdm's progress bars."""
     if not (bar := _BAR.search(line)):
         return Progress(line.strip())
     return Progress(
@@ -48,19 +48,19 @@ def progress(line: str) -> Progress:
 
 
 def as_shown(text: str) -> str:
-    """The text as a terminal shows it in the end: a carriage return starts its line again."""
+    """Return the text as a terminal finally shows it: a carriage return restarts its line."""
     lines = (next((part for part in reversed(line.split("\r")) if part.strip()), "") for line in text.split("\n"))
     return "\n".join(line.rstrip() for line in lines)
 
 
 @contextmanager
 def captured(log: Path, watch: Callable[[Progress | None], None]) -> Iterator[None]:
-    """Sends all that this process and its children print to `log`.
+    """Redirect the output of this process and its children to `log`.
 
     The children write to the file itself, so that one that outlives this process can still print.
 
     Args:
-        watch: is called about three times a second, from a thread, with the last line if there is a new one.
+        watch: called about three times a second, from a thread, with the last line if it is new, else with None.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_bytes(b"")

@@ -18,7 +18,7 @@ from dvc.utils.serialize import modify_yaml
 __all__ = ["Entry", "Plan", "lock_entry", "open_repo", "place", "plan", "push", "record", "sources"]
 
 Entry = dict[str, Any]
-"""What dvc.lock holds of one stage: its command, and the hashes of its deps and outs."""
+"""A stage's entry in dvc.lock: its command and the hashes of its dependencies and outputs."""
 
 
 class _QuickLock(Lock):
@@ -33,7 +33,7 @@ class _QuickLock(Lock):
 
 
 def open_repo(root: Path) -> Repo:
-    """DVC's repository in `root`, which must be the working directory, so that stages have their plain names."""
+    """Open DVC's repository in `root`, which must be the working directory so that stages have plain names."""
     repo = Repo(str(root), _wait_for_lock=True)
     if type(repo.lock) is Lock:  # not where core.hardlink_lock is set, for network file systems
         repo.lock = _QuickLock(repo.lock.lockfile)
@@ -57,7 +57,7 @@ class Plan:
     first: str | None
 
     def priority(self) -> dict[str, int]:
-        """The number of stages on the longest path from a stage to the end: long chains should start first."""
+        """Return, for each stage, the number of stages on the longest path to the end: long chains start first."""
         longest = dict.fromkeys(self.stages, 1)
         for name in reversed(self.stages):
             for dependency in self.upstream[name]:
@@ -66,7 +66,7 @@ class Plan:
 
 
 def plan(repo: Repo, targets: Iterable[str]) -> Plan:
-    """What `dvc repro TARGETS` would look at, and which part of it is stale; all of dvc.yaml without targets.
+    """Return the stages that `dvc repro TARGETS` covers and which of them are stale; without targets all of dvc.yaml.
 
     Raises:
         DvcException: dvc.yaml is invalid, or a target does not exist.
@@ -101,12 +101,12 @@ def _requested(repo: Repo, known: Iterable[Any], targets: Iterable[str]) -> Iter
 
 
 def lock_entry(stage: PipelineStage) -> Entry:
-    """The entry that DVC writes to dvc.lock for a stage that was reproduced, or that dvc.lock already holds."""
+    """Return the dvc.lock entry of a stage that was reproduced or is up to date."""
     return dict(to_single_stage_lockfile(stage))
 
 
 def record(repo: Repo, entries: Mapping[str, Entry], order: Iterable[str]) -> None:
-    """Writes entries to dvc.lock; new ones follow those that it has, in `order`."""
+    """Write entries to dvc.lock; new ones follow the existing ones, in `order`."""
     if not entries:
         return
     with repo.lock, repo.scm_context(quiet=True) as context, modify_yaml(LOCK_FILE) as content:
@@ -119,14 +119,14 @@ def record(repo: Repo, entries: Mapping[str, Entry], order: Iterable[str]) -> No
 
 
 def sources(repo: Repo, stage: PipelineStage) -> dict[str, str]:
-    """Hashes of the files and folders that a stage depends on and that no stage makes, by path."""
+    """Return the hashes, by path, of a stage's dependencies that no stage produces."""
     made = {out.fs_path for out in repo.index.outs}
     paths = [dep for dep in stage.deps if not any(dep.fs.isin_or_eq(dep.fs_path, path) for path in made)]
     return {dep.def_path: dep.get_hash().value for dep in paths if dep.exists}
 
 
 def place(repo: Repo, stage: PipelineStage, entry: Entry) -> None:
-    """Puts the outputs of an entry into the working tree, out of DVC's cache or, where it lacks them, its remote.
+    """Check out the outputs of an entry from DVC's cache, or from its remote if the cache lacks them.
 
     Raises:
         DvcException: neither has them.
@@ -140,7 +140,7 @@ def place(repo: Repo, stage: PipelineStage, entry: Entry) -> None:
 
 
 def push(repo: Repo, stage: PipelineStage, entry: Entry) -> None:
-    """Uploads the outputs of an entry to DVC's default remote, if the project has one."""
+    """Upload the outputs of an entry to DVC's default remote, if the project has one."""
     if repo.config["core"].get("remote"):
         made = repo.stage_cache._create_stage(entry, wdir=stage.wdir)
         for objects in made.get_used_objs().values():

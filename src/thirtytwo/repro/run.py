@@ -33,11 +33,11 @@ _RECORD_SHARE = 0.05  # of a core's time may go into writing dvc.lock on the way
 def repro(
     root: Path, targets: Sequence[str], *, jobs: int, scheduler: str | None = None, devices: Sequence[str] = ()
 ) -> int:
-    """Brings the targets, or the whole graph, up to date, and prints what it does.
+    """Bring the targets, or the whole graph, up to date and print the progress.
 
     Args:
         root: the project's folder, which becomes the working directory.
-        jobs: stages at a time, on this machine.
+        jobs: number of stages that run at once on this machine.
         scheduler: address of a running Dask cluster, whose workers execute the stages instead.
         devices: values of CUDA_VISIBLE_DEVICES that local workers take turns in.
 
@@ -75,7 +75,7 @@ def _first(repo: Repo, root: Path, todo: Plan) -> Outcome:
 
 
 class _Execution:
-    """The stale stages of a plan, from the first to the last."""
+    """One execution of a plan's stale stages."""
 
     def __init__(self, repo: Repo, root: Path, todo: Plan, scheduler: str | None, devices: Sequence[str]) -> None:
         self._repo, self._root, self._plan, self._scheduler = repo, root, todo, scheduler
@@ -126,7 +126,7 @@ class _Execution:
         self._put("done", name)
 
     def _follow(self, client: "Client", futures: Mapping[str, "Future"], screen: View) -> None:
-        """Handles events until every stage has ended."""
+        """Handle events until every stage has ended."""
         while len(self._outcomes) < len(futures):
             try:
                 kind, what = self._events.get(timeout=0.5)
@@ -152,12 +152,14 @@ class _Execution:
         else:
             self._signal = number
         screen.say(
-            "stopping: stages save their state first; again to kill them" if number != signal.SIGKILL else "killing"
+            "stopping after the stages have saved their state; press Ctrl-C again to kill them"
+            if number != signal.SIGKILL
+            else "killing"
         )
         client.run(stop, self._invocation.token, number, on_error="ignore")
 
     def _collect(self, name: str, future: "Future") -> Outcome:
-        """How a stage ended; what other machines made is put into the project."""
+        """Return how a stage ended, after placing outputs from other machines in the project."""
         if future.status != "finished":
             upstream = [self._outcomes.get(n) for n in self._plan.upstream[name]]
             if any(outcome and not outcome.good for outcome in upstream):
@@ -185,7 +187,7 @@ class _Execution:
 
 @contextmanager
 def _signals(events: SimpleQueue[tuple[str, Any]]) -> Iterator[None]:
-    """Turns SIGINT and SIGTERM into events."""
+    """Turn SIGINT and SIGTERM into events."""
 
     def note(number: int, frame: FrameType | None) -> None:
         events.put(("signal", number))
@@ -200,7 +202,7 @@ def _signals(events: SimpleQueue[tuple[str, Any]]) -> Iterator[None]:
 
 @contextmanager
 def _client(jobs: int, scheduler: str | None) -> Iterator["Client"]:
-    """A client of the cluster at the address, or of one on this machine with `jobs` worker processes."""
+    """Connect to the cluster at the address, or to one on this machine with `jobs` worker processes."""
     import dask
     from distributed import Client, LocalCluster, WorkerPlugin
 
@@ -244,7 +246,7 @@ def _shown(root: Path, stage: str) -> str:
 
 
 def _summary(root: Path, outcomes: Mapping[str, Outcome], start: float, jobs: int | None) -> int:
-    """Prints what was done and what failed; returns 1 if anything failed."""
+    """Print what ran and what failed; return 1 if a stage failed."""
     seconds = time.monotonic() - start
     states = [outcome.state for outcome in outcomes.values()]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
@@ -256,5 +258,5 @@ def _summary(root: Path, outcomes: Mapping[str, Outcome], start: float, jobs: in
         lines = [line for line in outcome.log.splitlines() if line.strip()]
         print(f"failed: {outcome.stage}: {lines[-1] if lines else outcome.reason} ({_shown(root, outcome.stage)})")
     if skipped := [outcome.stage for outcome in outcomes.values() if outcome.state == "skipped"]:
-        print(f"not run, since they depend on what failed: {', '.join(skipped)}")
+        print(f"skipped, because they depend on a failed stage: {', '.join(skipped)}")
     return 1 if failed else 0

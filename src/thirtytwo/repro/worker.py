@@ -34,13 +34,13 @@ _opened: dict[str, tuple[Repo, dict[str, PipelineStage]]] = {}  # token -> the p
 
 @dataclass(frozen=True)
 class Invocation:
-    """What all tasks of one `thirtytwo repro` share.
+    """The values that all tasks of one `thirtytwo repro` share.
 
     Attributes:
         token: names the invocation.
         root: the project's folder on the scheduling machine.
-        params: content of params.yaml, which a worker with a checkout of its own takes over.
-        devices: values of CUDA_VISIBLE_DEVICES that the local workers take turns in; empty: as it is.
+        params: content of params.yaml, which a worker in a separate checkout writes to its own.
+        devices: values of CUDA_VISIBLE_DEVICES, assigned to local workers in turn; empty: unchanged.
     """
 
     token: str
@@ -55,8 +55,8 @@ class Task:
 
     Attributes:
         stage: its name.
-        entries: of the stages that it depends on, as far as they are up to date.
-        sources: hashes of what it depends on and no stage makes; empty: not to be checked.
+        entries: dvc.lock entries of its upstream stages that were already up to date.
+        sources: hashes of its dependencies that no stage produces; empty: skip the check.
     """
 
     stage: str
@@ -69,13 +69,13 @@ class Outcome:
     """How a stage ended.
 
     Attributes:
-        state: "unchanged": DVC found nothing to do; "cached": restored from the run cache; "stopped": by a signal;
-            "skipped": a stage that it depends on did not succeed.
-        seconds: that it took.
-        entry: for dvc.lock, if it succeeded.
-        log: all that it printed.
+        state: "unchanged": up to date; "cached": restored from the run cache; "stopped": by a signal; "skipped": an
+            upstream stage did not succeed.
+        seconds: duration.
+        entry: its entry for dvc.lock if it succeeded.
+        log: its output.
         reason: why it failed.
-        placed: its outputs are in the project's folder, not only in the cache or the remote.
+        placed: whether its outputs are in the project's folder and not only in the cache or the remote.
     """
 
     stage: str
@@ -92,12 +92,12 @@ class Outcome:
 
 
 def log_of(root: Path, stage: str) -> Path:
-    """The file that holds what a stage printed in its last execution."""
+    """Return the file with the output of a stage's last execution."""
     return Project(root).output(stage.replace("/", "_"))
 
 
 def reproduce(repo: Repo, stage: PipelineStage, log: Path, watch: Callable[[Progress | None], None]) -> Outcome:
-    """Has DVC reproduce one stage alone: skip it, restore it from the run cache, or run its command and commit."""
+    """Reproduce one stage with DVC: skip it, restore it from the run cache, or run its command and commit."""
     name, start, reason, changed = stage.addressing, time.monotonic(), "", None
     with captured(log, watch):
         try:
@@ -125,7 +125,7 @@ def _reproduce(repo: Repo, stage: PipelineStage) -> PipelineStage | None:
 
 
 def execute(invocation: Invocation, task: Task, *upstream: Outcome) -> Outcome:
-    """Dask's task: reproduces one stage in this worker's project."""
+    """Reproduce one stage in this worker's project; the function that Dask runs."""
     from distributed import get_worker  # the scheduling process imports this module too, before it needs Dask
 
     worker, token = get_worker(), invocation.token
@@ -176,7 +176,7 @@ def _reproduce_here(
 
 
 def _project(invocation: Invocation) -> tuple[Path, bool]:
-    """The project that this worker works in, and whether it is the invocation's own folder."""
+    """Return this worker's project folder, and whether it is the folder of the invocation."""
     try:
         root = Project.containing(Path.cwd()).root
     except ProjectError:
@@ -213,7 +213,7 @@ def _check_sources(root: Path, repo: Repo, stage: PipelineStage, expected: dict[
 
 
 def stop(token: str, number: int) -> None:
-    """Sends a signal to the stage that runs in this worker, and starts none of this invocation any more."""
+    """Send a signal to the stage that runs in this worker, and start no other stage of this invocation."""
     _stopped[token] = number
 
 
@@ -229,6 +229,6 @@ def _signal_children(token: str, signalled: set[tuple[int, int]]) -> None:
 
 
 def detach() -> None:
-    """Takes this worker out of the terminal's process group: Ctrl-C reaches the scheduling process alone."""
+    """Remove this worker from the terminal's process group, so that Ctrl-C reaches only the scheduling process."""
     if os.getpgrp() != os.getpid():
         os.setpgrp()

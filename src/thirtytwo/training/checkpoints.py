@@ -1,7 +1,7 @@
-"""Checkpoints that are whole or absent: atomic, named by their own sha256, loaded weights-only.
+"""Checkpoints: written atomically, named by their sha256, loaded as plain weights.
 
-A file is `<step>-<sha256>.pt`: one rename publishes state and checksum together, so no crash can leave one
-without the other. The two newest are kept, and a damaged one is passed over aloud for the one before.
+A file is `<step>-<sha256>.pt`: one rename publishes state and checksum together, so a crash cannot leave one
+without the other. The folder keeps the two newest. Loading skips a damaged one with a warning and takes the one before.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _NAME = re.compile(r"(\d{9})-([0-9a-f]{64})\.pt\Z")
 
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
-    """Publishes the state after `step` steps and drops all but the newest two; returns its path."""
+    """Write the state after `step` steps, delete all but the two newest and return its path."""
     data = serialise(state)
     path = folder / f"{step:09d}-{hashlib.sha256(data).hexdigest()}.pt"
     files.write(path, data)
@@ -32,7 +32,7 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
 
 
 def load_latest(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """The newest state that passes its checksum, or None; each one passed over is named on stderr.
+    """Return the newest state that passes its checksum, or None; a warning on stderr names each damaged one.
 
     Raises:
         CheckpointError: the checksum holds but the content is not plain weights (a pickle that would run code).

@@ -1,7 +1,7 @@
 """The one training loop: phases, EMA, clipping, checkpoints. Everything random derives from (seed, step).
 
-There is no loader and no random state: step s draws its images from the permutation of its epoch and seeds
-its noise from s, so a resumed run takes exactly the steps that an uninterrupted one would have taken.
+Step s draws its images from the permutation of its epoch and seeds its noise from s. No loader and no generator carries
+state from step to step, so a resumed run takes exactly the steps of an uninterrupted one.
 """
 
 import copy
@@ -30,12 +30,12 @@ __all__ = ["State", "initialise", "snapshots", "train"]
 
 _CURVE_ROWS = 200  # rows of the training curve, whatever the budget
 _VALIDATION_BATCH = 500
-_WEIGHTS, _ORDER, _NOISE, _FLIP, _VALIDATION = range(5)  # what a seed is derived for
+_WEIGHTS, _ORDER, _NOISE, _FLIP, _VALIDATION = range(5)  # purposes that seeds are derived for
 
 
 @dataclass
 class State:
-    """All that a checkpoint holds, and the result of `train` when `step` has reached the budget."""
+    """The content of a checkpoint, and the result of `train` once `step` has reached the budget."""
 
     family: Family
     phases: list[Phase]
@@ -66,13 +66,13 @@ class State:
 
 
 def initialise(build: Callable[[], Family], seed: int) -> Family:
-    """`build()` with torch's global generator, which initialises weights, seeded."""
+    """Call `build()` after seeding torch's global generator, which initialises the weights."""
     torch.manual_seed(derive_seed(seed, _WEIGHTS))
     return build()
 
 
 def total_steps(settings: TrainSettings, images: int) -> int:
-    """The budget in steps; an epoch drops its last, incomplete batch.
+    """Return the budget in steps; an epoch drops its last, incomplete batch.
 
     Raises:
         TrainingError: fewer images than one batch.
@@ -93,20 +93,21 @@ def train(
     folder: Path,
     exit_code: Callable[[], int],
 ) -> State:
-    """Trains `family` on the train split of `data`, from the newest checkpoint in `folder` if there is one.
+    """Train `family` on the train split of `data`, resuming from the newest checkpoint in `folder`.
 
-    The last checkpoint is that of the finished training, so that a further call trains nothing.
+    The last checkpoint holds the finished training, so another call returns it without a step.
 
     Args:
-        seed: of this training; the run's, or with several trainings one after it.
+        seed: of this training: the run's seed plus the number of the training.
         precision: "float32", or "bfloat16" for autocast.
-        folder: of the checkpoints of this configuration alone.
-        exit_code: asked after each step; not 0 means save and stop.
+        folder: of this configuration's checkpoints.
+        exit_code: called after each step; a result other than 0 saves the state and stops.
 
     Raises:
         TrainingError: a loss term is not finite; names the step and the term. The last good checkpoint is kept.
-        Stopped: `exit_code` said so; a checkpoint has been saved.
-        CheckpointError: a checkpoint can be neither written nor trusted.
+        Stopped: `exit_code` returned a code; a checkpoint has been saved.
+        CheckpointError: a checkpoint is not plain weights.
+        FileError: a checkpoint cannot be written.
     """
     images = torch.from_numpy(data.only("train").images).to(device)
     labels = torch.from_numpy(data.only("train").labels).to(device)
@@ -143,21 +144,21 @@ def train(
 
 
 def _snapshot(state: State, folder: Path) -> None:
-    """Keeps the weights that sampling uses, averaged where they are; a resumed run writes the same bytes again."""
+    """Write the weights that sampling uses, averaged if the run averages; a resumed run writes the same bytes."""
     weights = {name: state.ema[name] if state.ema else state.family.modules[name] for name in state.family.averaged}
     data = serialise({name: module.state_dict() for name, module in weights.items()})
     files.write(folder / "snapshots" / f"{state.step:09d}.pt", data)
 
 
 def snapshots(folder: Path, steps: int) -> dict[int, dict[str, Any]]:
-    """The snapshots of a training by their step, up to `steps`, on the CPU."""
+    """Return the snapshots of a training by their step, up to `steps`, on the CPU."""
     paths = sorted((folder / "snapshots").glob("*.pt"))
     cpu = torch.device("cpu")
     return {int(path.stem): load_weights(path, cpu) for path in paths if int(path.stem) <= steps}
 
 
 def _batch(images: Tensor, labels: Tensor, settings: TrainSettings, seed: int, step: int, steps: int) -> Batch:
-    """The images of step `step`: the next slice of its epoch's permutation, mirrored where asked for."""
+    """Return the images of step `step`: the next slice of its epoch's permutation, mirrored if the settings ask for it."""
     per_epoch = len(images) // settings.batch_size
     epoch, position = divmod(step, per_epoch)
     permutation = _permutation(seed, epoch, len(images))
@@ -175,7 +176,7 @@ def _permutation(seed: int, epoch: int, count: int) -> Tensor:
 
 
 def _step(state: State, batch: Batch, settings: TrainSettings, seed: int, precision: str) -> dict[str, Tensor]:
-    """One step of every phase that is due, then the EMA; returns all phases' named scalars."""
+    """Take one step of every phase that is due and update the EMA; return the named scalars of these phases."""
     device = batch.images.device
     state.family.modules.train()
     terms: dict[str, Tensor] = {}
@@ -202,7 +203,7 @@ def _step(state: State, batch: Batch, settings: TrainSettings, seed: int, precis
 
 @torch.no_grad()
 def _average(state: State, decay: float) -> None:
-    """EMA of the parameters, with the warm-up min(decay, (1 + s) / (10 + s)); buffers are copied, not averaged."""
+    """Update the EMA of the parameters, with the warm-up min(decay, (1 + s) / (10 + s)); buffers are copied, not averaged."""
     weight = 1 - min(decay, (1 + state.step) / (10 + state.step))
     for name, average in state.ema.items():
         raw = state.family.modules[name]
@@ -212,7 +213,7 @@ def _average(state: State, decay: float) -> None:
 
 
 def _flush(state: State, per_epoch: int, bar: tqdm) -> None:
-    """The mean of each term over the window becomes a row of the curve."""
+    """Append the mean of each term over the window to the curve."""
     _check_finite(state)
     names = sorted({name for terms in state.window for name in terms})
     row = {name: torch.stack([t[name] for t in state.window if name in t]).double().mean().item() for name in names}
@@ -234,7 +235,7 @@ def _check_finite(state: State) -> None:
 
 @torch.no_grad()
 def _validate(state: State, data: ImageSet, seed: int, device: torch.device, per_epoch: int) -> dict[str, float]:
-    """Means of the family's terms over the whole test split, with the same noise at every call."""
+    """Return the means of the family's terms over the test split, with the same noise at every call."""
     held_out = data.only("test")
     state.family.modules.eval()
     totals: dict[str, float] = {}

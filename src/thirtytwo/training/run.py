@@ -29,7 +29,7 @@ _NO_RESULT = ("thirtytwo.settings", "thirtytwo.runtime", "thirtytwo.cli")  # pac
 
 @dataclass(frozen=True)
 class Trained:
-    """The outcome of one training.
+    """The result of one training.
 
     Attributes:
         model: content of its file of weights.

@@ -33,7 +33,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Ranges:
-    """What factors and nuisances are drawn from, uniformly.
+    """The ranges of the uniform distributions of factors and nuisances.
 
     Attributes:
         position: of the centre, in each direction, in units of the image's side.
@@ -65,7 +65,7 @@ RANGES: dict[Difficulty, Ranges] = {
 
 @dataclass(frozen=True)
 class Nuisance:
-    """What differs between images and is no factor; see `Ranges`.
+    """Variation between images that no factor records; see `Ranges`.
 
     Attributes:
         softness, brightness: one draw each.
