@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-__all__ = ["animation", "board", "plot_file", "rows", "slug", "spread_over_classes", "stage_tiles", "tile"]
+from thirtytwo.core.tiling import tile
+
+__all__ = ["animation", "board", "plot_file", "rows", "slug", "spread_over_classes", "stage_tiles"]
 
 _MARK = (255, 128, 0, 255)  # around framed columns
 _GROUND = (28, 32, 36)  # behind the images of an animation
@@ -38,19 +40,11 @@ def stage_tiles(grid: Path) -> np.ndarray:
     return inner[:, 1:, :, 1:].transpose(0, 2, 1, 3, 4)
 
 
-def tile(images: np.ndarray, framed: tuple[int, ...] = ()) -> np.ndarray:
-    """uint8 images [R, K, H, W, C] as pixels [R (H + 1) + 1, K (W + 1) + 1, 4], a row each, with transparent gaps.
-
-    Orange lines surround the columns in `framed`. The page enlarges the result by whole pixels; a larger file would be
-    no sharper.
-    """
-    count, columns, height, width, channels = images.shape
-    whole = np.full((count * (height + 1) + 1, columns * (width + 1) + 1, 4), (255, 255, 255, 0), np.uint8)
-    inner = whole[1:, 1:].reshape(count, height + 1, columns, width + 1, 4)
-    inner[:, :height, :, :width, :3] = images.transpose(0, 2, 1, 3, 4)[..., : channels if channels == 3 else 1]
-    inner[:, :height, :, :width, 3] = 255
-    whole[1:, 1:] = inner.reshape(whole[1:, 1:].shape)
-    for column in framed:
+def _framed(images: np.ndarray, columns: tuple[int, ...]) -> np.ndarray:
+    """RGBA pixels of images [R, K, H, W, C], a row each, with orange lines around some columns."""
+    rows, per_row, height, width, _channels = images.shape
+    whole = tile(images.reshape(rows * per_row, *images.shape[2:]), per_row)
+    for column in columns:
         left, right = column * (width + 1), (column + 1) * (width + 1)
         whole[:, [left, right]] = _MARK
         whole[:: height + 1, left : right + 1] = _MARK
@@ -58,23 +52,26 @@ def tile(images: np.ndarray, framed: tuple[int, ...] = ()) -> np.ndarray:
 
 
 def board(path: Path, images: np.ndarray, columns: int, scale: int = 1) -> None:
-    """Writes images [N, H, W, C] in rows of `columns`, `scale` times enlarged; an incomplete last row is dropped."""
+    """Write images [N, H, W, C] in rows of `columns`, `scale` times enlarged; an incomplete last row is dropped."""
     complete = images[: len(images) // columns * columns]
-    whole = tile(complete.reshape(-1, columns, *complete.shape[1:]))
+    whole = tile(complete, columns)
     _lossless(Image.fromarray(whole.repeat(scale, axis=0).repeat(scale, axis=1)), path)
 
 
 def rows(path: Path, images: np.ndarray, framed: tuple[int, ...] = ()) -> None:
-    """Writes images [R, K, H, W, C] as lossless WebP; see `tile`."""
-    _lossless(Image.fromarray(tile(images, framed)), path)
+    """Write images [R, K, H, W, C], a row each, with orange lines around the columns in `framed`.
+
+    The gaps are transparent. The page enlarges the picture by whole pixels; a larger file would be no sharper.
+    """
+    _lossless(Image.fromarray(_framed(images, framed)), path)
 
 
 def animation(path: Path, frames: np.ndarray, titles: Sequence[str], columns: int, milliseconds: int = 400) -> None:
-    """Writes uint8 frames [F, N, H, W, C] in rows of `columns`, each below its title; the WebP plays three times."""
+    """Write uint8 frames [F, N, H, W, C] in rows of `columns`, each below its title; the WebP plays three times."""
     pictures = []
     for images, title in zip(frames, titles, strict=True):
         shown = images[: len(images) // columns * columns]
-        whole = Image.fromarray(tile(shown.reshape(-1, columns, *shown.shape[1:])))
+        whole = Image.fromarray(tile(shown, columns))
         picture = Image.new("RGB", (whole.width, whole.height + _HEAD), _GROUND)
         picture.paste(whole, (0, _HEAD), whole)
         ImageDraw.Draw(picture).text((4, 1), title, fill="white")
@@ -86,7 +83,7 @@ def animation(path: Path, frames: np.ndarray, titles: Sequence[str], columns: in
 
 
 def plot_file(path: Path, pixels: np.ndarray) -> None:
-    """Writes the RGBA pixels of a plot in few colours."""
+    """Write the RGBA pixels of a plot in few colours."""
     image = Image.fromarray(pixels).convert("RGB")
     few = image.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     _lossless(few.convert("RGB"), path)
