@@ -65,6 +65,9 @@ class Family(Protocol):
     modules: nn.ModuleDict  # all trained and saved networks
     conditional: bool  # whether images are generated for given labels
     averaged: tuple[str, ...]  # names in `modules` that sampling uses; training averages their weights (EMA)
+    twice_differentiated: tuple[
+        str, ...
+    ]  # names in `modules` that training must not compile: torch.compile refuses them
 
     def phases(self) -> list[Phase]:
         """Return the training objectives, with new optimisers, in the order in which a step runs them."""

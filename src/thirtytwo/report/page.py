@@ -23,7 +23,7 @@ __all__ = ["write"]
 
 
 def write(results: Results, folder: Path) -> None:
-    """Replaces `folder` by the report. The old report stays until the new one is complete."""
+    """Replace `folder` with the report. The old report stays until the new one is complete."""
     with replacing(folder) as new:
         figures = new / "figures"
         figures.mkdir(parents=True)

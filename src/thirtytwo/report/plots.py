@@ -72,7 +72,7 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def legend(figure: Figure) -> None:
-    """Adds a legend below the plot, each name once, in as many columns as fit; the figure grows by its rows."""
+    """Add a legend below the plot, each name once, in as many columns as fit; the figure grows by its rows."""
     drawn = [axes.get_legend_handles_labels() for axes in figure.axes]
     named = {name: handle for handles, names in drawn for handle, name in zip(handles, names, strict=True)}
     for columns in range(min(len(named), 4), 0, -1):
@@ -178,7 +178,7 @@ def points(path: Path, title: str, runs: list[Point], labels: tuple[str, str]) -
 
 
 def _names(axes: Axes, runs: list[Point], per_pixel: float) -> None:
-    """Writes each run's name to the right of its point, or higher if another name is in its way.
+    """Write each run's name to the right of its point, or higher if another name is in its way.
 
     Args:
         per_pixel: points (1/72 inch) for each pixel of the figure.

@@ -23,7 +23,7 @@ from thirtytwo.runtime.project import Project
 __all__ = ["MARK", "Invocation", "Outcome", "Task", "detach", "execute", "log_of", "reproduce", "stop"]
 
 MARK = Path(".dvc/tmp/thirtytwo-repro")
-"""Holds the invocation's token: a worker that sees it shares the project's folder."""
+"""File with the invocation's token: a worker that sees it shares the project's folder."""
 
 _BUSY_SECONDS = 30
 

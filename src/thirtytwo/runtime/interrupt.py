@@ -19,7 +19,7 @@ _SHELLS = {"sh", "bash", "dash", "zsh", "fish"}
 
 
 class StopSignals:
-    """Watches for SIGTERM, SIGINT and the death of the process that started this one.
+    """A watch for SIGTERM, SIGINT and the death of the process that started this one.
 
     The training loop calls `exit_code()` between steps, when its state is complete. Killing dvc leaves its stage
     running, so the parent process is watched too, and the grandparent if the parent is only the shell in which dvc

@@ -145,7 +145,7 @@ def _start(cfg: TrainConfig[Any, Any], data: ImageSet, seed: int, parent: Path) 
         cast(ChildFamily, model).adopt(load_weights(parent, CPU)["modules"], images)
     if cfg.compute.compile:
         for name, module in model.modules.items():
-            if name not in getattr(model, "twice_differentiated", ()):
+            if name not in model.twice_differentiated:
                 module.compile()
     return model
 

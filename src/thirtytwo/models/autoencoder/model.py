@@ -75,6 +75,7 @@ class Autoencoder:
     """
 
     averaged: tuple[str, ...] = ("encoder", "decoder")
+    twice_differentiated: tuple[str, ...] = ()
 
     def __init__(self, settings: AutoencoderSettings, net: ModuleType, channels: int, classes: int) -> None:
         s = self.settings = settings

@@ -39,6 +39,7 @@ class Diffusion:
     """
 
     averaged: tuple[str, ...] = ("denoiser",)
+    twice_differentiated: tuple[str, ...] = ()
 
     def __init__(
         self, net: nn.Module, schedule: schedules.Schedule, settings: DiffusionSettings, classes: int,

@@ -82,7 +82,9 @@ class GAN:
     """A generator and a discriminator, trained in one phase each."""
 
     averaged: tuple[str, ...] = ("generator",)
-    twice_differentiated = ("discriminator",)  # torch.compile does not support the penalty's double backward
+    twice_differentiated: tuple[str, ...] = (
+        "discriminator",
+    )  # torch.compile does not support the penalty's double backward
 
     def __init__(self, settings: GANSettings, net: ModuleType, channels: int, classes: int) -> None:
         s = self.settings = settings
