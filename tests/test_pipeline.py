@@ -250,7 +250,7 @@ def long_run(params: Any) -> None:
     params["runs"]["long"] = {
         "family": "gan", "net": "resnet_gan", "settings": "gan", "dataset": "shapes", "parent": ".no-parent", "seeds": 1,
         "set": {"steps": 300, "checkpoint_every": 5, "validate_every": 50, "ema_decay": 0.9, "generator_every": 3,
-                "loss": "wgan_gp", "snapshot_every": 40},
+                "loss": "wgan_gp", "snapshot_every": 40, "multipliers": [1, 1, 1]},
     }  # fmt: skip
 
 
