@@ -62,7 +62,8 @@ NEWER = {
 
 GAN_SCORES = {
     "path_length": 309.6, "path_length_low": 240.7, "path_length_high": 366.2, "path_length_n": 500,
-    "fresh_accuracy": 0.953, "fresh_accuracy_low": 0.944, "fresh_accuracy_high": 0.961, "js_bound_bits": 0.839,
+    "c2st_accuracy": 0.953, "c2st_accuracy_low": 0.944, "c2st_accuracy_high": 0.961, "c2st_n": 1000, "c2st_steps": 100,
+    "js_bound_bits": 0.839, "js_bound_bits_low": 0.801, "js_bound_bits_high": 0.877,
     "d_real": 0.815, "d_fake": 0.040, "d_accuracy": 0.896, "d_gap": 0.093, "direction_r2": 0.448,
     "coordinate_r2": 0.069, "direction_r2_hue": 0.415, "coordinate_r2_hue": 0.071, "readable_r2_hue": 0.99,
 }  # fmt: skip
@@ -271,7 +272,7 @@ def _probes(root: Path, name: str, family: str, channels: int, rng: np.random.Ge
         arrays = {"snapshot_steps": steps, "snapshot_images": np.stack([pictures] * len(steps)),
                   "interpolation_grid": pictures[:16].reshape(4, 4, 32, 32, channels),
                   "interpolation_lines": pictures[:40].reshape(2, 20, 32, 32, channels)}  # fmt: skip
-        arrays |= {f"{who}_{what}": rng.random(50) for who in ("d", "fresh") for what in ("held_out", "samples")}
+        arrays |= {f"{who}_{what}": rng.random(50) for who in ("d", "c2st") for what in ("held_out", "samples")}
         rows = [(step, 64, 1000 / step) for step in steps]
     if family == "diffusion":
         frames = np.stack([_pictures(rng, np.arange(10) % 5, channels)] * 4)

@@ -86,8 +86,8 @@ _INCEPTION = (
     "fid_floor_n", "fid_floor_reference_n", "fid_floor_split", "fid_floor_same_n", "kid", "kid_floor",
 )  # fmt: skip
 _MODEL = (
-    "batch_norm", "path_length", "path_length_n", "fresh_accuracy", "js_bound_bits", "d_real", "d_fake", "d_accuracy",
-    "d_gap", "bits_per_dim", "bits_per_dim_n", "rate_bits_per_dim", "distortion_bits_per_dim", ..., "codes_n",
+    "batch_norm", "path_length", "path_length_n", "c2st_accuracy", "js_bound_bits", "c2st_n", "c2st_steps", "d_real", "d_fake",
+    "d_accuracy", "d_gap", "bits_per_dim", "bits_per_dim_n", "rate_bits_per_dim", "distortion_bits_per_dim", ..., "codes_n",
     "code_dimensions", "distortion", "active_units", "rate_nats", "code_information_nats", "aggregate_kl_nats",
     "aggregate_mean_largest", "aggregate_variance_smallest", "aggregate_variance_largest", "aggregate_mmd",
     "iwae_bits_per_dim", "elbo_bits_per_dim", "iwae_samples", "iwae_n", "mig", "dci_disentanglement",

@@ -157,26 +157,24 @@ def convolutions(dataset: SetResult) -> str | None:
         return None
     mlp, dcgan = mlps[0], others[0]
     scores = [score(run, "fd_classifier") for run in (mlp, dcgan)]
-    text = f"FD {scores[0]} without (`{mlp.name}`), {scores[1]} with (`{dcgan.name}`); {beats(mlp, dcgan)}."
-    if mlp.metric("fresh_accuracy") is not None and dcgan.metric("fresh_accuracy") is not None:
-        right = [percent(run.metric("fresh_accuracy")) for run in (mlp, dcgan)]
-        text += f" A fresh discriminator, which sees pixels, is right {right[0]} and {right[1]} of the time."
-    return text
+    return f"FD {scores[0]} without (`{mlp.name}`), {scores[1]} with (`{dcgan.name}`); {beats(mlp, dcgan)}."
 
 
 def equilibrium(dataset: SetResult) -> str | None:
-    """Whether a fresh discriminator can tell samples from held-out images."""
-    runs = [run for run in dataset.runs if run.metric("fresh_accuracy") is not None]
+    """Lower bounds on how often the best discriminator tells samples from held-out images."""
+    runs = [run for run in dataset.runs if run.metric("c2st_accuracy") is not None]
     if not runs:
         return None
-    reached = [run.name for run in runs if (run.estimate("fresh_accuracy").low or 0.0) <= 0.5]
-    parts = [f"`{run.name}` {score(run, 'fresh_accuracy')}" for run in runs]
-    end = f"{listed(reached)} may have reached it" if reached else "no GAN has reached it"
-    return (
-        "At the equilibrium the best discriminator D* = p / (p + q) is 1/2 everywhere. A fresh discriminator, which "
-        f"estimates D* for the finished generator, is right in this share of cases: {', '.join(parts)}. "
-        f"{wording.capital(end)}."
-    )
+    apart = [run for run in runs if (run.estimate("c2st_accuracy").low or 0.0) > 0.5]
+    parts = [f"`{run.name}` {wording.at_least(run.estimate('c2st_accuracy'))}" for run in apart]
+    rest = [run.name for run in runs if run not in apart]
+    text = "At the equilibrium the best discriminator D* = p / (p + q) is 1/2 everywhere and right 50 % of the time. "
+    if apart:
+        text += f"By a two-sample classifier, it is right in this share of cases: {', '.join(parts)}. "
+        text += f"{listed([run.name for run in apart])} {'has' if len(apart) == 1 else 'have'} not reached the equilibrium. "
+    if rest:
+        text += f"For {listed(rest)} this classifier is too weak to tell: the question stays open."
+    return text.strip()
 
 
 def collapse(dataset: SetResult) -> str | None:

@@ -8,7 +8,7 @@ from thirtytwo.evaluate.comparison import compare
 from thirtytwo.report.results import RunResult, SetResult
 
 __all__ = [
-    "MISSING", "beats", "capital", "column", "count", "cover", "decimals_for", "estimated", "groups", "inline",
+    "MISSING", "at_least", "beats", "capital", "column", "count", "cover", "decimals_for", "estimated", "groups", "inline",
     "listed", "lowest", "multiple", "other_settings", "percent", "plain", "sampler", "score", "seconds", "times_floor",
 ]  # fmt: skip
 
@@ -65,6 +65,11 @@ def count(value: float | None) -> str:
 def percent(value: float | None) -> str:
     """A share in [0, 1] in percent."""
     return MISSING if value is None else f"{100 * value:.1f} %"
+
+
+def at_least(share: Estimate) -> str:
+    """A lower bound on how often one of two is told from the other: an interval's low end, and no less than guessing."""
+    return MISSING if share.low is None else f"at least {percent(max(share.low, 0.5))}"
 
 
 def plain(value: object) -> str:

@@ -59,11 +59,9 @@ class Job(Task):
     """Input of a family's `sample`.
 
     Attributes:
-        fresh: builds an untrained model of the same run, initialised from a seed.
         snapshots: weights of the modules that sampling uses, by training step.
     """
 
-    fresh: Callable[[int], Family]
     snapshots: dict[int, dict[str, Any]]
 
 

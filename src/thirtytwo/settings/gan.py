@@ -53,5 +53,3 @@ class GANSettings(TrainSettings):
 
 class GANSampling(SampleSettings):
     """The `sample:` block of a GAN."""
-
-    fresh_steps: int = Field(ge=1, description="training steps of a new discriminator for the trained generator")
