@@ -8,6 +8,8 @@ import pytest
 
 import report_results
 from report_pages import edit, set_of
+from report_results import edit_card
+from thirtytwo.core.intervals import Estimate
 from thirtytwo.report import cost, questions, targets
 from thirtytwo.report.reading import load
 from thirtytwo.runtime.project import Project
@@ -18,8 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_answers_follow_the_measured_values(pair):
     for name, score in (("dcgan", 6.0), ("dcgan_z100", 8.0)):
-        edit(pair / f"metrics/{name}.json", fd_classifier=score, fd_classifier_low=score - 0.1,
-             fd_classifier_high=score + 0.1)  # fmt: skip
+        edit_card(pair, name, {"fd_classifier": Estimate(score, score - 0.1, score + 0.1)})
     text = questions.latent_size(set_of(pair, "digits5k"))
     assert "(latent 16, hidden 16) 6.00 [5.90, 6.10]" in text
     assert "`dcgan` scores lowest." in text
@@ -29,11 +30,11 @@ def test_answers_follow_the_measured_values(pair):
 
 def test_beta_takes_runs_that_differ_in_nothing_else(tmp_path):
     root = report_results.make(tmp_path, ("vae", "vae_beta08"))
-    edit(root / "metrics/vae_beta08.json", distortion=60.0, rate_nats=30.0)
+    edit_card(root, "vae_beta08", {"distortion": 60.0, "rate_nats": 30.0})
     text = questions.beta(set_of(root, "shapes"))
     assert text.index("beta 0.8 (`vae_beta08`)") < text.index("beta 1 (`vae`)")
     assert "the distortion falls with beta" in text
-    edit(root / "metrics/vae_beta08.json", distortion=99.0)
+    edit_card(root, "vae_beta08", {"distortion": 99.0})
     assert "does not always fall" in questions.beta(set_of(root, "shapes"))
     path = root / "configs/train/vae.yaml"
     edit(path, settings=json.loads(path.read_text())["settings"] | {"latent_dim": 99})
@@ -80,7 +81,7 @@ def test_targets_need_their_data_and_conditions(full, tmp_path):
     settings = json.loads(path.read_text())
     settings["sources"]["shapes"] = {"kind": "cifar10"}
     report_results.write_report_config(root, settings)
-    edit(root / "metrics/train/vae.json", validation_reconstruction=142.8)
+    edit(root / "scores/train/vae.json", validation_reconstruction=142.8)
     table = targets.section(load(Project(root))).blocks[0]
     row = dict(zip(table.columns[1:], table.rows[0].cells, strict=True))
     assert (row["measured"], row["target"]) == ("143", "below 145")
@@ -89,7 +90,7 @@ def test_targets_need_their_data_and_conditions(full, tmp_path):
     edit(train, settings=json.loads(train.read_text())["settings"] | {"epochs": 20, "latent_dim": 1024})
     target = next(target for target in targets.TARGETS if target.run == "vae")
     assert targets.judged(target, load(Project(root)).runs[0]) == "met"
-    edit(root / "metrics/train/vae.json", validation_reconstruction=145.2)
+    edit(root / "scores/train/vae.json", validation_reconstruction=145.2)
     assert targets.judged(target, load(Project(root)).runs[0]) == "missed"
 
 

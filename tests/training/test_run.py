@@ -62,11 +62,11 @@ class Project:
 
     def made(self) -> dict[str, str]:
         """sha256 of all that the stages have made."""
-        paths = [p for top in ("data", "metrics", "plots") for p in (self.folder / top).rglob("*.*") if p.is_file()]
+        paths = [p for top in ("data", "plots", "scores") for p in (self.folder / top).rglob("*.*") if p.is_file()]
         return {str(p.relative_to(self.folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
-    def metrics(self) -> Any:
-        return json.loads((self.folder / "metrics/train/vae.json").read_text())
+    def scores(self) -> Any:
+        return json.loads((self.folder / "scores/train/vae.json").read_text())
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def project(tmp_path: Path, params: Any, write_params: Callable[[Any], Path], ro
 def test_a_training_seed_trains_what_its_seed_trains_alone(project: Project):
     project.stage("train")
     models = project.folder / "data/models/vae"
-    together, metrics = [p.read_bytes() for p in sorted(models.iterdir())], project.metrics()
+    together, scores = [p.read_bytes() for p in sorted(models.iterdir())], project.scores()
     curve = (project.folder / "plots/train/vae.csv").read_bytes()
     alone, terms = [], []
     for place in range(3):
@@ -85,18 +85,20 @@ def test_a_training_seed_trains_what_its_seed_trains_alone(project: Project):
         project.stage("train")
         assert [p.name for p in models.iterdir()] == ["0.pt"]
         alone.append((models / "0.pt").read_bytes())
-        terms.append(project.metrics())
+        terms.append(project.scores())
         if len(alone) == 1:
             assert (project.folder / "plots/train/vae.csv").read_bytes() == curve
     assert together == alone
     assert len(set(alone)) == 3
-    assert [metrics["seeds"], metrics["steps"], terms[0]["seeds"]] == [3, STEPS, 1]
-    assert not [key for key in terms[0] if key.endswith(("_low", "_high"))]
+    assert [scores["seeds"], scores["steps"], terms[0]["seeds"]] == [3, STEPS, 1]
+    assert all(isinstance(value, int | float) for value in terms[0].values())  # without interval
     values = [one["validation_reconstruction"] for one in terms]
     expected = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
-    assert metrics["validation_reconstruction"] == pytest.approx(np.mean(values), rel=1e-5)
-    assert metrics["validation_reconstruction_low"] == pytest.approx(expected.low, rel=1e-4)
-    assert metrics["validation_reconstruction_high"] == pytest.approx(expected.high, rel=1e-4)
+    assert scores["validation_reconstruction"] == {
+        "value": pytest.approx(np.mean(values), rel=1e-5),
+        "low": pytest.approx(expected.low, rel=1e-4),
+        "high": pytest.approx(expected.high, rel=1e-4),
+    }
 
 
 def test_stopped_or_killed_in_any_training_ends_as_if_never_stopped(project: Project):
@@ -106,7 +108,7 @@ def test_stopped_or_killed_in_any_training_ends_as_if_never_stopped(project: Pro
     # steps: in the first training, its last, in the second, in the third; saved up to there, of a kill every second
     for at, how, saved in [(3, "stop", 3), (STEPS, "stop", STEPS), (8, "die", STEPS + 2), (14, "die", 2 * STEPS + 2)]:
         shutil.rmtree(project.folder / "data/models")
-        shutil.rmtree(project.folder / "metrics")
+        shutil.rmtree(project.folder / "scores")
         watch = Watch()
         setattr(watch, f"{how}_at", at)
         with pytest.raises(Stopped if how == "stop" else InterruptedError):

@@ -4,20 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
-from thirtytwo.core.intervals import Estimate, read
+from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate import frechet, kid
-from thirtytwo.evaluate.scorecard import Measured
+from thirtytwo.evaluate.scorecard import Fact, Floors, Measured
 
 __all__ = ["inception_floor", "inception_scores", "read_inception_floor"]
-
-_FLOOR_PROTOCOL = {"fid_n": "fid_floor_n", "fid_reference_n": "fid_floor_reference_n", "fid_split": "fid_floor_split"}
 
 
 def inception_floor(
     samples: np.ndarray, reference: np.ndarray, split: str, strata: tuple[np.ndarray, np.ndarray] | None = None
-) -> dict[str, Any]:
-    """FID and KID of real images [N, 2048] against other ones [M, 2048], as entries of status.json.
+) -> Measured:
+    """FID and KID of real images [N, 2048] against other ones [M, 2048].
 
     Args:
         split: name of the pair, see `floor.RealPair`.
@@ -30,15 +29,14 @@ def inception_floor(
     first, second = strata or (None, None)
     mean = kid.mean_among(reference, second)
     kernels = kid.kid(kid.means_among(samples, first), kid.means_to(samples, reference), mean, first)
-    sizes = {"fid_floor_n": len(samples), "fid_floor_reference_n": len(reference), "fid_floor_split": split}
-    return {"fid_floor": distance, **sizes, "kid_floor": kernels}
+    sizes: dict[str, Fact] = {"fid_n": len(samples), "fid_reference_n": len(reference), "fid_split": split}
+    return Measured({"fid": distance, "kid": kernels}, sizes)
 
 
 def read_inception_floor(status: Mapping[str, Any], within_classes: bool) -> Measured:
     """The floor in status.json, from the file's values: of images drawn at random or within classes."""
-    status = status["within_classes"] if within_classes else status
-    protocol = {name: status[key] for name, key in _FLOOR_PROTOCOL.items()}
-    return Measured({"fid": status["fid_floor"], "kid": read(status, "kid_floor")}, protocol)
+    floors = TypeAdapter(Floors).validate_python(status["floors"])
+    return floors.within_classes if within_classes else floors.at_random
 
 
 def inception_scores(

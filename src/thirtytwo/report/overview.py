@@ -25,7 +25,7 @@ def section(results: Results, folder: Path) -> Section:
 
 def notices(results: Results) -> list[Block]:
     """A warning about runs without a score."""
-    lost = [run.name for run in results.runs if not run.values]
+    lost = [run.name for run in results.runs if not run.card]
     if not lost:
         return []
     return [Notice(f"{len(lost)} of {len(results.runs)} runs have no score yet: {', '.join(f'`{n}`' for n in lost)}.")]
@@ -68,13 +68,13 @@ def _card(dataset: SetResult, run: RunResult, verdict: Verdict, label: str, fold
     images = tiles.reshape(-1, *tiles.shape[2:])[:_IMAGES]
     pictures.board(folder / name, images, _COLUMNS, scale=2)
     tied = f"tie of {len(verdict.runs)}"
-    healthy = run.metric("diagnosis") in (None, "healthy")
+    healthy = run.diagnosis in (None, "healthy")
     badge = {"best": "best" if healthy else label, "tied": tied}.get(verdict.mark(run), label)
     lines = []
     if run.scored:
         ratio = floor_ratio(run, dataset)
         lines = [f"FD {wording.score(run, 'fd_classifier')}", wording.times_floor(ratio)]
-    diagnosis = run.metric("diagnosis")
+    diagnosis = run.diagnosis
     if diagnosis is not None:
         lines[1:] = [f"{lines[1]}, {diagnosis}"]
     picture = Picture(name, f"{len(images)} samples of {run.name} ({run.family}).", "")
@@ -83,8 +83,8 @@ def _card(dataset: SetResult, run: RunResult, verdict: Verdict, label: str, fold
 
 def _tone(run: RunResult) -> str:
     """How the badge is coloured: by the diagnosis, because even the lowest FD can be far from real images."""
-    diagnosis = run.metric("diagnosis")
-    return "plain" if diagnosis is None else _TONES.get(str(diagnosis), "fair")
+    diagnosis = run.diagnosis
+    return "plain" if diagnosis is None else _TONES.get(diagnosis, "fair")
 
 
 def ranking(results: Results, folder: Path) -> list[Block]:
@@ -197,10 +197,10 @@ def sentence(dataset: SetResult, verdict: Verdict) -> Text:
 
 def _health(verdict: Verdict) -> str:
     """A warning if even the best samples are not healthy."""
-    poor = [run for run in verdict.runs if run.metric("diagnosis") not in (None, "healthy")]
+    poor = [run for run in verdict.runs if run.diagnosis not in (None, "healthy")]
     if not poor or len(poor) < len(verdict.runs):
         return ""
-    return f"Its samples are still far from real (diagnosis: {poor[0].metric('diagnosis')})."
+    return f"Its samples are still far from real (diagnosis: {poor[0].diagnosis})."
 
 
 def _floor(run: RunResult, dataset: SetResult) -> str:

@@ -184,8 +184,7 @@ def collapse(dataset: SetResult) -> str | None:
         return None
     parts = [
         f"`{run.name}` draws {wording.cover(run)} classes with an entropy of {run.metric('class_entropy_bits'):.2f} of "
-        f"{np.log2(run.metric('classes')):.2f} bits"
-        + (f" (diagnosis: {run.metric('diagnosis')})" if run.metric("diagnosis") else "")
+        f"{np.log2(run.metric('classes')):.2f} bits" + (f" (diagnosis: {run.diagnosis})" if run.diagnosis else "")
         for run in runs
     ]
     return f"{'; '.join(parts)}."

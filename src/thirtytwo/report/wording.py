@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from thirtytwo.core.intervals import Estimate
+from thirtytwo.core.intervals import Estimate, decimals
 from thirtytwo.evaluate.comparison import compare
 from thirtytwo.report.results import RunResult, SetResult
 
@@ -18,7 +18,7 @@ MISSING = "\N{EN DASH}"
 def decimals_for(values: Sequence[float], width: float | None = None) -> int:
     """Decimals that show two significant digits of an interval's `width`; without one, three of the smallest value."""
     if width and math.isfinite(width):
-        return min(max(1 - math.floor(math.log10(width)), 0), 6)
+        return decimals(width)
     sizes = [abs(value) for value in values if value and math.isfinite(value)]
     return min(max(2 - math.floor(math.log10(min(sizes))), 0), 4) if sizes else 0
 
@@ -29,14 +29,14 @@ def estimated(score: Estimate, scale: float = 1.0) -> str:
         return MISSING
     if score.low is None or score.high is None:
         return f"{scale * score.value:,.{decimals_for([scale * score.value])}f}"
-    decimals = decimals_for([scale * score.value], scale * (score.high - score.low))
-    value, low, high = (_signed(scale * end, decimals) for end in (score.value, score.low, score.high))
+    digits = decimals_for([scale * score.value], scale * (score.high - score.low))
+    value, low, high = (_signed(scale * end, digits) for end in (score.value, score.low, score.high))
     return f"{value}\n[{low}, {high}]"
 
 
-def _signed(value: float, decimals: int) -> str:
-    """A number with thousands separators; one that rounds to zero has no sign."""
-    text = f"{value:,.{decimals}f}"
+def _signed(value: float, digits: int) -> str:
+    """A number with `digits` decimals and thousands separators; one that rounds to zero has no sign."""
+    text = f"{value:,.{digits}f}"
     return text.removeprefix("-") if not text.strip("-0.,") else text
 
 
@@ -45,9 +45,9 @@ def inline(score: Estimate, scale: float = 1.0) -> str:
     return estimated(score, scale).replace("\n", " ")
 
 
-def column(values: Sequence[float | None], decimals: int) -> list[str]:
-    """Each number with the same decimals."""
-    return [MISSING if value is None else _signed(value, decimals) for value in values]
+def column(values: Sequence[float | None], digits: int) -> list[str]:
+    """Each number with the same number of decimals."""
+    return [MISSING if value is None else _signed(value, digits) for value in values]
 
 
 def seconds(value: float | None) -> str:
@@ -73,7 +73,7 @@ def at_least(share: Estimate) -> str:
 
 
 def plain(value: object) -> str:
-    """Any value of a metrics file; numbers that are not whole to four significant digits."""
+    """Any value of a file of scores; numbers that are not whole to four significant digits."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return MISSING if value is None else str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
@@ -139,7 +139,7 @@ def lowest(runs: list[RunResult], key: str) -> str:
 
 def beats(a: RunResult, b: RunResult) -> str:
     """Which of two runs is better by `fd_classifier`, or why they cannot be compared."""
-    comparison = compare(a.values, b.values, "fd_classifier")
+    comparison = compare(a.measured, b.measured, "fd_classifier")
     if comparison.verdict == "incomparable":
         return f"not comparable ({comparison.reason.rstrip('.')})"
     return {"a": f"`{a.name}` is better", "b": f"`{b.name}` is better", "tie": "a tie"}[comparison.verdict]
