@@ -37,7 +37,8 @@ def main(project: Project, run: str) -> None:
     log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "images": len(drawn.images)}
     write_json(project.log("sample", run), log)
     for training in range(1, cfg.seeds):
-        images = drawing.first(family.drawer(model(training), job), len(drawn.images), drawn.labels)
+        draw = family.drawer(model(training), job.of_training(training))
+        images = drawing.first(draw, len(drawn.images), drawn.labels)
         arrays = drawing.to_arrays(images, drawn.labels, str(project.model(run, training)))
         write_arrays(project.samples(run, training), arrays)
 
