@@ -228,6 +228,11 @@ class GAN:
         real, fake = batch.images, self._generate(batch, rng)
         return {"d_real": self.score(real, batch.labels).mean(), "d_fake": self.score(fake, batch.labels).mean()}
 
+    def run_averaged(self, averaged: nn.ModuleDict, labels: Tensor, rng: torch.Generator) -> None:
+        """Generate images with the averaged generator, see `contract.NormalisedFamily`."""
+        z = torch.randn((len(labels), *self.latent_shape), generator=rng, device=labels.device)
+        averaged["generator"](z, labels) if self.conditional else averaged["generator"](z)
+
     def draw(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Generate images [B, C, 32, 32] in [-1, 1] from z [B, latent_dim], with labels [B] if conditional."""
         generator = self.modules["generator"]
