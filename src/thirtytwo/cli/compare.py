@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from thirtytwo.settings.strict import nearest
 __all__ = ["run"]
 
 KNOWN = (*comparison.LOWER, *comparison.HIGHER)
+WIDTH = 120  # columns of the terminal
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         cells = [wording.inline(side.estimate(score)) for side in (a, b)]
         rows.append((score, *cells, difference, words[outcome.verdict]))
     print(tabulate(rows, ("score", *names, "difference", "better"), tablefmt="plain", disable_numparse=True))
-    print(f"\n{text}")
+    print(f"\n{textwrap.fill(text, WIDTH)}")
     return 0
 
 
@@ -88,6 +90,9 @@ def _sentence(names: tuple[str, str], outcomes: dict[str, Comparison], source: s
         why = f"{score}: {reason[:1].lower()}{reason[1:].rstrip('.')}"
     if set(verdicts) == {"incomparable"}:
         return f"{' and '.join(names)} cannot be compared; {why}."
-    parts = [f"{name} is better by {verdicts.count(side)}" for side, name in (("a", names[0]), ("b", names[1]))]
-    text = f"Of {len(verdicts)} score{'s' if len(verdicts) > 1 else ''}, {', '.join(parts)}, and {verdicts.count('tie')} may differ by chance{source}"
+    a, b, ties = (verdicts.count(verdict) or "none" for verdict in ("a", "b", "tie"))
+    text = (
+        f"Of {len(verdicts)} score{'s' if len(verdicts) > 1 else ''}, {names[0]} is better by {a} and {names[1]} by {b}; "
+        f"{ties} may differ by chance{source}"
+    )
     return f"{text}; not comparable: {why}." if "incomparable" in verdicts else f"{text}."
