@@ -1,10 +1,9 @@
-"""train: one run, from its settings and prepared data to weights, curves and metrics."""
+"""train: one run, from its settings and prepared data to weights, curves and scores."""
 
 import shutil
 import time
 
 from thirtytwo.core.device import set_up
-from thirtytwo.core.intervals import flatten
 from thirtytwo.core.weights import serialise
 from thirtytwo.data import batches
 from thirtytwo.runtime.files import write, write_json
@@ -43,7 +42,7 @@ def keep(project: Project, run: str, trainings: list[Trained], snapshots: dict) 
     write(project.snapshots(run), serialise(snapshots))
     for group, table in (("train", trainings[0].curve), ("validation", trainings[0].validation)):
         write(project.plot(group, run), table.to_csv(index=False, float_format="%.6g").encode())
-    write_json(project.metrics(run, "train"), flatten(summary(trainings)))
+    write_json(project.scores(run, "train"), summary(trainings))
 
 
 if __name__ == "__main__":
