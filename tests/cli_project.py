@@ -39,11 +39,10 @@ def params(root: Path) -> dict[str, Any]:
         values[group] = {"digits5k": values[group]["digits5k"]}
     values["runs"] = {name: values["runs"][name] for name in RUNS}
     values["sweeps"] = {}
-    values["sampling"] = {"images": DRAWN, "grid_side": 2, "snapshot_images": 2}
+    values["sampling"] = {"images": DRAWN, "grid_side": 2, "snapshot_images": 2, "c2st_steps": 2}
     values["evaluation"] |= {"samples": SCORED, "bootstrap_resamples": 20}
     for name in RUNS:
         values[name]["width"] = 8
-    values["dcgan"]["sample"]["fresh_steps"] = 1
     values["cvae"]["sample"] |= {"bound_images": 2, "bound_samples": 1}
     values["cddpm"]["sample"] |= {"sampler": "ddim", "steps": 2, "eta": 0.5, "guidance": 0.0, "bound_images": 0}
     values["lddpm"]["sample"] |= {"steps": 2, "frames": 0}

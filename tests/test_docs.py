@@ -112,7 +112,7 @@ def tiny(params: Any, *runs: str) -> Any:
     for classifier in params["classifiers"].values():
         classifier |= {"epochs": 1, "width": 8}
     params["sweeps"] = {}
-    params["sampling"] |= {"images": 120, "grid_side": 3, "snapshot_images": 12}
+    params["sampling"] |= {"images": 120, "grid_side": 3, "snapshot_images": 12, "c2st_steps": 2}
     params["evaluation"] |= {"samples": 100, "bootstrap_resamples": 20}
     for block in params.values():
         if isinstance(block, dict) and "family" in block:

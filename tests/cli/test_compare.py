@@ -20,7 +20,7 @@ from thirtytwo.runtime.files import write_json
         (10.5, {}, ["tie", "tie"], "is better by none and b.json by none; 2 may differ by chance"),
         (20, {"n": 50}, ["not comparable"] * 2, "cannot be compared; fd_classifier: the number of samples N differs"),
         (20, {"features_sha256": "b"}, ["not comparable"] * 2, "(classifier weights) differs"),
-        (20, {"best_of_5_n": 8}, ["a.json", "b.json"], "these two trained models"),
+        (20, {"best_of_5_n": 8}, ["a.json", "b.json"], "these two trained models"),  # compared by no score
     ],
 )
 def test_verdict_of_each_score(value, changes, verdicts, sentence, tmp_path, capsys):
@@ -53,8 +53,7 @@ def test_the_difference_has_the_interval_of_two_independent_means(tmp_path, caps
 
 def test_scores_of_the_longest_names_fit_into_a_terminal(tmp_path, capsys):
     scores = {
-        name: Estimate(0.01123, 0.01071, 0.01177)
-        for name in ("fd_classifier_infinity", "best_of_5_accuracy", "kid_classifier")
+        name: Estimate(0.01123, 0.01071, 0.01177) for name in ("fd_classifier_infinity", "accuracy", "kid_classifier")
     }
     for name in ("vae_anneal", "dcgan_cats_smooth"):
         write_json(tmp_path / f"{name}.json", Scorecard(Measured(scores)))

@@ -10,7 +10,7 @@ from thirtytwo.evaluate.scorecard import Fact, Measured
 from thirtytwo.runtime.errors import EvaluationError
 
 SAME: dict[str, Fact] = dict.fromkeys(PROTOCOL, "same")
-SAME |= {"prdc_k": 5, "prdc_n": 9, "prdc_reference_n": 9, "best_of_5_n": 9}
+SAME |= {"prdc_k": 5, "prdc_n": 9, "prdc_reference_n": 9}
 
 
 def run(value: float, low: float | None, high: float | None, score: str = "fd_classifier", **facts: Fact) -> Measured:
@@ -37,14 +37,18 @@ def test_asymmetric_intervals_count_on_the_side_that_matters():
     assert compare(run(1.0, -1.0, 1.1), run(2.0, 1.9, 2.1), "fd_classifier").verdict == "a"
 
 
-@pytest.mark.parametrize(
-    ("score", "verdict"), [("kid_classifier", "a"), ("coverage", "b"), ("best_of_5_accuracy", "b")]
-)
+@pytest.mark.parametrize(("score", "verdict"), [("kid_classifier", "a"), ("coverage", "b"), ("accuracy", "b")])
 def test_better_is_lower_or_higher_as_the_score_has_it(score, verdict):
     low, high = run(0.2, 0.15, 0.25, score), run(0.8, 0.75, 0.85, score)
     assert compare(low, high, score).verdict == verdict
     assert "beyond chance" in compare(low, high, score).reason
     assert compare(high, low, score).verdict == {"a": "b", "b": "a"}[verdict]
+
+
+def test_a_range_of_outcomes_is_not_compared_as_an_interval():
+    marks = run(0.2, 0.1, 0.3, "best_of_5_accuracy")
+    with pytest.raises(EvaluationError, match=r"best_of_5_accuracy.*range of outcomes.*compare accuracy"):
+        compare(marks, marks, "best_of_5_accuracy")
 
 
 @pytest.mark.parametrize("key", PROTOCOL)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import polynomial_kernel
 
+from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate import kid
 from thirtytwo.evaluate.fid import inception_floor, inception_scores, read_inception_floor
 from thirtytwo.evaluate.frechet import distance_to, statistics
@@ -24,6 +25,14 @@ def test_kid_is_the_sum_over_all_pairs_and_fid_the_frechet_distance():
     assert scores["kid"].value == pytest.approx(sum(among) - 2 * polynomial_kernel(MADE, REAL).mean(), rel=1e-10)
     assert scores["fid"].value == distance_to(MADE, *statistics(REAL))
     assert scores["fid"].low < scores["fid"].value < scores["fid"].high
+
+
+def test_fid_of_fewer_samples_than_dimensions_has_no_interval():
+    few = inception_scores(MADE[:8], REAL, *statistics(REAL), STATUS)
+    assert few.scores["fid"] == Estimate(distance_to(MADE[:8], *statistics(REAL)))
+    assert few.scores["kid"].low is not None
+    assert "8" in few.protocol["fid_reason"]
+    assert "fid_reason" not in inception_scores(MADE[:9], REAL, *statistics(REAL), STATUS).protocol
 
 
 def test_the_floor_is_read_back_from_the_status(tmp_path):

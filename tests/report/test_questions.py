@@ -23,19 +23,51 @@ def test_answers_follow_the_measured_values(pair):
         edit_card(pair, name, {"fd_classifier": Estimate(score, score - 0.1, score + 0.1)})
     text = questions.latent_size(set_of(pair, "digits5k"))
     assert "(latent 16, hidden 16) 6.00 [5.90, 6.10]" in text
-    assert "`dcgan` scores lowest." in text
+    assert "`dcgan` scores lowest of these two trained models, beyond chance." in text
+    edit_card(pair, "dcgan", {"fd_classifier": Estimate(7.9, 7.8, 8.0)})
+    text = questions.latent_size(set_of(pair, "digits5k"))
+    assert "Which is lowest is not known: `dcgan` and `dcgan_z100` may differ by chance." in text
     assert questions.beta(set_of(pair, "digits5k")) is None
     assert questions.jumps(set_of(pair, "digits5k")) is None  # only one loss
 
 
 def test_beta_takes_runs_that_differ_in_nothing_else(tmp_path):
     root = report_results.make(tmp_path, ("vae", "vae_beta08"))
-    edit_card(root, "vae_beta08", {"distortion": 60.0, "rate_nats": 30.0})
+    edit_card(root, "vae_beta08", {"distortion": Estimate(60.0, 59.0, 61.0), "rate_nats": 30.0})
     text = questions.beta(set_of(root, "shapes"))
     assert text.index("beta 0.8 (`vae_beta08`)") < text.index("beta 1 (`vae`)")
-    assert "the distortion falls with beta" in text
-    edit_card(root, "vae_beta08", {"distortion": 99.0})
-    assert "does not always fall" in questions.beta(set_of(root, "shapes"))
+    assert "the distortion of these two trained models falls, beyond chance (difference -28.2 [-29.8, -26.7])" in text
+    for distortion, words in (
+        (Estimate(99.0, 98.0, 100.0), "does not always fall"),
+        (Estimate(88.0, 87.0, 89.0), "whether the distortion falls is not known"),  # the interval contains 0
+        (99.0, "not known from one training"),  # no interval
+    ):
+        edit_card(root, "vae_beta08", {"distortion": distortion})
+        assert words in questions.beta(set_of(root, "shapes"))
+
+
+@pytest.mark.parametrize(
+    ("distortion", "words"),
+    [
+        (
+            Estimate(60.0, 59.0, 61.0),
+            "Annealing improves the reconstruction of these two trained models (difference -28.2",
+        ),
+        (Estimate(99.0, 98.0, 100.0), "Annealing worsens the reconstruction of these two"),
+        (Estimate(88.0, 87.0, 89.0), "Whether annealing improves the reconstruction is not known from one training"),
+    ],
+)
+def test_annealing_helps_only_beyond_chance(distortion, words, tmp_path):
+    root = report_results.make(tmp_path, ("vae", "vae_beta08"))
+    edit_card(root, "vae_beta08", {"distortion": distortion})
+    path = root / "configs/train/vae_beta08.yaml"
+    settings = json.loads((root / "configs/train/vae.yaml").read_text())["settings"]
+    edit(path, settings=settings | {"beta_schedule": "linear"})
+    assert words in questions.annealing(set_of(root, "shapes"))
+
+
+def test_betas_are_compared_only_between_alike_runs(tmp_path):
+    root = report_results.make(tmp_path, ("vae", "vae_beta08"))
     path = root / "configs/train/vae.yaml"
     edit(path, settings=json.loads(path.read_text())["settings"] | {"latent_dim": 99})
     assert questions.beta(set_of(root, "shapes")) is None

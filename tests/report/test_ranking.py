@@ -77,8 +77,8 @@ def test_a_winner_far_from_real_images_is_not_crowned(small):
 
 def test_overview_names_winner_and_tie(full):
     text = full[1].text
-    assert "shapes: ddpm is best." in text
-    assert "digits5k: a tie between dcgan_z100 and dcgan." in text
+    assert "shapes: ddpm is best of these trained models." in text
+    assert "digits5k: a tie between dcgan_z100 and dcgan of these two trained models." in text
     digits, shapes = (table for table in full[1].tables if table[0][0] == "run" and "N" in table[0])
     assert [row[0].split() for row in shapes[1:]] == [
         ["ddpm", "best"], ["wgan_gp"], ["vae_beta08"], ["vae"], ["real", "images", "floor"],

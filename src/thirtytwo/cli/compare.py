@@ -31,6 +31,10 @@ def run(args: argparse.Namespace) -> int:
     """
     a, b = _measured(args.a), _measured(args.b)
     for score in args.score or ():
+        if score in comparison.RANGES:
+            raise CommandError(
+                f"--score: '{score}' has a range of outcomes, not an interval; compare {comparison.RANGES[score]}"
+            )
         if score not in KNOWN:
             raise CommandError(f"--score: '{score}' cannot be compared; {nearest(score, KNOWN)}")
     shared = [score for score in KNOWN if a.estimate(score).value is not None and b.estimate(score).value is not None]

@@ -11,7 +11,7 @@ from thirtytwo.evaluate.scorecard import Fact, Measured
 from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = [
-    "HIGHER", "LOWER", "PROTOCOL", "Comparison", "Ranking", "compare", "differences", "rank", "short", "source", "subtract",
+    "HIGHER", "LOWER", "PROTOCOL", "RANGES", "Comparison", "Ranking", "compare", "differences", "rank", "short", "source", "subtract",
 ]  # fmt: skip
 
 # What two scores must share to be compared, with a phrase for each.
@@ -38,11 +38,12 @@ _PROTOCOLS = {
     "fid": _INCEPTION,
     "kid": _INCEPTION,
     **dict.fromkeys(("precision", "recall", "density", "coverage"), PROTOCOL | _NEIGHBOURS),
-    "best_of_5_accuracy": PROTOCOL | {"best_of_5_n": "the number of samples of each evaluation"},
 }
 
 LOWER = ("fd_classifier", "fd_classifier_infinity", "kid_classifier", "fid", "kid")
-HIGHER = ("precision", "recall", "density", "coverage", "accuracy", "best_of_5_accuracy")
+HIGHER = ("precision", "recall", "density", "coverage", "accuracy")
+# Scores whose ends are a range of outcomes, not an interval; each with the score to compare in its place.
+RANGES = {"best_of_5_accuracy": "accuracy"}
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,12 @@ def compare(a: Measured, b: Measured, score: str) -> Comparison:
     require that they do not overlap would be a test at about 0.6 %, not 5 %.
 
     Raises:
-        EvaluationError: an unknown score.
+        EvaluationError: an unknown score, or one whose ends are a range of outcomes.
     """
+    if score in RANGES:
+        raise EvaluationError(
+            f"score '{score}' has a range of outcomes, not an interval of a quantity; compare {RANGES[score]}"
+        )
     if score not in LOWER + HIGHER:
         raise EvaluationError(f"score '{score}' cannot be compared; expected one of {', '.join(LOWER + HIGHER)}")
     both = {"the first": a, "the second": b}

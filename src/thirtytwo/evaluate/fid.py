@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from thirtytwo.core.intervals import Estimate
+from thirtytwo.core.intervals import Estimate, Z
 from thirtytwo.evaluate import frechet, kid
 from thirtytwo.evaluate.scorecard import Fact, Floors, Measured
 
@@ -45,7 +45,8 @@ def inception_scores(
 ) -> Measured:  # fmt: skip
     """FID and KID of Inception features [N, 2048] against those of the reference [M, 2048].
 
-    The interval of FID is by the delta method: a bootstrap in 2048 dimensions would take minutes.
+    The interval of FID is by the delta method: a bootstrap in 2048 dimensions would take minutes. With as many
+    dimensions as samples or more the method's error depends on the spectrum, up to half too large: FID then has none.
 
     Args:
         mu, sigma: of the reference.
@@ -55,18 +56,25 @@ def inception_scores(
     Raises:
         EvaluationError: as `kid.means_to` and `frechet.distance_to`.
     """
-    value, error = frechet.distance_to(features, mu, sigma), frechet.standard_error(features, mu, sigma, strata)
+    value, (count, dimensions) = frechet.distance_to(features, mu, sigma), features.shape
+    fid = Estimate(value)
+    if count > dimensions:
+        half = Z * frechet.standard_error(features, mu, sigma, strata)
+        fid = Estimate(value, value - half, value + half)
     kernel_mean = status["kernel_mean" if strata is None else "kernel_mean_within"]
     among, to = kid.means_among(features, strata), kid.means_to(features, reference)
     scores = {
-        "fid": Estimate(value, value - 1.96 * error, value + 1.96 * error),
+        "fid": fid,
         "kid": kid.kid(among, to, kernel_mean, strata),
     }
-    protocol = {
-        "fid_n": len(features),
+    protocol: dict[str, Fact] = {
+        "fid_n": count,
         "fid_reference_n": status["n"],
         "fid_statistics": status["stats_name"],
         "fid_resizer": "clean",
         "fid_features_sha256": status["weights_sha256"],
     }
+    if fid.low is None:
+        reason = f"no interval: the delta method needs more than {dimensions} samples, one for each dimension"
+        protocol["fid_reason"] = f"{reason}; {count} were scored"
     return Measured(scores, protocol)

@@ -12,7 +12,7 @@ __all__ = ["REASONS", "Diagnosis", "Fact", "Floors", "Measured", "Score", "Score
 
 Score = Estimate | float | int | None  # a plain number has no interval, None was not measured
 Fact = float | int | str | bool | None
-REASONS = ("fd_classifier_infinity_reason", "memorisation_reason")  # entries of a protocol: why a score is None
+REASONS = ("fd_classifier_infinity_reason", "memorisation_reason", "fid_reason")  # why a score or interval is None
 
 # Entries of metrics/<run>.json, in the order in which they are dropped from the end where there are more than eight.
 _METRICS = {

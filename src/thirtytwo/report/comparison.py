@@ -42,7 +42,7 @@ CLASSES = (
     Column("accuracy, %", "accuracy", 100, "Share of a conditional run's samples that the classifier recognises as the "
           "requested class. Higher is better."),
     Column("best of 5, %", "best_of_5_accuracy", 100, "The highest accuracy of five evaluations, the grading rule of "
-          "CMPUT 328."),
+          "CMPUT 328. Below it the range of 95 % of such marks, not an interval: runs are compared by accuracy."),
     Column("entropy, bits", "class_entropy_bits", 1, "Entropy of the classes among the samples. Equal shares give the "
           "highest value."),
     Column("nearer to training, %", "train_nearer", 100, "Samples closer to a training image than to any of as many "

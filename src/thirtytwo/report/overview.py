@@ -180,19 +180,23 @@ def sentence(dataset: SetResult, verdict: Verdict) -> Text:
     first = verdict.runs[0]
     scores = "; ".join(f"`{run.name}` {wording.score(run, 'fd_classifier')}" for run in verdict.runs)
     end = f"{_floor(first, dataset)} {_health(verdict)}".strip()
+    of_these = wording.one_training([run for run in dataset.runs if run.scored])
     if verdict.kind == "single":
         return Text(f"FD of {scores}. {end}", f"{name}: only {first.name} has a score.")
     if verdict.kind == "unknown":
         return Text(f"{scores} has the lowest FD, but some runs have no interval. {end}", f"{name}: undecided.")
     if verdict.kind == "tie":
         names = wording.listed([run.name for run in verdict.runs], "")
-        return Text(f"Their differences in FD may be chance: {scores}. {end}", f"{name}: a tie between {names}.")
+        return Text(
+            f"Their differences in FD may be chance: {scores}. {end}", f"{name}: a tie between {names}{of_these}."
+        )
     second = next(run for run in ranked(dataset.runs, verdict) if run is not first)
     scores = (
         f"`{first.name}` has FD {wording.score(first, 'fd_classifier')}; the next is `{second.name}` with "
         f"{wording.score(second, 'fd_classifier')}"
     )
-    return Text(f"{scores}. {end}", f"{name}: {first.name} {'has the lowest FD' if _health(verdict) else 'is best'}.")
+    lead = f"{first.name} {'has the lowest FD' if _health(verdict) else 'is best'}{of_these}"
+    return Text(f"{scores}. {end}", f"{name}: {lead}.")
 
 
 def _health(verdict: Verdict) -> str:
