@@ -10,6 +10,7 @@ import pandas as pd
 
 from thirtytwo.core.arrays import read_arrays
 from thirtytwo.core.device import set_up
+from thirtytwo.core.intervals import behind_lowest, resampled
 from thirtytwo.core.tiling import rows_png
 from thirtytwo.evaluate import frechet
 from thirtytwo.features.extraction import extract, load_classifier
@@ -34,7 +35,7 @@ def main(project: Project, run: str) -> None:
     real, split = read_arrays(project.features(cfg.sweep.dataset), ("features", "split"))
     mu, sigma = frechet.statistics(real[split == {"train": 0, "test": 1}[cfg.reference_split]])
     labels = cycle_labels(model, cfg.sweep.images, model.classes)
-    rows, timed, pictures = [], [], []
+    rows, timed, pictures, subsets = [], [], [], []
     draw(model, next(points(cfg)), cfg.seed, labels, 1)  # compiles and warms up, outside the first point's seconds
     for point in points(cfg):
         start = time.monotonic()
@@ -43,10 +44,16 @@ def main(project: Project, run: str) -> None:
         about = {key: about[key] for key in ("sampler", "spacing", "steps", "eta")}
         about["evaluations"] = network_evaluations(point)
         timed.append(about | {"seconds": round(time.monotonic() - start, 2)})
-        score = frechet.distance_to(extract(images, classifier, str(about))[0], mu, sigma)
+        subsets.append(frechet.Subsets(extract(images, classifier, str(about))[0], mu, sigma))
+        score = subsets[-1](np.arange(len(images)))
         rows.append(about | {"n": len(images), "fd_classifier": score})
         pictures.append(images[:SHOWN])
         print(f"{point.sampler}, {point.steps} steps, eta {point.eta:g}: fd_classifier {score:.4g}")
+    strata = None if labels is None else labels.numpy()
+    draws = resampled(subsets, cfg.sweep.images, cfg.bootstrap_resamples, cfg.seed, strata)
+    gaps = behind_lowest([row["fd_classifier"] for row in rows], draws)
+    for row, gap in zip(rows, gaps, strict=True):
+        row |= {"behind_best": gap.value, "behind_best_low": gap.low, "behind_best_high": gap.high}
     write(project.plot("sweep", run), pd.DataFrame(rows).to_csv(index=False, float_format="%.6g").encode())
     write(project.plot("sweep", run, ".png"), rows_png(np.stack(pictures)))
     log = {"device": str(device), "threads": cfg.compute.threads, "points": timed}

@@ -6,12 +6,14 @@ from scipy import stats
 
 from thirtytwo.core.intervals import (
     Estimate,
+    behind_lowest,
     bootstrap,
     jackknife,
     mean,
     mean_error,
     over_trainings,
     read,
+    resampled,
     share,
 )
 
@@ -124,3 +126,36 @@ def test_a_share_of_classes_that_differ_is_known_better():
     assert 0.92 < covered < 0.98
     plain = [share(hits) for hits in draws]
     assert np.mean([one.high - one.low for one in estimates]) < 0.65 * np.mean([one.high - one.low for one in plain])
+
+
+def test_paired_resamples_of_scores_that_vary_together_show_a_small_difference():
+    rng = np.random.default_rng(0)
+    shared = rng.standard_normal((400, 1)) + 0.02 * rng.standard_normal((400, 3)) + [0.0, 0.01, 0.0]
+    scores = [lambda chosen, k=k: float(shared[chosen, k].mean()) for k in range(3)]
+    values = [score(np.arange(400)) for score in scores]
+    draws = resampled(scores, 400, 300, 1)
+    gaps = behind_lowest(values, draws)
+    best = int(np.argmin(values))
+    assert gaps[best] == Estimate(0.0, 0.0, 0.0)
+    assert gaps[1].low > 0  # though the mean itself is only known to 0.1
+    alone = bootstrap(scores[0], values[0], 400, 300, 1)
+    assert alone.high - alone.low > 20 * (gaps[1].high - gaps[1].low)
+    standard = np.std(shared[:, 1] - shared[:, best], ddof=1) / 20
+    half = (gaps[1].high - gaps[1].low) / 2
+    assert 1.96 * standard * 0.85 < half < 2.9 * standard  # between one pair's and three pairs' quantile
+
+
+def test_differences_from_the_selected_lowest_of_equal_scores_hold_zero():
+    rng, wrong = np.random.default_rng(2), 0
+    for _ in range(100):
+        values = rng.standard_normal((60, 8))
+        scores = [lambda chosen, k=k, v=values: float(v[chosen, k].mean()) for k in range(8)]
+        draws = resampled(scores, 60, 60, 3)
+        wrong += any(gap.low > 0 for gap in behind_lowest([score(np.arange(60)) for score in scores], draws))
+    assert wrong <= 12  # 5 % in expectation
+
+
+def test_paired_resamples_keep_the_number_in_each_class():
+    strata = np.arange(30) % 3
+    counts = resampled([lambda chosen, h=h: float((strata[chosen] == h).sum()) for h in range(3)], 30, 20, 0, strata)
+    assert (counts == 10).all()

@@ -9,7 +9,7 @@ from scipy import stats
 
 from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate.scorecard import Diagnosis, Measured, Scorecard
-from thirtytwo.evaluate.trainings import combine, sample_files, seed_table
+from thirtytwo.evaluate.trainings import combine, retraining_ratio, sample_files, seed_table
 from thirtytwo.runtime.errors import EvaluationError
 
 
@@ -45,6 +45,19 @@ def test_scores_are_means_and_the_protocol_stays():
     assert run.measured.protocol == {**card(6.0).measured.protocol, **about}
     assert run.floor == card(6.0).floor
     assert run.measured.scores["modes_covered"].low < 14 / 3
+
+
+def test_retraining_ratio_is_the_spread_over_trainings_by_that_of_drawing():
+    ratio = combine([card(6.0), card(7.0), card(8.0)], Measured()).measured.scores["retraining_ratio"]
+    assert ratio.value == pytest.approx(1 / (0.1 / 1.96))  # standard deviation 1, standard errors 0.1 / 1.96
+    assert combine([card(6.0), card(6.0, fd_classifier=Estimate(6.0))], Measured()).measured.scores[
+        "retraining_ratio"
+    ] == Estimate(None)
+    rng, truth, held = np.random.default_rng(0), 2.0, 0
+    for values in truth * rng.standard_normal((500, 4)):
+        one = retraining_ratio([Estimate(v, v - 1.96, v + 1.96) for v in values])
+        held += one.low < truth < one.high
+    assert 0.92 < held / 500 < 0.98
 
 
 def test_a_score_that_one_training_lacks_is_none_with_the_reason():

@@ -10,8 +10,8 @@ from scipy.special import stdtrit
 from tqdm import tqdm
 
 __all__ = [
-    "Estimate", "bootstrap", "decimals", "jackknife", "mean", "mean_error", "members_of", "over_trainings", "read",
-    "share",
+    "Estimate", "behind_lowest", "bootstrap", "decimals", "jackknife", "mean", "mean_error", "members_of", "over_trainings", "read",
+    "resampled", "share",
 ]  # fmt: skip
 
 Z = 1.96  # standard errors on each side of a 95 % interval
@@ -132,15 +132,52 @@ def bootstrap(
         strata: [count] int, the class of each sample where the number of each class was fixed: each class is then
             resampled within itself, so that every resample has the same number of each.
     """
+    scores = resampled([score], count, resamples, seed, strata)[0]
+    low, high = np.percentile(scores, [2.5, 97.5]) - np.median(scores) + value
+    return Estimate(value, float(low), float(high))
+
+
+def resampled(
+    scores: Sequence[Callable[[np.ndarray], float]], count: int, resamples: int, seed: int,
+    strata: np.ndarray | None = None,
+) -> np.ndarray:  # fmt: skip
+    """Scores of the same resamples of `count` samples, [len(scores), resamples]: paired, where samples correspond.
+
+    Args:
+        scores, resamples, seed, strata: as in `bootstrap`.
+    """
     rng = np.random.default_rng(seed)
     turns = tqdm(range(resamples), desc="bootstrap", unit="resample", delay=2, mininterval=1.0)
     classes = [np.arange(count)] if strata is None else members_of(strata)
-    scores = np.array([
-        score(np.concatenate([members[rng.integers(len(members), size=len(members))] for members in classes]))
-        for _ in turns
-    ])  # fmt: skip
-    low, high = np.percentile(scores, [2.5, 97.5]) - np.median(scores) + value
-    return Estimate(value, float(low), float(high))
+    rows = []
+    for _ in turns:
+        chosen = np.concatenate([members[rng.integers(len(members), size=len(members))] for members in classes])
+        rows.append([score(chosen) for score in scores])
+    return np.array(rows).T
+
+
+def behind_lowest(values: Sequence[float], draws: np.ndarray) -> list[Estimate]:
+    """Each score less the lowest of all, with an interval from paired resamples; the lowest itself has 0.
+
+    Samplers that start from the same noise with the same weights make images that correspond, so their scores vary
+    together and differences vary less than those of independent runs. The lowest was chosen by its score, hence
+    the intervals of the differences of all pairs hold at once: each has the half-width q s, where s is the standard
+    deviation of the difference over resamples and q the 95 % point of the largest standardised difference.
+
+    Args:
+        values: P scores of all samples.
+        draws: [P, R] of `resampled`.
+    """
+    lowest = int(np.argmin(values))
+    centred = draws - draws.mean(axis=1, keepdims=True)
+    gaps = centred[:, None] - centred[None]  # [P, P, R]
+    spread = gaps.std(axis=2, ddof=1)
+    known = spread > 0
+    standardised = np.abs(gaps[known]) / spread[known][:, None]
+    q = max(float(np.quantile(standardised.max(axis=0), 0.95)), Z) if known.any() else Z
+    halves = q * spread[:, lowest]
+    differences = [float(value - values[lowest]) for value in values]
+    return [Estimate(gap, gap - float(half), gap + float(half)) for gap, half in zip(differences, halves, strict=True)]
 
 
 def jackknife(value: float, without: np.ndarray, strata: np.ndarray | None = None) -> Estimate:

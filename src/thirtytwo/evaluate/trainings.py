@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from scipy.special import chdtri
 
-from thirtytwo.core.intervals import Estimate, over_trainings
+from thirtytwo.core.intervals import Estimate, Z, over_trainings
 from thirtytwo.evaluate.scorecard import REASONS, Diagnosis, Fact, Measured, Score, Scorecard
 from thirtytwo.runtime.errors import EvaluationError
 
-__all__ = ["combine", "sample_files", "seed_table"]
+__all__ = ["combine", "retraining_ratio", "sample_files", "seed_table"]
 
 
 def sample_files(folder: Path, seeds: int) -> list[Path]:
@@ -38,7 +40,7 @@ def combine(cards: Sequence[Scorecard], model: Measured) -> Scorecard:
 
     Returns:
         For one training its scores as they are. For several, each score becomes the mean with the interval over
-        trainings, unknown where one training has no value. The protocol and the floor are those of the first training.
+        trainings, unknown where one training has no value; retraining_ratio is added. The protocol and the floor are those of the first training.
         The diagnosis is undecided where trainings differ in it. The protocol also holds seeds, how many;
         interval_over, `samples` or `training seeds`; with several first_seed_only, the names in `model`.
 
@@ -55,6 +57,7 @@ def combine(cards: Sequence[Scorecard], model: Measured) -> Scorecard:
         values = [_value(row.get(name)) for row in rows]
         known = [value for value in values if value is not None]
         scores[name] = over_trainings(known) if len(known) == len(rows) else Estimate(None)
+    scores["retraining_ratio"] = retraining_ratio([card.measured.estimate("fd_classifier") for card in cards])
     about = {
         "seeds": len(cards),
         "interval_over": "training seeds",
@@ -67,6 +70,32 @@ def combine(cards: Sequence[Scorecard], model: Measured) -> Scorecard:
                 f"floor: training seed {training} has another than training seed 0; run the stage evaluate again"
             )
     return Scorecard(measured, first.floor, _diagnosis(cards))
+
+
+def retraining_ratio(estimates: Sequence[Estimate]) -> Estimate:
+    """How many times as much a score varies over trainings as over drawing the samples of one training again.
+
+    The standard deviation over m trainings, each with noise of its own, is divided by the root mean square of their
+    standard errors of drawing. 1 means that retraining adds nothing. The interval is that of a normal variance,
+    (m - 1) s^2 / sigma^2 ~ chi-square, the standard errors being taken as exact; it is wide for few trainings.
+
+    Args:
+        estimates: of two or more trainings, each with its interval over samples; a missing end gives no ratio.
+    """
+    known = [
+        (one.value, (one.high - one.low) / (2 * Z))
+        for one in estimates
+        if one.value is not None and one.low is not None and one.high is not None
+    ]
+    if len(known) < len(estimates):
+        return Estimate(None)
+    values, errors = np.array(known, np.float64).T
+    spread = float(np.sqrt(np.square(errors).mean()))
+    if not spread:
+        return Estimate(None)
+    ratio, degrees = float(values.std(ddof=1)) / spread, len(values) - 1
+    low, high = (ratio * float(np.sqrt(degrees / chdtri(degrees, tail))) for tail in (0.025, 0.975))
+    return Estimate(ratio, low, high)
 
 
 def seed_table(cards: Sequence[Scorecard]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from thirtytwo.core.intervals import read
 from thirtytwo.report import pictures, plots, wording
 from thirtytwo.report.blocks import Block, Gallery, Picture, Row, Table, Text
 from thirtytwo.report.plots import Point, Series
@@ -126,10 +127,14 @@ def _best_within(table: pd.DataFrame, limit: int) -> str:
     part = table[table["evaluations"] <= limit]
     best = part.iloc[int(part["fd_classifier"].argmin())]
     eta = f" and eta {best['eta']:g}" if best["sampler"] == "ddim" else ""
-    return (
+    text = (
         f"Within {limit} evaluations per image, {best['sampler']} with {best['steps']} steps{eta} scores best: "
         f"{_fd(best)}."
     )
+    if best.get("behind_best") != 0:  # intervals are those of the differences from the best of all points
+        return text
+    equal = int((part["behind_best_low"] <= 0).sum()) - 1
+    return f"{text} Of the {len(part) - 1} others, {equal or 'none'} may be as good (paired bootstrap)."
 
 
 def _curves(run: RunResult, sweep: SweepResult, folder: Path) -> list[Block]:
@@ -151,8 +156,8 @@ def _curves(run: RunResult, sweep: SweepResult, folder: Path) -> list[Block]:
         plotted.append(Picture(name, f"FD over {label}: {ends}.", f"{run.name}: {label}{device}."))
     caption = (
         f"Each point scores {wording.count(int(sweep.table['n'].iloc[0]))} samples, all drawn from the same noise. N "
-        "differs from the comparison's, so the two are not comparable. The points have no intervals; ignore small "
-        "differences."
+        "differs from the comparison's, so the two are not comparable. The differences from the best point have intervals "
+        "by a paired bootstrap, in the table."
     )
     return [Gallery(caption, "plot", plotted)]
 
@@ -187,12 +192,16 @@ def _points(run: RunResult, sweep: SweepResult) -> Table:
     table = sweep.table
     values = wording.column(list(table["fd_classifier"]), wording.decimals_for(list(table["fd_classifier"])))
     spacing = table["spacing"] if "spacing" in table else [wording.MISSING] * len(table)
+    gaps = [wording.estimated(read({str(key): value for key, value in row.items()}, "behind_best"))
+            for row in table.to_dict("records")]  # fmt: skip
     rows = [
-        Row(str(sampler), [str(steps), f"{eta:g}", str(space), wording.count(calls), value])
-        for sampler, steps, eta, space, calls, value in zip(
-            table["sampler"], table["steps"], table["eta"], spacing, table["evaluations"], values, strict=True
+        Row(str(sampler), [str(steps), f"{eta:g}", str(space), wording.count(calls), value, gap])
+        for sampler, steps, eta, space, calls, value, gap in zip(
+            table["sampler"], table["steps"], table["eta"], spacing, table["evaluations"], values, gaps, strict=True
         )
     ]
-    columns = ["sampler", "steps", "eta", "spacing", "evaluations", "FD"]
+    columns = ["sampler", "steps", "eta", "spacing", "evaluations", "FD", "behind the best"]
+    explained = {"behind the best": "FD less that of the best point, with an interval by a bootstrap of the images, paired "
+                                    "over the points and simultaneous for all pairs. Below 0: may be as good."}  # fmt: skip
     caption = f"All points of the sweep of {run.name}."
-    return Table(caption, columns, rows, [False, True, True, False, True, True], folded=True)
+    return Table(caption, columns, rows, [False, True, True, False, True, True, True], folded=True, help=explained)

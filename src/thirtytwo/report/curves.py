@@ -8,7 +8,7 @@ import pandas as pd
 from thirtytwo.report import pictures, plots, wording
 from thirtytwo.report.blocks import Block, Gallery, Picture, Text
 from thirtytwo.report.plots import Series
-from thirtytwo.report.results import SetResult
+from thirtytwo.report.results import RunResult, SetResult
 
 __all__ = ["floors", "seeds", "training", "validation"]
 
@@ -116,4 +116,19 @@ def seeds(dataset: SetResult, folder: Path) -> list[Block]:
     caption = "Dots: trainings that differ only in their seed. Line: their mean."
     if alone:
         caption += f" {wording.capital(wording.listed(alone))}: one training each; their intervals omit this spread."
-    return [Gallery(caption, "plot", shown)]
+    return [*_retraining(runs), Gallery(caption, "plot", shown)]
+
+
+def _retraining(runs: list[RunResult]) -> list[Block]:
+    """What retraining adds to the chance of drawing samples."""
+    ratios = [(run.name, ratio) for run in runs if (ratio := run.estimate("retraining_ratio")).value is not None]
+    if not ratios:
+        return []
+    listed = ", ".join(f"`{name}` {wording.inline(ratio)}" for name, ratio in ratios)
+    return [
+        Text(
+            "FD varies over trainings by this multiple of its variation over drawing the samples of one training again: "
+            f"{listed}. Intervals over the drawing alone are too narrow by this factor where methods are compared.",
+            "Retraining:",
+        )
+    ]

@@ -138,7 +138,10 @@ def steps_and_eta(dataset: SetResult) -> str | None:
         for run in dataset.runs
         if run.sweep is not None and len(run.sweep.table)
     ]
-    reservation = " These are points of one trained model, drawn from the same noise; other trainings may differ."
+    reservation = (
+        " These are points of one trained model, drawn from the same noise. Only the differences from the best point have "
+        "intervals; others, and those of other trainings, are not known."
+    )
     return " ".join(texts) + reservation if texts else None
 
 

@@ -103,6 +103,7 @@ class SweepConfig(Strict):
     seed: int
     compute: Compute
     reference_split: Literal["train", "test"]
+    bootstrap_resamples: int
     sweep: Sweep
     weights: Literal["ema", "raw"]
     clip: bool

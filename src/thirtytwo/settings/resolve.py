@@ -73,7 +73,7 @@ def _files(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         sample = files[f"sample/{name}"]
         fixed = {key: sample[key] for key in ("run", "family", "seed", "compute")}
         fixed |= {key: sample["sample"][key] for key in ("weights", "clip", "guidance")}
-        split = {"reference_split": params.evaluation.reference_split}
+        split = params.evaluation.model_dump(include={"reference_split", "bootstrap_resamples"})
         files[f"sweep/{name}"] = fixed | split | {"sweep": sweep.model_dump()}
     everything = params.model_dump()
     files["report/report"] = {key: everything[key] for key in ReportConfig.model_fields}

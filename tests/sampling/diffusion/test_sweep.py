@@ -18,7 +18,7 @@ VALUES = {
 def config(guidance: float) -> SweepConfig:
     compute = {"device": "cpu", "threads": 1, "precision": "float32", "compile": False, "deterministic": True}
     return parse(SweepConfig, {
-        "run": "ddpm", "family": "diffusion", "seed": 1, "compute": compute, "reference_split": "train", "sweep": VALUES,
+        "run": "ddpm", "family": "diffusion", "seed": 1, "compute": compute, "reference_split": "train", "bootstrap_resamples": 20, "sweep": VALUES,
         "weights": "ema", "clip": True, "guidance": guidance,
     })  # fmt: skip
 
