@@ -8,11 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from thirtytwo.cli import project
+from thirtytwo.cli import checkpoints, project
 from thirtytwo.cli.finding import Finding
 from thirtytwo.cli.installation import machine, packages
 from thirtytwo.cli.places import inception, sources, space
 from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.runtime.files import sha256
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings import configs
 from thirtytwo.settings.data import SourceConfig
@@ -27,13 +28,13 @@ _NAMED = 8  # stages that are named
 def run(args: argparse.Namespace) -> int:
     """Prints what is found; 1 where something needed is missing."""
     root, worst = project.root(), 0
-    for finding in _findings(root, args.network):
+    for finding in _findings(root, args.network, args.clean):
         print(f"{finding.state:8}{finding.what}{f'  -> {finding.do}' if finding.do else ''}", flush=True)
         worst = max(worst, int(finding.state == "missing"))
     return worst
 
 
-def _findings(root: Path, network: bool) -> Iterator[Finding]:
+def _findings(root: Path, network: bool, clean: float | None) -> Iterator[Finding]:
     yield from packages(root)
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -41,6 +42,7 @@ def _findings(root: Path, network: bool) -> Iterator[Finding]:
         except ParamsError as error:
             yield Finding("missing", str(error), "mend params.yaml")
             return
+        trained = {path.stem: sha256(path) for path in written if path.parent.name == "train"}
         settings = configs.read(ReportConfig, "report", "report", Project(Path(folder)))
         names = [path.stem for path in written if path.parent.name == "download"]
         found = {name: configs.read(SourceConfig, "download", name, Project(Path(folder))).source for name in names}
@@ -51,7 +53,10 @@ def _findings(root: Path, network: bool) -> Iterator[Finding]:
         yield inception(root, network)
     yield space(root, found)
     yield stale(root)
-    yield from leftovers(root, set(settings.runs))
+    if clean is not None:
+        yield from checkpoints.clean(Project(root), trained, clean)
+    yield from checkpoints.findings(Project(root), trained)
+    yield from leftovers(root)
 
 
 def stale(root: Path) -> Finding:
@@ -68,17 +73,8 @@ def stale(root: Path) -> Finding:
     return Finding("note", f"{len(stages)} stages are stale: {', '.join(stages[:_NAMED])}{more}", "dvc repro")
 
 
-def leftovers(root: Path, runs: set[str]) -> Iterator[Finding]:
-    """What interrupted work has left behind."""
-    for folder in sorted(path for path in (root / "checkpoints").glob("*") if path.is_dir()):
-        steps = [int(path.name[:9]) for path in folder.rglob("*-*.pt") if path.name[:9].isdecimal()]
-        what = (
-            f"checkpoints/{folder.name}: a training that was stopped, or is under way, at step {max(steps, default=0)}"
-        )
-        if folder.name in runs:
-            yield Finding("note", what, f"`dvc repro train@{folder.name}` goes on from there")
-        else:
-            yield Finding("note", f"{what}, of a run that is no more", f"delete checkpoints/{folder.name}")
+def leftovers(root: Path) -> Iterator[Finding]:
+    """What interrupted work has left behind in the project's folder."""
     for path in sorted((root / "data/downloads").glob("*.part")):
         yield Finding("note", f"{path.relative_to(root)}: a download that broke off", "the next one goes on from there")
     made = (path for name in ("data", "metrics", "plots") for path in (root / name).rglob(".*.tmp"))

@@ -37,6 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--score", action="append", help="this one; may come several times (all that both have)")
     doctor = commands.add_parser("doctor", help="what is installed, there, missing and stale", description=_DOCTOR)
     doctor.add_argument("--network", action="store_true", help="also ask the web addresses of what is not here")
+    help_clean = "remove checkpoints of settings that no run has now, and those older than DAYS (30)"
+    doctor.add_argument("--clean", nargs="?", type=float, const=30.0, metavar="DAYS", help=help_clean)
     return parser
 
 

@@ -3,13 +3,16 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
 
+from thirtytwo.core import processes
 from thirtytwo.runtime.errors import ParamsError
 
-__all__ = ["set_up"]
+__all__ = ["precise", "set_up"]
 
 
 class Compute(Protocol):
@@ -30,9 +33,16 @@ class Compute(Protocol):
 def set_up(compute: Compute) -> torch.device:
     """Apply `compute` to this process and return the device to work on.
 
+    From here on float32 means float32 on every device; `precise` makes the exception that training may ask for.
+
     Raises:
-        ParamsError: the device is missing, the precision does not fit it, or the compiler for it is missing.
+        ParamsError: the device is missing, the precision does not fit it, the compiler for it is missing, or `torchrun`
+            has started more processes than have joined (`processes.join`) or the machine has GPUs.
     """
+    if processes.requested() != processes.count():
+        raise ParamsError(
+            f"torchrun: {processes.requested()} processes, but this stage works in one; start it with python"
+        )
     torch.set_num_threads(compute.threads)
     torch.set_flush_denormal(True)
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -40,8 +50,8 @@ def set_up(compute: Compute) -> torch.device:
     if not available[name]:
         usable = ", ".join(n for n in available if available[n])
         raise ParamsError(f"compute.device: '{name}' is not available on this machine; use auto or one of: {usable}")
-    if compute.precision == "bfloat16" and name != "cuda":
-        raise ParamsError(f"compute.precision: bfloat16 is for CUDA, this device is '{name}'; use float32")
+    if compute.precision != "float32" and name != "cuda":
+        raise ParamsError(f"compute.precision: {compute.precision} is for CUDA, this device is '{name}'; use float32")
     if compute.compile and name == "cpu":
         compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # torch's choice
         if shutil.which(compiler) is None:
@@ -57,4 +67,34 @@ def set_up(compute: Compute) -> torch.device:
         else:
             torch.set_deterministic_debug_mode("error")
     torch.backends.cudnn.benchmark = not compute.deterministic
-    return torch.device(name)
+    _allow_tf32(False)
+    return _own_gpu() if name == "cuda" and processes.count() > 1 else torch.device(name)
+
+
+@contextmanager
+def precise(precision: str) -> Iterator[None]:
+    """Inside, products and convolutions of float32 on CUDA use TF32's 10 bits of mantissa if `precision` is "tf32"."""
+    _allow_tf32(precision == "tf32")
+    try:
+        yield
+    finally:
+        _allow_tf32(False)
+
+
+def _allow_tf32(allow: bool) -> None:
+    """TF32 in CUDA's matrix products and convolutions; for the latter it is torch's default."""
+    # Torch has a newer way, `fp32_precision`, but up to 2.11 torch.compile fails once that has been used.
+    torch.backends.cuda.matmul.allow_tf32 = allow
+    torch.backends.cudnn.allow_tf32 = allow
+
+
+def _own_gpu() -> torch.device:
+    """This process's GPU among those of its machine."""
+    number = processes.local_rank()
+    if number >= torch.cuda.device_count():
+        raise ParamsError(
+            f"torchrun: process {number} of this machine has no GPU of its own; use --nproc-per-node"
+            f" {torch.cuda.device_count()} or compute.device: cpu"
+        )
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from thirtytwo.core import processes
 from thirtytwo.core.arrays import check_features, check_images
 from thirtytwo.core.weights import load_weights
 from thirtytwo.data.batches import to_float
@@ -62,18 +63,24 @@ def extract_floats(images: np.ndarray, classifier: Classifier, where: str) -> np
 
 @torch.inference_mode()
 def _extract(images: np.ndarray, classifier: Classifier, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """The last chunk is padded with its last image, so that every forward pass has the same shape."""
-    device = next(classifier.parameters()).device
-    features, probabilities = [], []
-    for start in tqdm(range(0, len(images), CHUNK), desc="features", unit="chunk", delay=2):
+    """The last chunk is padded with its last image, so that every forward pass has the same shape.
+
+    Several processes share the chunks between them, and each returns all features.
+    """
+    device, count = next(classifier.parameters()).device, len(images)
+    features = np.zeros((count, classifier.head.in_features), np.float32)
+    probabilities = np.zeros((count, classifier.head.out_features), np.float32)
+    starts = processes.share(range(0, count, CHUNK))
+    for start in tqdm(starts, desc="features", unit="chunk", delay=2, disable=not processes.first()):
         chunk = images[start : start + CHUNK]
         missing = CHUNK - len(chunk)
         if missing:
             chunk = np.concatenate([chunk, np.repeat(chunk[-1:], missing, axis=0)])
         batch = torch.from_numpy(chunk).to(device)
         activations = classifier.features(to_float(batch) if chunk.dtype == np.uint8 else batch.permute(0, 3, 1, 2))
-        features.append(activations.cpu().numpy())
-        probabilities.append(classifier.head(activations).softmax(dim=1).cpu().numpy())
-    joined = np.concatenate(features)[: len(images)]
-    check_features(joined, where)
-    return joined, np.concatenate(probabilities)[: len(images)]
+        rows = slice(start, min(start + CHUNK, count))
+        features[rows] = activations.cpu().numpy()[: CHUNK - missing]
+        probabilities[rows] = classifier.head(activations).softmax(dim=1).cpu().numpy()[: CHUNK - missing]
+    features, probabilities = processes.merge(features), processes.merge(probabilities)
+    check_features(features, where)
+    return features, probabilities

@@ -24,6 +24,7 @@ from cleanfid.resize import build_resizer
 from torch import nn
 from tqdm import tqdm
 
+from thirtytwo.core import processes
 from thirtytwo.core.arrays import check_features, check_images, read_arrays
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import EvaluationError
@@ -37,6 +38,7 @@ __all__ = [
 WEIGHTS_NAME = "inception-2015-12-05.pt"
 # Of NVIDIA's file at clean-fid's address; k-diffusion's evaluation has the same sum.
 WEIGHTS_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
+_WIDTH = 2048  # features of an image
 _CHUNK = 50  # images at a time; a constant, because kernels may round differently for other shapes
 
 
@@ -81,19 +83,18 @@ def inception_features(images: np.ndarray, network: nn.Module, device: torch.dev
         EvaluationError: images of another type or shape, or fewer than 2.
     """
     check_images(images, where)
-    resize, features = build_resizer("clean"), []
-    for start in tqdm(
-        range(0, len(images), _CHUNK), desc=f"Inception features of {where}", unit="chunk", mininterval=1.0
-    ):
+    resize, features = build_resizer("clean"), np.zeros((len(images), _WIDTH), np.float32)
+    starts, title = processes.share(range(0, len(images), _CHUNK)), f"Inception features of {where}"
+    for start in tqdm(starts, desc=title, unit="chunk", mininterval=1.0, disable=not processes.first()):
         chunk = images[start : start + _CHUNK]
         colour = np.repeat(chunk, 3, axis=3) if chunk.shape[3] == 1 else chunk
         resized = np.stack([resize(image) for image in colour])
         padded = np.concatenate([resized, np.repeat(resized[-1:], _CHUNK - len(resized), axis=0)])
         batch = torch.from_numpy(padded).permute(0, 3, 1, 2).to(device)
-        features.append(network(batch)[: len(chunk)].float().cpu().numpy())
-    joined = np.concatenate(features)
-    check_features(joined, where)
-    return joined
+        features[start : start + len(chunk)] = network(batch)[: len(chunk)].float().cpu().numpy()
+    features = processes.merge(features)
+    check_features(features, where)
+    return features
 
 
 def cached_features(images: np.ndarray, weights: Path, device: torch.device, folder: Path, where: str) -> np.ndarray:
@@ -111,6 +112,8 @@ def cached_features(images: np.ndarray, weights: Path, device: torch.device, fol
             return np.load(path)
         print(f"warning: {path}: damaged, computing it again")
     features = inception_features(images, inception(weights, device), device, where)
+    if not processes.first():
+        return features
     buffer = io.BytesIO()
     np.save(buffer, features)
     files.write(path, buffer.getvalue())

@@ -15,12 +15,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from thirtytwo.core import processes
+
 __all__ = ["Batch", "ChildFamily", "Family", "Phase"]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One training batch.
+    """One training batch, or this process's slice of it where several processes train one model.
 
     Attributes:
         images: [B, C, 32, 32] float in [-1, 1].
@@ -28,6 +30,7 @@ class Batch:
         progress: share of the training done before this step, in [0, 1).
         epoch: 0-based pass over the data that this batch belongs to.
         epochs: total passes of the run (a float when the budget is in steps).
+        part, parts: this is slice `part` of `parts` equal slices of the global batch.
     """
 
     images: Tensor
@@ -35,14 +38,34 @@ class Batch:
     progress: float
     epoch: int
     epochs: float
+    part: int = 0
+    parts: int = 1
+
+    def draw(self, numbers: Callable[[int], Tensor]) -> Tensor:
+        """Random numbers for the images: `numbers(n)` draws them for the n images of the global batch, [n, ...].
+
+        Hence an image meets the same noise in any number of processes.
+        """
+        size = len(self.images)
+        return numbers(size * self.parts)[self.part * size : (self.part + 1) * size]
+
+    def normal_like(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """N(0, 1) for each element of x [B, ...], in the order in which x lies in memory."""
+        whole = x if self.parts == 1 else torch.cat([x] * self.parts)
+        return self.draw(lambda n: torch.empty_like(whole).normal_(generator=rng))
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over the global batch of `values` [B, ...]; losses that are linear in it need no more than their own."""
+        return processes.total(values.mean()) / self.parts if self.parts > 1 else values.mean()
 
 
 @dataclass(frozen=True)
 class Phase:
     """One objective of the loop: every `every` steps, one optimiser step of `module` on `loss`.
 
-    `loss(batch, rng)` returns the scalar to minimise and named scalars for the curves. All randomness
-    comes from `rng`, a generator on the batch's device that the loop seeds for this run, step and phase.
+    `loss(batch, rng)` returns the scalar to minimise and named scalars for the curves, both means over the batch's
+    images. All randomness comes from `rng`, a generator on the batch's device that the loop seeds for this run, step
+    and phase, through `batch.draw`.
     While a phase runs, only the parameters of its `module` require gradients.
     `lr_scale(step)` multiplies the optimiser's learning rate at that step.
     """

@@ -1,5 +1,7 @@
 """The project's folder: every path that a stage or the command reads or writes."""
 
+import configparser
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,9 +98,33 @@ class Project:
         """Weights along the first training."""
         return self.root / "data/snapshots" / f"{run}.pt"
 
+    @property
+    def all_checkpoints(self) -> Path:
+        """Folder of unfinished trainings, outside the workspace so that temporary copies of the project share it.
+
+        THIRTYTWO_CHECKPOINTS, relative to the project's folder, or else a folder next to DVC's cache.
+        """
+        chosen = os.environ.get("THIRTYTWO_CHECKPOINTS")
+        return self.root / Path(chosen).expanduser() if chosen else self.dvc_cache.with_name("checkpoints")
+
     def checkpoints(self, run: str) -> Path:
-        """Folder of an unfinished training's state."""
-        return self.root / "checkpoints" / run
+        """Folder of a run's unfinished trainings, in a folder for each fingerprint."""
+        return self.all_checkpoints / run
+
+    @property
+    def dvc_cache(self) -> Path:
+        """DVC's cache by the project's own configuration; importing DVC to ask it would take seconds."""
+        folder = self.root / ".dvc"
+        parser = configparser.ConfigParser(strict=False, interpolation=None)
+        parser.read([folder / "config", folder / "config.local"], encoding="utf-8")  # the latter wins
+        # A path in DVC's configuration is relative to the file. `dvc exp run --temp` and `--queue` write the path of the
+        # workspace's cache into the copy's config.local.
+        cache = parser.get("cache", "dir", fallback="cache").strip("\"'")
+        return Path(os.path.normpath(folder / Path(cache).expanduser()))
+
+    def tensorboard(self, run: str) -> Path:
+        """Folder of a run's event files."""
+        return self.root / "logs/tensorboard" / run
 
     def sample_folder(self, run: str) -> Path:
         return self.root / "data/samples" / run

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from thirtytwo.core import processes
 from thirtytwo.runtime.errors import ParamsError
 
 __all__ = ["CHUNK", "NoiseStreams", "chunk_numbers", "draw", "in_chunks", "latents"]
@@ -94,7 +95,7 @@ def in_chunks(
 
     A network always sees image i at the same place of a batch of the same size, because convolutions and matrix
     products round differently in batches of other sizes. A chunk of which only some images are wanted is computed in
-    full.
+    full. Several processes share the chunks between them, and each returns all images.
 
     Args:
         compute: one chunk of images from the noise streams and the labels of its images.
@@ -102,7 +103,7 @@ def in_chunks(
     chunk = CHUNK[device.type]
     numbers, slots = (torch.from_numpy(part) for part in np.divmod(np.asarray(indices, np.int64), chunk))
     images: Tensor | None = None
-    for number in chunk_numbers(indices, device):
+    for number in processes.share(chunk_numbers(indices, device)):
         wanted = (numbers == number).nonzero()[:, 0]
         chunk_labels = None
         if labels is not None:
@@ -111,8 +112,9 @@ def in_chunks(
         streams = NoiseStreams(seed, range(number * chunk, (number + 1) * chunk))
         computed = compute(streams, chunk_labels).float().cpu()
         if images is None:
-            images = computed.new_empty((len(indices), *computed.shape[1:]))
+            images = computed.new_zeros((len(indices), *computed.shape[1:]))
         images[wanted] = computed[slots[wanted]]
-    if images is None:
+    shape = processes.shared(None if images is None else images.shape)  # the first process always has a chunk
+    if shape is None:
         raise ParamsError("sampling.images: 0; expected at least 1")
-    return images
+    return torch.from_numpy(processes.merge((torch.zeros(shape) if images is None else images).numpy()))

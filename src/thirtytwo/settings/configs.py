@@ -29,7 +29,9 @@ class Compute(Strict):
 
     device: Literal["auto", "cuda", "mps", "cpu"]
     threads: int = Field(ge=1, description="of the CPU; other counts round differently")
-    precision: Literal["float32", "bfloat16"] = Field(description="of autocast in training; bfloat16 is for CUDA")
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        description="of training; tf32 and bfloat16 are for CUDA. Samples, features and scores are always in float32"
+    )
     compile: bool = Field(description="torch.compile the networks; a CPU needs a C++ compiler for it")
     deterministic: bool = Field(description="only algorithms that repeat to the last bit")
 

@@ -82,7 +82,7 @@ def bound(
         denoise: x0_hat from x_t [B, ...], t [B] and labels; clipped to [-1, 1] here if `clip`.
         x0: [B, ...] images, 8-bit values in [-1, 1].
         parts: runs of timesteps; of each, one timestep is drawn for each image (stratified sampling).
-        rng: on the device of x0.
+        rng: on the CPU, so that every device meets the same noise.
 
     Returns:
         [B, 3] float64 bits per dimension: L_T, the sum of L_{t-1} for t = 2 ... T, and L_0.
@@ -92,19 +92,19 @@ def bound(
 
     def predicted(t: Tensor) -> Tensor:
         bar = bars[t].to(x0.dtype).to(x0.device).view(-1, *[1] * (x0.ndim - 1))
-        noise = torch.empty_like(x0).normal_(generator=rng)
+        noise = torch.empty_like(x0, device="cpu").normal_(generator=rng).to(x0.device)
         x0_hat = denoise(bar.sqrt() * x0 + (1 - bar).sqrt() * noise, t.to(x0.device), labels)
         return x0_hat.clamp(-1, 1) if clip else x0_hat
 
     def mean(values: Tensor) -> Tensor:
-        return values.double().flatten(1).mean(1).cpu()
+        return values.cpu().double().flatten(1).mean(1)  # here and below on the CPU: MPS has no float64
 
-    places = torch.rand((parts, len(x0)), generator=rng, device=x0.device, dtype=torch.float64).cpu()
+    places = torch.rand((parts, len(x0)), generator=rng, dtype=torch.float64)
     steps = torch.zeros(len(x0), dtype=torch.float64)
     for low, high, place in zip(edges, edges[1:], places, strict=False):
         t = low + (place * (high - low)).long()
         error = mean((x0 - predicted(t)).square())
         steps += (high - low) * torch.from_numpy(weights)[t] * _BITS * error
-    decoded = decoder_bits(x0.double(), predicted(torch.ones(len(x0), dtype=torch.int64)).double(), sigma)
-    prior = prior_bits(x0.double(), float(bars[-1]))
+    exact, x0_hat = x0.cpu().double(), predicted(torch.ones(len(x0), dtype=torch.int64)).cpu().double()
+    decoded, prior = decoder_bits(exact, x0_hat, sigma), prior_bits(exact, float(bars[-1]))
     return torch.stack([mean(prior), steps, mean(decoded)], dim=1)

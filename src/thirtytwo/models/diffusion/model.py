@@ -71,8 +71,9 @@ class Diffusion:
         L_simple (Ho et al. eq. 14), or the bound (eq. 5) in bits per dimension but for its constant L_T.
         """
         T, x0 = self.schedule.timesteps, self._data(batch, rng)
-        t = torch.randint(1, T + 1, (len(x0),), generator=rng, device=x0.device)
-        loss = self._error(x0, t, rng, self._dropped(batch.labels, rng)).mean()
+        t = batch.draw(lambda n: torch.randint(1, T + 1, (n,), generator=rng, device=x0.device))
+        labels = self._dropped(batch, rng)
+        loss = self._error(x0, t, batch.normal_like(x0, rng), labels).mean()
         return loss, {"loss": loss.detach()}
 
     @torch.no_grad()
@@ -85,7 +86,8 @@ class Diffusion:
         net = self.modules["denoiser"]
         training = net.training
         net.eval()
-        loss = self._error(self._data(batch, rng), t, rng, batch.labels).mean()
+        x0 = self._data(batch, rng)
+        loss = self._error(x0, t, batch.normal_like(x0, rng), batch.labels).mean()
         net.train(training)
         return {"loss": loss}
 
@@ -142,20 +144,20 @@ class Diffusion:
     def _lr_scale(self, step: int) -> float:
         return min(1.0, (step + 1) / max(self.settings.warmup, 1))
 
-    def _dropped(self, labels: Tensor, rng: torch.Generator) -> Tensor:
-        """`labels` [B], each the null class with probability `label_dropout` (Ho & Salimans 2022, algorithm 1)."""
+    def _dropped(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        """Labels [B], each the null class with probability `label_dropout` (Ho & Salimans 2022, algorithm 1)."""
+        labels = batch.labels
         if not self.settings.label_dropout:
             return labels
-        chosen = torch.rand(len(labels), generator=rng, device=labels.device) < self.settings.label_dropout
-        return labels.masked_fill(chosen, self.classes)
+        u = batch.draw(lambda n: torch.rand(n, generator=rng, device=labels.device))
+        return labels.masked_fill(u < self.settings.label_dropout, self.classes)
 
     def _data(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """x_0 of a batch: its images, or their codes."""
-        return batch.images if self.first is None else self.first.encode(batch.images, rng)
+        return batch.images if self.first is None else self.first.encode(batch, rng)
 
-    def _error(self, x0: Tensor, t: Tensor, rng: torch.Generator, labels: Tensor) -> Tensor:
-        """The error of every pixel at timesteps `t` [B], with noise from `rng`, weighted as the settings say."""
-        epsilon = torch.empty_like(x0).normal_(generator=rng)
+    def _error(self, x0: Tensor, t: Tensor, epsilon: Tensor, labels: Tensor) -> Tensor:
+        """The error of every pixel at timesteps `t` [B] with noise `epsilon`, weighted as the settings say."""
         x = self.noised(x0, t, epsilon)
         prediction = self.modules["denoiser"](x, t - 1, labels if self.conditional else None).float()
         if self.settings.weighting == "variational":

@@ -223,7 +223,7 @@ def _bound(model: Autoencoder, train: Images, held_out: Images, job: Job) -> dic
         shape = (s.bound_samples, len(images), *model.latent_shape)
         epsilon = torch.from_numpy(rng.standard_normal(shape, np.float32)).to(job.device)
         weights.append(log_weights(model, images, own, epsilon, variance))
-    log_w = torch.cat(weights, dim=1).double().cpu()  # [K, n]
+    log_w = torch.cat(weights, dim=1).cpu().double()  # [K, n]
     iwae = log_w.logsumexp(0) - math.log(s.bound_samples)
     return {
         "iwae_bits": bits_per_dim(iwae, x[0].numel()).numpy(),

@@ -140,6 +140,6 @@ def _bound(model: Diffusion, job: Job) -> dict[str, np.ndarray]:
         chosen = order[start : start + _CHUNK]
         x0 = to_float(torch.from_numpy(test.images[chosen]).to(job.device))
         y = torch.from_numpy(test.labels[chosen]).to(job.device)
-        rng = torch.Generator(job.device).manual_seed(derive_seed(seed, _BOUND, start))
+        rng = torch.Generator().manual_seed(derive_seed(seed, _BOUND, start))
         bits.append(bound.bound(model.denoise, model.schedule, x0, y, parts=parts, clip=s.clip, rng=rng))
     return {"bound_bits": torch.cat(bits).numpy()}
