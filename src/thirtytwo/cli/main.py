@@ -45,6 +45,14 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument(
         "--network", action="store_true", help="also check the URLs of files that are not stored locally"
     )
+    doctor.add_argument(
+        "--clean",
+        nargs="?",
+        type=float,
+        const=30.0,
+        metavar="DAYS",
+        help="remove checkpoints that no training has changed for DAYS (30)",
+    )
     return parser
 
 
