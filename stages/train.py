@@ -3,8 +3,6 @@
 `torchrun --nproc-per-node N stages/train.py RUN` trains it in N processes.
 """
 
-import argparse
-import os
 import shutil
 import time
 
@@ -23,13 +21,8 @@ from thirtytwo.training.curves import to_csv
 from thirtytwo.training.run import Trained, fingerprint, published, summary, train_run
 
 
-def main(project: Project, *arguments: str) -> None:
-    parser = argparse.ArgumentParser("train.py")
-    parser.add_argument("run", help="a name under `runs:` in params.yaml")
-    parser.add_argument("--log", choices=["tensorboard"], help="also write event files to logs/tensorboard/RUN")
-    log = os.environ.get("THIRTYTWO_LOG")
-    args = parser.parse_args([*(["--log", log] if log else []), *arguments])
-    run, cfg = args.run, read_train(args.run, project)
+def main(project: Project, run: str) -> None:
+    cfg = read_train(run, project)
     processes.join()
     device = set_up(cfg.compute)
     data, parent = batches.load(project.prepared(cfg.dataset)), project.root / cfg.parent
@@ -41,7 +34,7 @@ def main(project: Project, *arguments: str) -> None:
     with reserved(project.checkpoints(run) / code, signals.exit_code) as checkpoints:
         trainings, snapshots = train_run(
             cfg, data, parent=parent / "0.pt", device=device, checkpoints=checkpoints, exit_code=signals.exit_code,
-            curve=project.plot("train", run), events=project.tensorboard(run) if args.log else None,
+            curve=project.plot("train", run), events=project.tensorboard(run),
         )  # fmt: skip
         keep(project, run, trainings, snapshots)
     if processes.first():

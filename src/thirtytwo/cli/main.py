@@ -80,6 +80,7 @@ def _repro(parser: argparse.ArgumentParser) -> None:
         "--jobs", type=_positive, help="stages to run in parallel (default: one per GPU, or one per CPU core)"
     )
     parser.add_argument("--scheduler", metavar="ADDRESS", help="address of a running Dask cluster, tcp://HOST:PORT")
+    parser.add_argument("--log", choices=["tensorboard"], help="also write training curves to logs/tensorboard")
 
 
 def _sample(parser: argparse.ArgumentParser) -> None:

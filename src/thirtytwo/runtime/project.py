@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from thirtytwo.runtime.errors import ProjectError
+from thirtytwo.runtime.errors import ParamsError, ProjectError
 
 __all__ = ["Project"]
 
@@ -122,9 +122,15 @@ class Project:
         cache = parser.get("cache", "dir", fallback="cache").strip("\"'")
         return Path(os.path.normpath(folder / Path(cache).expanduser()))
 
-    def tensorboard(self, run: str) -> Path:
-        """Folder of a run's event files for TensorBoard."""
-        return self.root / "logs/tensorboard" / run
+    def tensorboard(self, run: str) -> Path | None:
+        """Folder of a run's event files if the environment variable THIRTYTWO_LOG is tensorboard, else None.
+
+        Raises:
+            ParamsError: THIRTYTWO_LOG has another value.
+        """
+        if (log := os.environ.get("THIRTYTWO_LOG")) not in (None, "", "tensorboard"):
+            raise ParamsError(f"THIRTYTWO_LOG: expected tensorboard or nothing, got '{log}'")
+        return self.root / "logs/tensorboard" / run if log else None
 
     def sample_folder(self, run: str) -> Path:
         return self.root / "data/samples" / run
