@@ -43,7 +43,7 @@ repro: setup
 
 # One process a core, each with one thread.
 test: setup
-	OMP_NUM_THREADS=1 pytest --numprocesses logical --dist loadfile
+	OMP_NUM_THREADS=1 pytest --numprocesses logical --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	ruff check .

@@ -10,7 +10,9 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parents[1]
 
 
-LONGEST = ("test_pipeline.py", "test_docs.py", "test_run.py", "test_repro.py", "test_cluster.py")
+LONGEST = (
+    "test_pipeline.py", "test_interrupted_training.py", "test_docs.py", "test_run.py", "test_repro.py", "test_cluster.py",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

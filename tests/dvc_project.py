@@ -50,35 +50,35 @@ for name, settings in json.load(open("params.yaml"))["runs"].items():
     open(f"configs/{name}", "w").write(json.dumps(settings))
 """
 
-# Trains for `steps` steps of 50 ms, saves its state at every step, stops after the step in which a signal comes or its
-# parent dies, and notes each start and stop.
+# Trains for `steps` steps of 50 ms, saves its state at every step, stops after the step in which a signal comes or the
+# process that started it dies, and notes each start and stop.
 TRAIN = """
-import json, os, signal, sys, time
+import json, os, sys, time
+from pathlib import Path
 from tqdm import tqdm
+from thirtytwo.runtime.interrupt import StopSignals, exclusive
 name = sys.argv[1]
 settings = json.load(open(f"configs/{name}"))
 if settings.get("fail"):
     sys.exit(f"error: {name}: a setting that fails")
-state = os.path.join(os.environ.get("THIRTYTWO_CHECKPOINTS", "checkpoints"), name)
-os.makedirs(os.path.dirname(state), exist_ok=True)
-code, parent = [], os.getppid()
-for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, lambda number, frame: code.append(128 + number))
-start = int(open(state).read()) if os.path.exists(state) else 0
-print("start", start, file=open(f"{state}.log", "a"))
-with tqdm(total=settings["steps"], initial=start, unit="step", mininterval=0) as bar:
-    for step in range(start, settings["steps"]):
-        time.sleep(0.05)
-        bar.set_postfix(loss=step)
-        bar.update()
-        open(f"{state}.new", "w").write(str(step + 1))
-        os.replace(f"{state}.new", state)
-        if code or os.getppid() != parent:
-            print("stop", step + 1, file=open(f"{state}.log", "a"))
-            sys.exit(code[0] if code else 143)
-os.makedirs("models", exist_ok=True)
-open(f"models/{name}", "w").write(f"{name} {settings}")
-os.remove(state)
+folder = Path(os.environ.get("THIRTYTWO_CHECKPOINTS", "checkpoints"), name)
+state, log, signals = folder / "step", folder.with_name(f"{name}.log"), StopSignals()
+with exclusive(folder):
+    start = int(state.read_text()) if state.exists() else 0
+    print("start", start, file=log.open("a"))
+    with tqdm(total=settings["steps"], initial=start, unit="step", mininterval=0) as bar:
+        for step in range(start, settings["steps"]):
+            time.sleep(0.05)
+            bar.set_postfix(loss=step)
+            bar.update()
+            (folder / "new").write_text(str(step + 1))
+            os.replace(folder / "new", state)
+            if code := signals.exit_code():
+                print("stop", step + 1, file=log.open("a"))
+                sys.exit(code)
+    os.makedirs("models", exist_ok=True)
+    open(f"models/{name}", "w").write(f"{name} {settings}")
+    state.unlink()
 """
 
 

@@ -1,93 +1,24 @@
 """The graph as a user runs it: real dvc commands in a clone, on a parameter file of a few seconds."""
 
-import hashlib
 import json
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import psutil
 import pytest
 from ruamel.yaml import YAML
 
-from repository_copy import RepositoryCopy
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.resolve import resolve
+from tiny_clone import RUNS, Clone
 
 pytestmark = pytest.mark.timeout(1200)
 
-IMAGES = 160
-RUNS = ("gan", "vae", "ddpm")
 STAGES = {"resolve", "report", "sweep@ddpm"} | {
     *(f"{stage}@shapes" for stage in ("download", "prepare", "classifier", "fid_stats", "floor")),
     *(f"{stage}@{run}" for stage in ("train", "sample", "evaluate") for run in RUNS),
 }
-
-
-def tiny(params: Any) -> Any:
-    """The default scale with every budget cut to almost nothing, one data set and two runs."""
-    params["compute"] |= {"device": "cpu", "threads": 1}
-    params["sources"] = {"shapes": params["sources"]["shapes"] | {"images": IMAGES}}
-    params["datasets"] = {"shapes": params["datasets"]["shapes"] | {"expected_images": IMAGES}}
-    params["runs"] = {name: params["runs"][name] | {"dataset": "shapes", "set": {}} for name in RUNS}
-    params["runs"]["vae"]["seeds"] = 2
-    params["sweeps"] = {"ddpm": params["sweeps"]["ddpm"] | {"images": 20, "steps": [1, 2], "etas": [0.0]}}
-    params["sampling"] |= {"images": 30, "grid_side": 3, "snapshot_images": 12}
-    params["evaluation"] |= {"samples": 25, "bootstrap_resamples": 20, "fid": False}
-    params["classifiers"] = {"shapes": params["classifiers"]["shapes"] | {"epochs": 1, "width": 8, "batch_size": 16}}
-    for block in params.values():
-        if isinstance(block, dict) and "family" in block:
-            every = {"validate_every": 1, "checkpoint_every": 1}
-            block |= {"steps": 2, "epochs": 0, "batch_size": 16, "width": 8} | every
-    params["ddpm"]["sample"]["steps"] = 3
-    params["gan"]["snapshot_every"], params["gan"]["sample"]["fresh_steps"] = 1, 1
-    return params
-
-
-class Clone(RepositoryCopy):
-    """A copy with the parameters of a few seconds."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.params = tiny(YAML(typ="safe").load(folder / "scales/quick.yaml"))
-        self.write(self.params)
-        self.commit()
-
-    def start(self, *command: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-
-    def write(self, params: Any) -> None:
-        with (self.folder / "params.yaml").open("w", encoding="utf-8") as file:
-            YAML(typ="safe").dump(params, file)
-
-    @contextmanager
-    def changed(self, change: Callable[[Any], None]) -> Iterator[None]:
-        """Other parameters, resolved, for as long as the block runs."""
-        path = self.folder / "params.yaml"
-        before = path.read_bytes()
-        values = YAML(typ="safe").load(path)
-        change(values)
-        self.write(values)
-        resolve(path, Project(self.folder))
-        try:
-            yield
-        finally:
-            path.write_bytes(before)
-            resolve(path, Project(self.folder))
-
-    def status(self) -> set[str]:
-        """The stages that dvc would run."""
-        return set(json.loads(self.run("dvc", "status", "--json").stdout))
 
 
 def ran(output: str) -> set[str]:
@@ -244,76 +175,3 @@ def test_experiment_runs_its_chain_alone_and_the_way_back_is_cached(clone: Clone
     assert not ran(back.stdout)
     assert weights.read_bytes() == before
     assert clone.status() == set()
-
-
-def long_run(params: Any) -> None:
-    params["runs"]["long"] = {
-        "family": "gan", "net": "resnet_gan", "settings": "gan", "dataset": "shapes", "parent": ".no-parent", "seeds": 1,
-        "set": {"steps": 300, "checkpoint_every": 5, "validate_every": 50, "ema_decay": 0.9, "generator_every": 3,
-                "loss": "wgan_gp", "snapshot_every": 40, "multipliers": [1, 1, 1]},
-    }  # fmt: skip
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """sha256 of all that training writes for dvc."""
-    files = [
-        "data/models/long/0.pt",
-        "data/snapshots/long.pt",
-        "metrics/train/long.json",
-        "plots/train/long.csv",
-        "plots/validation/long.csv",
-    ]
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
-
-
-def newest_step(folder: Path) -> int:
-    return max((int(p.name.split("-")[0]) for p in folder.glob(".dvc/checkpoints/long/*/0/*.pt")), default=0)
-
-
-def wait_for(condition: Callable[[], bool], what: str, process: subprocess.Popen[bytes] | None = None) -> None:
-    deadline = time.monotonic() + 240
-    while not condition():
-        assert process is None or process.poll() is None, f"ended before {what}"
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.02)
-
-
-def test_stopped_training_ends_as_if_never_stopped(clone: Clone):
-    folder, command = clone.folder, (sys.executable, "stages/train.py", "long")
-    with clone.changed(long_run):
-        clone.run(*command)
-        undisturbed = hashes(folder)
-        for name in undisturbed:
-            (folder / name).unlink()
-        for step in (20, 90):
-            process = clone.start(*command)
-            wait_for(lambda step=step: newest_step(folder) >= step, f"step {step}", process)
-            process.kill()
-            assert process.wait() == -signal.SIGKILL
-        process = clone.start(*command)
-        reached = newest_step(folder)
-        wait_for(lambda: newest_step(folder) > reached, "a step after SIGKILL", process)
-        process.terminate()
-        assert process.wait(60) == 128 + signal.SIGTERM
-        assert newest_step(folder) > reached
-        no_orphan_when_dvc_is_killed(clone)
-        assert not (folder / "data/models/long/0.pt").exists()
-        done = clone.run("dvc", "repro", "-s", "train@long")
-        assert "resumed at step" in done.stdout
-        assert hashes(folder) == undisturbed
-        assert not [path for path in (folder / ".dvc/checkpoints/long").iterdir() if path.is_dir()]
-        for name in undisturbed:
-            (folder / name).unlink()
-    clone.run("git", "checkout", "-q", "dvc.lock")
-
-
-def no_orphan_when_dvc_is_killed(clone: Clone) -> None:
-    reached = newest_step(clone.folder)
-    process = clone.start("dvc", "repro", "-s", "train@long")
-    wait_for(lambda: newest_step(clone.folder) > reached, "a step under dvc", process)
-    family = psutil.Process(process.pid).children(recursive=True)
-    assert any("stages/train.py" in " ".join(child.cmdline()) for child in family)
-    process.kill()
-    process.wait()
-    _, alive = psutil.wait_procs(family, timeout=60)
-    assert not alive

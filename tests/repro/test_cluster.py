@@ -75,12 +75,12 @@ def test_two_checkouts_and_a_killed_worker_lock_what_one_machine_locks(
 
 
 def kill_the_one_that_trains(state: Path, workers: list[subprocess.Popen[bytes]]) -> None:
-    """Kills the worker whose stage writes `state`."""
+    """Kills the worker whose stage saves its state in the folder `state`."""
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         for worker in workers:
             stages = [" ".join(child.cmdline()) for child in psutil.Process(worker.pid).children(recursive=True)]
-            if state.exists() and any(f"train.py {state.name}" in stage for stage in stages):
+            if (state / "step").exists() and any(f"train.py {state.name}" in stage for stage in stages):
                 worker.kill()
                 worker.wait()  # DVC takes a process that nobody has waited for as alive
                 return

@@ -83,7 +83,7 @@ def test_interrupt_stops_all_stages_after_their_state_is_saved(project: Callable
     folder = project('{"runs": {"a": {"steps": 2000}, "b": {"steps": 2000}, "c": {"steps": 5}}}')
     with started(folder, "--jobs", "2") as process:
         for name in ("a", "b"):
-            wait_for(folder / "checkpoints" / name)
+            wait_for(folder / "checkpoints" / name / "step")
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=250)
     assert process.returncode == 130, output
@@ -96,7 +96,7 @@ def test_interrupt_stops_all_stages_after_their_state_is_saved(project: Callable
 def test_a_stage_whose_worker_is_killed_goes_on_elsewhere(project: Callable[[str], Path]) -> None:
     folder = project('{"runs": {"a": {"steps": 60}}}')
     with started(folder, "--jobs", "2", "train@a") as process:
-        wait_for(folder / "checkpoints/a")
+        wait_for(folder / "checkpoints/a/step")
         children = psutil.Process(process.pid).children(recursive=True)
         stage = next(child for child in children if "train.py" in child.cmdline())
         worker = next(parent for parent in stage.parents() if "multiprocessing" in " ".join(parent.cmdline()))

@@ -40,6 +40,7 @@ GAN: dict[str, Any] = COMMON | {
 RUNS = {
     "gan": ("gan", "dcgan", GANSettings(**GAN, loss="non_saturating")),
     "wgan_gp": ("gan", "dcgan", GANSettings(**GAN, loss="wgan_gp")),  # with batch normalisation in the discriminator
+    "r3gan": ("gan", "dcgan", GANSettings(**GAN | {"batch_norm": False}, loss="relativistic")),
     "vae": ("autoencoder", "conv_vae", AutoencoderSettings(
         **COMMON, variational=True, likelihood="sigma_vae", beta=1.0, beta_schedule="linear", latent_dim=4, width=2)),
     "ddpm": ("diffusion", "unet", DiffusionSettings(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 from tqdm import tqdm
 
 __all__ = [
@@ -63,7 +63,7 @@ def over_trainings(values: Sequence[float]) -> Estimate:
     m, array = len(values), np.array(values, np.float64)
     if m == 1:
         return Estimate(float(values[0]))
-    centre, half = float(array.mean()), float(stats.t.ppf(0.975, m - 1)) * float(array.std(ddof=1)) / math.sqrt(m)
+    centre, half = float(array.mean()), float(stdtrit(m - 1, 0.975)) * float(array.std(ddof=1)) / math.sqrt(m)
     return Estimate(centre, centre - half, centre + half)
 
 

@@ -10,7 +10,7 @@ from thirtytwo.settings.training import TrainSettings
 
 __all__ = ["DecaySteps", "GANLoss", "GANSampling", "GANSettings"]
 
-GANLoss = Literal["non_saturating", "minimax", "lsgan", "wgan_gp"]
+GANLoss = Literal["non_saturating", "minimax", "lsgan", "wgan_gp", "relativistic"]
 
 
 class DecaySteps(Strict):
@@ -34,12 +34,16 @@ class GANSettings(TrainSettings):
     )
     batch_norm: bool
     init_std: float = Field(ge=0, description="standard deviation of the initial weights; 0: PyTorch's default")
-    penalty: float = Field(ge=0, description="weight lambda of the gradient penalty (WGAN-GP)")
+    penalty: float = Field(
+        ge=0, description="weight of the gradient penalty: lambda of WGAN-GP, gamma of R1 and R2 (relativistic)"
+    )
     real_target: float = Field(
         ge=0, le=1, description="the discriminator's target for real images; below 1: label smoothing"
     )
     fake_target: float = Field(
-        ge=0, le=1, description="the discriminator's target for samples; WGAN-GP ignores both targets"
+        ge=0,
+        le=1,
+        description="the discriminator's target for samples; WGAN-GP and the relativistic loss ignore both targets",
     )
     input_noise: float = Field(ge=0, description="standard deviation of instance noise, decreasing linearly to 0")
     conditional: bool = Field(

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from thirtytwo.models.contract import Batch
-from thirtytwo.models.gan.model import GAN, discriminator_loss, generator_loss, gradient_penalty
+from thirtytwo.models.gan.model import GAN, discriminator_loss, generator_loss, gradient_penalty, zero_centred_penalty
 from thirtytwo.nets import dcgan, mlp, resnet_gan
 from thirtytwo.settings.gan import GANSettings as Settings
 
@@ -70,10 +70,11 @@ def test_losses_equal_hand_computed_values() -> None:
             (1 + (math.log(3) + 1) ** 2) / 4,
         ),
         "wgan_gp": (-math.log(3) / 2 - math.log(3) / 2, math.log(3) / 2),
+        "relativistic": ((log2 + math.log(10 / 9)) / 2, (log2 + math.log(10)) / 2),  # sigmoid(real - fake) = 1/2, 9/10
     }
     for loss, (expected_discriminator, expected_generator) in expected.items():
         assert discriminator_loss(loss, real, fake).item() == pytest.approx(expected_discriminator, rel=1e-6), loss
-        assert generator_loss(loss, fake).item() == pytest.approx(expected_generator, rel=1e-6), loss
+        assert generator_loss(loss, real, fake).item() == pytest.approx(expected_generator, rel=1e-6), loss
 
 
 def test_smoothed_targets() -> None:
@@ -169,6 +170,27 @@ def test_gradient_penalty_interpolates_each_pair_by_its_u() -> None:
     real, fake, u = torch.ones(3, 1, 32, 32), torch.zeros(3, 1, 32, 32), torch.tensor([0.0, 0.25, 1.0])
     gradient_penalty(Probe(), real, fake, u)
     torch.testing.assert_close(inputs_seen[0][:, 0, 0, 0], u)
+
+
+def test_zero_centred_penalty_for_a_known_gradient_norm() -> None:
+    images, network = torch.randn(4, 3, 32, 32), Linear(norm=3.0)
+    outputs, penalty = zero_centred_penalty(network, images)
+    torch.testing.assert_close(outputs, network(images))
+    assert penalty.item() == pytest.approx(4.5, rel=1e-5)
+    penalty.backward()  # d/dw |w|^2 / 2 = w
+    torch.testing.assert_close(network.w.grad, network.w.detach(), rtol=1e-4, atol=1e-6)
+
+
+def test_relativistic_loss_pairs_outputs_and_adds_r1_and_r2() -> None:
+    gan = GAN(settings(loss="relativistic", penalty=6.0, batch_norm=False), dcgan, channels=3, classes=4)
+    gan.modules["discriminator"] = Linear(norm=2.0)
+    gan.modules["generator"].register_forward_hook(lambda *_: torch.zeros(4, 3, 32, 32))
+    batch = Batch(torch.ones(4, 3, 32, 32), torch.zeros(4, dtype=torch.int64), 0.0, 0, 1.0)
+    real = 2 * math.sqrt(3 * 32 * 32)  # <w, 1>, while D of a sample is 0
+    losses = [phase.loss(batch, torch.Generator().manual_seed(0))[0].item() for phase in gan.phases()]
+    expected = math.log1p(math.exp(-real)) + 6 * (2.0**2 / 2 + 2.0**2 / 2), math.log1p(math.exp(real))
+    assert losses == pytest.approx(expected, rel=1e-5)
+    assert not gan.gives_probability
 
 
 def test_phases_have_their_interval_and_learning_rate_decay() -> None:

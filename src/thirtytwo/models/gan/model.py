@@ -1,4 +1,4 @@
-"""Generative adversarial networks with minimax, non-saturating, least-squares and WGAN-GP losses."""
+"""Generative adversarial networks with minimax, non-saturating, least-squares, WGAN-GP and relativistic losses."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from thirtytwo.models.contract import Batch, Phase
 from thirtytwo.settings.gan import GANLoss, GANSettings
 
-__all__ = ["GAN", "LabelChannels", "build", "discriminator_loss", "generator_loss", "gradient_penalty"]
+__all__ = [
+    "GAN", "LabelChannels", "build", "discriminator_loss", "generator_loss", "gradient_penalty", "zero_centred_penalty",
+]  # fmt: skip
 
 
 def discriminator_loss(
@@ -20,7 +22,9 @@ def discriminator_loss(
 
     Minimax and non-saturating: the negative of Goodfellow et al. 2014, eq. 1, a cross-entropy with targets 1 and 0, or
     with smoothed targets (Salimans et al. 2016, section 3.4). LSGAN: Mao et al. 2017, eq. 2 with a = fake_target and
-    b = real_target. WGAN-GP: Gulrajani et al. 2017, Algorithm 1, without the penalty; the targets are ignored.
+    b = real_target. WGAN-GP: Gulrajani et al. 2017, Algorithm 1, without the penalty. Relativistic: the pairing
+    loss E[-log sigmoid(D(x) - D(G(z)))] of the pairs (real[i], fake[i]) (Jolicoeur-Martineau 2019; Huang et al. 2024,
+    section 2), without the penalties. The last two ignore the targets.
 
     Args:
         real, fake: [B] outputs of the discriminator before any sigmoid.
@@ -29,6 +33,8 @@ def discriminator_loss(
         return 0.5 * (real - real_target).square().mean() + 0.5 * (fake - fake_target).square().mean()
     if loss == "wgan_gp":
         return fake.mean() - real.mean()
+    if loss == "relativistic":
+        return F.softplus(fake - real).mean()
     return _cross_entropy(real, real_target) + _cross_entropy(fake, fake_target)
 
 
@@ -37,16 +43,19 @@ def _cross_entropy(logits: Tensor, target: float) -> Tensor:
     return (target * F.softplus(-logits) + (1 - target) * F.softplus(logits)).mean()
 
 
-def generator_loss(loss: GANLoss, fake: Tensor) -> Tensor:
-    """Return the generator's loss, averaged over the batch; `fake` [B] as in `discriminator_loss`.
+def generator_loss(loss: GANLoss, real: Tensor, fake: Tensor) -> Tensor:
+    """Return the generator's loss, averaged over the batch; `real` and `fake` [B] as in `discriminator_loss`.
 
     Minimax is E[log(1 - D(G(z)))]; non-saturating is -E[log D(G(z))] (Goodfellow et al. 2014, section 3).
-    LSGAN: Mao et al. 2017, eq. 2 with c = 1. WGAN: -E[D(G(z))].
+    LSGAN: Mao et al. 2017, eq. 2 with c = 1. WGAN: -E[D(G(z))]. Relativistic: the
+    discriminator's loss with the roles exchanged, the only one that depends on `real`.
     """
     if loss == "lsgan":
         return 0.5 * (fake - 1).square().mean()
     if loss == "wgan_gp":
         return -fake.mean()
+    if loss == "relativistic":
+        return F.softplus(real - fake).mean()
     return -F.softplus(fake).mean() if loss == "minimax" else F.softplus(-fake).mean()
 
 
@@ -61,6 +70,18 @@ def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fa
     x_hat = (u * real + (1 - u) * fake).requires_grad_(True)
     (gradient,) = torch.autograd.grad(discriminator(x_hat).sum(), x_hat, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def zero_centred_penalty(discriminator: Callable[[Tensor], Tensor], images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return D(x) [B] and E[||grad D(x)||^2] / 2: R1 on real images, R2 on samples (Mescheder et al. 2018, section 4.1).
+
+    Args:
+        images: [B, C, H, W].
+    """
+    x = images.detach().requires_grad_(True)
+    outputs = discriminator(x)
+    (gradient,) = torch.autograd.grad(outputs.sum(), x, create_graph=True)
+    return outputs, gradient.square().sum(dim=(1, 2, 3)).mean() / 2
 
 
 class LabelChannels(nn.Module):
@@ -84,7 +105,7 @@ class GAN:
     averaged: tuple[str, ...] = ("generator",)
     twice_differentiated: tuple[str, ...] = (
         "discriminator",
-    )  # torch.compile does not support the penalty's double backward
+    )  # torch.compile does not support the penalties' double backward
 
     def __init__(self, settings: GANSettings, net: ModuleType, channels: int, classes: int) -> None:
         s = self.settings = settings
@@ -129,8 +150,8 @@ class GAN:
 
     @property
     def gives_probability(self) -> bool:
-        """Whether `score` estimates D* = p / (p + q): true of the cross-entropy and LSGAN losses, not of WGAN-GP."""
-        return self.settings.loss != "wgan_gp"
+        """Whether `score` estimates D* = p / (p + q): true of the cross-entropy and LSGAN losses alone."""
+        return self.settings.loss in ("minimax", "non_saturating", "lsgan")
 
     def score(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """Return D(x) [B] of images [B, C, 32, 32]: a probability for cross-entropy losses, else the raw output."""
@@ -138,7 +159,7 @@ class GAN:
 
     def _to_score(self, outputs: Tensor) -> Tensor:
         """Convert the discriminator's outputs before any sigmoid to D."""
-        return outputs if self.settings.loss in ("lsgan", "wgan_gp") else outputs.sigmoid()
+        return outputs.sigmoid() if self.settings.loss in ("minimax", "non_saturating") else outputs
 
     def _generate(self, batch: Batch, rng: torch.Generator) -> Tensor:
         device = batch.images.device
@@ -162,20 +183,34 @@ class GAN:
         with torch.no_grad():
             x_fake = self._generate(batch, rng)
         x_real, x_fake = (self._add_instance_noise(x, batch, rng) for x in (batch.images, x_fake))
-        real, fake = self.discriminate(x_real, batch.labels), self.discriminate(x_fake, batch.labels)
+
+        def discriminator(x: Tensor) -> Tensor:
+            return self.discriminate(x, batch.labels)
+
+        if s.loss == "relativistic":
+            (real, r1), (fake, r2) = (
+                zero_centred_penalty(discriminator, x_real),
+                zero_centred_penalty(discriminator, x_fake),
+            )
+            penalty = r1 + r2
+        else:
+            real, fake = discriminator(x_real), discriminator(x_fake)
         loss = discriminator_loss(s.loss, real, fake, s.real_target, s.fake_target)
         d_real, d_fake = self._to_score(real).mean(), self._to_score(fake).mean()
         terms = {"discriminator_loss": loss, "d_real": d_real, "d_fake_before": d_fake}
         if s.loss == "wgan_gp":
             u = batch.random(lambda n: torch.rand(n, generator=rng, device=real.device))
-            penalty = gradient_penalty(lambda x: self.discriminate(x, batch.labels), x_real, x_fake, u)
+            penalty = gradient_penalty(discriminator, x_real, x_fake, u)
+        if s.loss in ("wgan_gp", "relativistic"):
             loss, terms = loss + s.penalty * penalty, terms | {"gradient_penalty": penalty}
         return loss, terms
 
     def _generator_loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         x_fake = self._add_instance_noise(self._generate(batch, rng), batch, rng)
-        fake = self.discriminate(x_fake, batch.labels)
-        loss = generator_loss(self.settings.loss, fake)
+        real = fake = self.discriminate(x_fake, batch.labels)
+        if self.settings.loss == "relativistic":
+            real = self.discriminate(self._add_instance_noise(batch.images, batch, rng), batch.labels)
+        loss = generator_loss(self.settings.loss, real, fake)
         return loss, {"generator_loss": loss, "d_fake_after": self._to_score(fake).mean()}
 
     def validate(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
