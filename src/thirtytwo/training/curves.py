@@ -45,9 +45,9 @@ class CurveLog:
         self._logged = {"train": 0, "validation": 0}
 
     def update(self, curve: Rows, validation: Rows, saved: bool) -> None:
-        """Write new rows; the file at most every five seconds, or if the state has just been loaded or saved."""
+        """Write new rows; the file at most every five seconds, events to disk when the state has been `saved`."""
         now = time.monotonic()
-        if self._path and len(curve) != self._rows and (saved or now - self._written >= _INTERVAL):
+        if self._path and len(curve) != self._rows and now - self._written >= _INTERVAL:
             write(self._path, to_csv(table(curve)))
             self._written, self._rows = now, len(curve)
         if self._events:
