@@ -1,11 +1,10 @@
-"""Check that every stage of dvc.yaml is in dvc.lock and that every run's metrics are good enough.
+"""Check that every stage of dvc.yaml is in dvc.lock and that every run's scores are good enough.
 
 Processors round differently, so a CI machine compares neither hashes nor digits. It checks that all numbers are finite
 and, for the runs of the quick scale, that the samples are as good as the README and the report promise.
 """
 
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,12 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
+from thirtytwo.evaluate.scorecard import Measured, Score, Scorecard
+from thirtytwo.runtime.files import read_json
+from thirtytwo.runtime.project import Project
+
 ROOT = Path(__file__).resolve().parents[1]
+PROJECT = Project(ROOT)
 LOWEST_ACCURACY = 0.85  # of the classifier on held-out images
 LARGEST_RATIO = 2000.0  # of fd_classifier to its real-against-real floor
 HUE_SHARE = 0.1  # a hue is covered if this part of its share of the real images, or more, is among the samples
@@ -33,7 +37,7 @@ BARS: dict[str, dict[str, Any]] = {
 # them reaches, beside all classes and all hues. They lie below what docs/quick_scale.md measured, because processors
 # round differently and a training magnifies it.
 FAMILIES = {
-    "gan": (("gan", "lsgan", "wgan_gp"), 0.05, 0.03),
+    "gan": (("gan", "lsgan", "wgan_gp", "r3gan"), 0.05, 0.03),
     "autoencoder": (("ae_128", "vae", "vae_anneal"), 0.5, 1 / 3),
     "diffusion": (("ddpm",), 0.35, 0.2),
 }
@@ -48,18 +52,19 @@ def main() -> list[str]:
     faults = [f"dvc.lock has no stage {name}" for name in stages.stdout.split() if name not in locked]
     params = YAML(typ="safe").load(ROOT / "params.yaml")
     for dataset in params["classifiers"]:
-        accuracy = read(f"classifier/{dataset}")["accuracy_test"]
-        if not LOWEST_ACCURACY <= accuracy <= 1:
+        classifier = Measured(read_json(PROJECT.scores(dataset, "classifier"), dict[str, Score]))
+        accuracy = classifier.estimate("accuracy_test").value
+        if accuracy is None or not LOWEST_ACCURACY <= accuracy <= 1:
             faults.append(f"classifier/{dataset}: accuracy_test {accuracy} is outside [{LOWEST_ACCURACY}, 1]")
     for run in params["runs"]:
-        metrics = read(run)
-        faults += [f"{run}: {key} is {value}" for key, value in metrics.items() if not finite(value)]
-        score, floor = metrics["fd_classifier"], metrics["fd_classifier_floor"]
-        if not 0 <= score <= LARGEST_RATIO * floor:
+        card = read_json(PROJECT.scores(run), Scorecard)
+        faults += [f"{run}: {name} is not finite" for name in card.measured.scores if not finite(card, name)]
+        score, floor = (part.estimate("fd_classifier").value for part in (card.measured, card.floor))
+        if score is None or floor is None or not 0 <= score <= LARGEST_RATIO * floor:
             faults.append(f"{run}: fd_classifier {score} is outside [0, {LARGEST_RATIO} x {floor}]")
-        if metrics["n"] != params["evaluation"]["samples"]:
-            faults.append(f"{run}: scored {metrics['n']} images, not {params['evaluation']['samples']}")
-        faults += [f"{run}: {fault}" for fault in below(metrics, BARS.get(run, {}))]
+        if (n := card.measured.protocol["n"]) != params["evaluation"]["samples"]:
+            faults.append(f"{run}: scored {n} images, not {params['evaluation']['samples']}")
+        faults += [f"{run}: {fault}" for fault in below(card, BARS.get(run, {}))]
     for family, (runs, precision, coverage) in FAMILIES.items():
         misses = {run: family_misses(run, precision, coverage) for run in runs if run in params["runs"]}
         if misses and all(misses.values()):
@@ -67,17 +72,16 @@ def main() -> list[str]:
     return faults
 
 
-def below(metrics: dict[str, Any], bars: dict[str, Any]) -> list[str]:
+def below(card: Scorecard, bars: dict[str, Any]) -> list[str]:
     """The bars that a run misses."""
     misses = []
     for key, bar in bars.items():
-        value = metrics[key]
-        if bar == "not collapsed":
-            missed = value == "collapsed"
-        elif isinstance(bar, str):
-            missed = value != bar
+        if key == "diagnosis":
+            value = card.diagnosis and card.diagnosis.word
+            missed = value in (None, "collapsed")
         else:
-            missed = value < bar
+            value = card.measured.estimate(key).value
+            missed = value is None or value < bar
         if missed:
             misses.append(f"{key} is {value}, expected {bar}")
     return misses
@@ -85,14 +89,14 @@ def below(metrics: dict[str, Any], bars: dict[str, Any]) -> list[str]:
 
 def family_misses(run: str, precision: float, coverage: float) -> list[str]:
     """The bars for the best run of a family, as parts of the floor, that this run misses."""
-    metrics = read(run)
+    card = read_json(PROJECT.scores(run), Scorecard)
     bars = {
-        "precision": precision * metrics["precision_floor"],
-        "coverage": coverage * metrics["coverage_floor"],
-        "modes_covered": metrics["classes"],
+        "precision": precision * (card.floor.estimate("precision").value or 1),
+        "coverage": coverage * (card.floor.estimate("coverage").value or 1),
+        "modes_covered": card.measured.protocol["classes"],
     }
     covered, hues = hues_covered(run)
-    return below(metrics, bars) + ([f"{covered} of {hues} hues are covered"] if covered < hues else [])
+    return below(card, bars) + ([f"{covered} of {hues} hues are covered"] if covered < hues else [])
 
 
 def hues_covered(run: str) -> tuple[int, int]:
@@ -114,17 +118,13 @@ def centre_angles(images: np.ndarray) -> np.ndarray:
     return np.arctan2(np.sqrt(3) * (green - blue), 2 * red - green - blue)
 
 
-def read(name: str) -> dict[str, Any]:
-    """The metrics in metrics/`name`.json."""
-    return json.loads((ROOT / "metrics" / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def finite(value: float | str | None) -> bool:
-    """Whether `value` is text, null (a score that was switched off) or a finite number."""
-    return not isinstance(value, float) or math.isfinite(value)
+def finite(card: Scorecard, name: str) -> bool:
+    """Whether a score and its interval are finite, or null because the score was switched off."""
+    estimate = card.measured.estimate(name)
+    return bool(np.isfinite([end for end in (estimate.value, estimate.low, estimate.high) if end is not None]).all())
 
 
 if __name__ == "__main__":
     problems = main()
-    print("\n".join(problems) or "every stage ran and every metric is within its bounds")
+    print("\n".join(problems) or "every stage ran and every score is within its bounds")
     sys.exit(bool(problems))

@@ -26,6 +26,10 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
+from thirtytwo.evaluate.scorecard import Scorecard
+from thirtytwo.runtime.files import read_json
+from thirtytwo.runtime.project import Project
+
 ROOT = Path(__file__).resolve().parents[1]
 MODEL_STAGES = ("train", "sample", "evaluate")
 DATA_STAGES = ("download", "prepare", "classifier", "floor")
@@ -95,7 +99,7 @@ def trial(run: str, params: dict[str, Any], folder: Path) -> dict[str, Any]:
         print(dataset, costs)
     place = folder / f"{run}-{digest(params)}-{base.name}"
     project(place, params)
-    for path in ("data", "metrics"):
+    for path in ("data", "scores"):
         shutil.copytree(base / path, place / path, dirs_exist_ok=True, copy_function=link)
     parent = str(params["runs"][run].get("needs", params["runs"][run].get("parent", "")))
     if parent.startswith("data/models/"):
@@ -103,11 +107,20 @@ def trial(run: str, params: dict[str, Any], folder: Path) -> dict[str, Any]:
         stage_seconds(place, "train", name)
     row: dict[str, Any] = {"cpu_train": train(place, folder, run, base.name)}
     row |= {f"cpu_{stage}": stage_seconds(place, stage, run) for stage in ("sample", "evaluate")}
-    metrics = json.loads((place / f"metrics/{run}.json").read_text())
-    row |= {key: short(metrics.get(key)) for key in ("n", *SCORES)}
+    row |= columns(read_json(Project(place).scores(run), Scorecard))
     if dataset == "shapes":
         row["hues_covered"] = hues(place, run)
     return row | {"folder": place.name}
+
+
+def columns(card: Scorecard) -> dict[str, Any]:
+    """The recorded scores; that of real images is called <score>_floor."""
+    row: dict[str, Any] = {key: card.measured.protocol[key] for key in ("n", "classes")}
+    row["diagnosis"] = card.diagnosis and card.diagnosis.word
+    for key in SCORES:
+        part = card.floor if key.endswith("_floor") else card.measured
+        row.setdefault(key, short(part.estimate(key.removesuffix("_floor")).value))
+    return row
 
 
 def train(place: Path, folder: Path, run: str, data: str) -> float:

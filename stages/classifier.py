@@ -3,7 +3,7 @@
 import time
 
 from thirtytwo.core.device import set_up
-from thirtytwo.core.intervals import flatten, share
+from thirtytwo.core.intervals import share
 from thirtytwo.data.batches import load
 from thirtytwo.features.extraction import extract
 from thirtytwo.features.training import save, train
@@ -16,7 +16,7 @@ from thirtytwo.settings.classifier import ClassifierConfig
 
 
 def main(project: Project, dataset: str) -> None:
-    """Write data/classifiers/<set>.pt and metrics/classifier/<set>.json."""
+    """Write data/classifiers/<set>.pt and scores/classifier/<set>.json."""
     settings = configs.read(ClassifierConfig, "classifier", dataset, project)
     device, start = set_up(settings.compute), time.monotonic()
     data = load(project.prepared(dataset))
@@ -27,8 +27,8 @@ def main(project: Project, dataset: str) -> None:
     correct = share(probabilities.argmax(axis=1) == test.labels)
     save(model, data.classes, project.classifier(dataset))
     parameters = sum(weight.numel() for weight in model.parameters())
-    metrics = {"accuracy_test": correct, "n_test": len(test.labels), "parameters": parameters}
-    write_json(project.metrics(dataset, "classifier"), flatten(metrics))
+    scores = {"accuracy_test": correct, "n_test": len(test.labels), "parameters": parameters}
+    write_json(project.scores(dataset, "classifier"), scores)
     log = {"seconds": seconds, "device": str(device), "threads": settings.compute.threads}
     write_json(project.log("classifier", dataset), log)
     interval = f"95 % interval {correct.low:.2%} to {correct.high:.2%}"

@@ -1,7 +1,5 @@
 """evaluate: scores of a run's samples beside their floors; histograms; scores along the training."""
 
-import json
-
 import numpy as np
 
 from thirtytwo.core import processes
@@ -10,12 +8,12 @@ from thirtytwo.core.device import set_up
 from thirtytwo.data.batches import load
 from thirtytwo.evaluate.real import read_real
 from thirtytwo.evaluate.run import Extractors, Factors, Inception, Rules, score_run
-from thirtytwo.evaluate.scorecard import flat, headline, read_floors
+from thirtytwo.evaluate.scorecard import Floors, headline, metrics
 from thirtytwo.evaluate.trainings import sample_files
 from thirtytwo.features import inception
 from thirtytwo.features.extraction import extract, extract_floats, load_classifier
 from thirtytwo.runtime.errors import EvaluationError
-from thirtytwo.runtime.files import sha256, write, write_json
+from thirtytwo.runtime.files import read_json, sha256, write, write_json
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.stage import run_stage
 from thirtytwo.settings import configs
@@ -23,7 +21,7 @@ from thirtytwo.settings.evaluation import EvaluateConfig
 
 
 def main(project: Project, run: str) -> None:
-    """Write metrics/<run>.json and plots/{classes,confusion,neighbours,scores,seeds}/<run>.csv."""
+    """Write scores/<run>.json, metrics/<run>.json and plots/{classes,confusion,neighbours,scores,seeds}/<run>.csv."""
     settings = configs.read(EvaluateConfig, "evaluate", run, project)
     processes.join()
     device, dataset = set_up(settings.compute), settings.dataset
@@ -33,7 +31,7 @@ def main(project: Project, run: str) -> None:
         lambda images, where: extract_floats(images, classifier, where),
     )
     real = read_real(project.features(dataset), settings.reference_split, sha256(project.judge(dataset)))
-    floors = read_floors(json.loads(project.metrics(dataset, "floor").read_text(encoding="utf-8")))
+    floors = read_json(project.scores(dataset, "floor"), Floors)
     data = load(project.prepared(dataset))
     factors = None
     if data.factor_names:
@@ -56,7 +54,8 @@ def main(project: Project, run: str) -> None:
     card, tables = score_run(trainings, probes, real, floors, rules, extractors, network, factors)
     if not processes.first():  # the processes share the extraction of features
         return
-    write_json(project.metrics(run), flat(card))
+    write_json(project.scores(run), card)
+    write_json(project.metrics(run), metrics(card))
     for folder, table in tables.items():
         write(project.plot(folder, run), table.to_csv(index=False).encode())
     print(f"{run}: {headline(card)}")

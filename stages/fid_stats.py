@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from thirtytwo.core.device import set_up
-from thirtytwo.core.intervals import flatten
 from thirtytwo.data.batches import load
 from thirtytwo.evaluate import frechet, kid
 from thirtytwo.evaluate.fid import inception_floor
 from thirtytwo.evaluate.floor import real_pair
+from thirtytwo.evaluate.scorecard import Floors
 from thirtytwo.features import inception
 from thirtytwo.runtime.files import sha256, write, write_json
 from thirtytwo.runtime.project import Project
@@ -46,7 +46,7 @@ def measure(project: Project, settings: FidStatsConfig) -> dict[str, Any]:
         within = np.isin(pair.samples, places).all()
         drawn = features[np.searchsorted(places, pair.samples)] if within else extract(data.images[pair.samples])
         strata = None if labels is None else (labels[pair.samples], labels[pair.reference])
-        floors.append(flatten(inception_floor(drawn, others, pair.name, strata)))
+        floors.append(inception_floor(drawn, others, pair.name, strata))
     mu, sigma = frechet.statistics(features)
     buffer, path = io.BytesIO(), project.fid_stats(name) / "statistics.npz"
     np.savez(buffer, mu=mu, sigma=sigma)
@@ -58,7 +58,7 @@ def measure(project: Project, settings: FidStatsConfig) -> dict[str, Any]:
         "kernel_mean": kid.mean_among(features),
         "kernel_mean_within": kid.mean_among(features, data.labels[places]),
     }
-    return {"fid": "on", **about, **floors[0], "within_classes": floors[1], **kernels}
+    return {"fid": "on", **about, "floors": Floors(*floors), **kernels}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from thirtytwo.data.batches import load
 from thirtytwo.evaluate.classes import class_indices
 from thirtytwo.evaluate.floor_by_size import floor_by_size
 from thirtytwo.evaluate.real import measure_real, real_bytes
-from thirtytwo.evaluate.scorecard import Floors, flat_floors
+from thirtytwo.evaluate.scorecard import Floors
 from thirtytwo.evaluate.scores import classifier_floor
 from thirtytwo.features.extraction import extract, load_classifier
 from thirtytwo.runtime.files import sha256, write, write_json
@@ -18,7 +18,7 @@ from thirtytwo.settings.evaluation import FloorConfig
 
 
 def main(project: Project, dataset: str) -> None:
-    """Write data/features/<set>.npz and .pt (the classifier), metrics/floor/<set>.json and plots/floor/<set>.csv."""
+    """Write data/features/<set>.npz and .pt (the classifier), scores/floor/<set>.json and plots/floor/<set>.csv."""
     settings = configs.read(FloorConfig, "floor", dataset, project)
     device, weights = set_up(settings.compute), project.classifier(settings.classifier)
     data, facts = load(project.prepared(dataset)), json.loads(project.facts(dataset).read_text(encoding="utf-8"))
@@ -30,17 +30,16 @@ def main(project: Project, dataset: str) -> None:
     )  # fmt: skip
     drawing = {"samples": settings.samples, "resamples": settings.bootstrap_resamples, "seed": settings.seed}
     floors = Floors(*(classifier_floor(real, **drawing, within_classes=within) for within in (False, True)))
-    by_size, values = floor_by_size(real, **drawing), flat_floors(floors)
+    by_size = floor_by_size(real, **drawing)
     write(project.features(dataset), real_bytes(real, data.factors, data.factor_names))
     write(project.judge(dataset), weights.read_bytes())
     write(project.plot("floor", dataset), by_size.to_csv(index=False).encode())
-    write_json(project.metrics(dataset, "floor"), values)
-    for floor in (values, values["within_classes"]):
-        print(
-            f"{dataset}: floor of fd_classifier {floor['fd_classifier_floor']:.4g} at N={floor['n']}, {floor['drawn']}"
-        )
-    if values["n"] != settings.samples:
-        print(f"note: N={values['n']}, not evaluation.samples={settings.samples}: the data set has too few real images")
+    write_json(project.scores(dataset, "floor"), floors)
+    for floor in (floors.at_random, floors.within_classes):
+        n, drawn = floor.protocol["n"], floor.protocol["drawn"]
+        print(f"{dataset}: floor of fd_classifier {floor.estimate('fd_classifier').value:.4g} at N={n}, {drawn}")
+    if (n := floors.at_random.protocol["n"]) != settings.samples:
+        print(f"note: N={n}, not evaluation.samples={settings.samples}: the data set has too few real images")
 
 
 if __name__ == "__main__":

@@ -7,14 +7,12 @@ import shutil
 import time
 from importlib import import_module
 
-import torch
-
 from thirtytwo.core import processes
 from thirtytwo.core.device import set_up
 from thirtytwo.core.tiling import grid_png
 from thirtytwo.core.weights import load_weights
 from thirtytwo.data import batches
-from thirtytwo.models.build import load, untrained
+from thirtytwo.models.build import load
 from thirtytwo.models.contract import Family
 from thirtytwo.runtime.files import write, write_arrays, write_json
 from thirtytwo.runtime.project import Project
@@ -30,17 +28,11 @@ def main(project: Project, run: str) -> None:
     data = batches.load(project.prepared(cfg.dataset))
     family = import_module(f"thirtytwo.sampling.{cfg.family}.sample")
 
-    def fresh(seed: int) -> Family:
-        torch.manual_seed(seed)
-        model = untrained(trained, data.images.shape[3], len(data.classes))
-        model.modules.to(device).to(memory_format=torch.channels_last)
-        return model
-
     def model(training: int) -> Family:
         path, weights = project.model(run, training), cfg.sample.weights
         return load(trained, path, weights, device, compiled=cfg.compute.compile)
 
-    job = drawing.Job(cfg, data, device, fresh, load_weights(project.snapshots(run), device))
+    job = drawing.Job(cfg, data, device, load_weights(project.snapshots(run), device))
     drawn = family.sample(model(0), job)
     arrays = drawing.to_arrays(drawn.images, drawn.labels, str(project.model(run)))
     if processes.first():
@@ -51,7 +43,8 @@ def main(project: Project, run: str) -> None:
         log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "images": len(drawn.images)}
         write_json(project.log("sample", run), log)
     for training in range(1, cfg.seeds):
-        images = drawing.first(family.drawer(model(training), job), len(drawn.images), drawn.labels)
+        draw = family.drawer(model(training), job.of_training(training))
+        images = drawing.first(draw, len(drawn.images), drawn.labels)
         arrays = drawing.to_arrays(images, drawn.labels, str(project.model(run, training)))
         if processes.first():
             write_arrays(project.samples(run, training), arrays)

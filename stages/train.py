@@ -1,4 +1,4 @@
-"""train: one run, from its settings and prepared data to weights, curves and metrics.
+"""train: one run, from its settings and prepared data to weights, curves and scores.
 
 `torchrun --nproc-per-node N stages/train.py RUN` trains it in N processes.
 """
@@ -8,7 +8,6 @@ import time
 
 from thirtytwo.core import processes
 from thirtytwo.core.device import set_up
-from thirtytwo.core.intervals import flatten
 from thirtytwo.core.weights import serialise
 from thirtytwo.data import batches
 from thirtytwo.runtime.files import write, write_json
@@ -52,7 +51,7 @@ def keep(project: Project, run: str, trainings: list[Trained], snapshots: dict) 
     write(project.snapshots(run), serialise(snapshots))
     for group, table in (("train", trainings[0].curve), ("validation", trainings[0].validation)):
         write(project.plot(group, run), to_csv(table))
-    write_json(project.metrics(run, "train"), flatten(summary(trainings)))
+    write_json(project.scores(run, "train"), summary(trainings))
 
 
 if __name__ == "__main__":

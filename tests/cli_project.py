@@ -9,7 +9,9 @@ import torch
 from ruamel.yaml import YAML
 
 from staging import run_stage
+from thirtytwo.core.intervals import Estimate
 from thirtytwo.core.weights import serialise
+from thirtytwo.evaluate.scorecard import Fact, Measured, Scorecard
 from thirtytwo.features.training import save
 from thirtytwo.models.build import untrained
 from thirtytwo.nets.classifier import Classifier
@@ -37,11 +39,10 @@ def params(root: Path) -> dict[str, Any]:
         values[group] = {"digits5k": values[group]["digits5k"]}
     values["runs"] = {name: values["runs"][name] for name in RUNS}
     values["sweeps"] = {}
-    values["sampling"] = {"images": DRAWN, "grid_side": 2, "snapshot_images": 2}
+    values["sampling"] = {"images": DRAWN, "grid_side": 2, "snapshot_images": 2, "c2st_steps": 2}
     values["evaluation"] |= {"samples": SCORED, "bootstrap_resamples": 20}
     for name in RUNS:
         values[name]["width"] = 8
-    values["dcgan"]["sample"]["fresh_steps"] = 1
     values["cvae"]["sample"] |= {"bound_images": 2, "bound_samples": 1}
     values["cddpm"]["sample"] |= {"sampler": "ddim", "steps": 2, "eta": 0.5, "guidance": 0.0, "bound_images": 0}
     values["lddpm"]["sample"] |= {"steps": 2, "frames": 0}
@@ -103,10 +104,12 @@ def _write_weights(project: Project, run: str) -> None:
     write(project.snapshots(run), serialise({}))
 
 
-def comparable_scores(path: Path, value: float, **changes: object) -> Path:
+def comparable_scores(path: Path, value: float, **changes: Fact) -> Path:
     """A file of two scores, fd_classifier at `value` ± 1 and accuracy at as many per cent."""
     protocol = {"n": 40, "reference_n": 50, "reference_split": "train", "resampler": "bicubic", "features_sha256": "a"}
-    distance = {"fd_classifier": value, "fd_classifier_low": value - 1, "fd_classifier_high": value + 1}
-    accuracy = {"accuracy": value / 100, "accuracy_low": value / 100 - 0.01, "accuracy_high": value / 100 + 0.01}
-    write_json(path, protocol | distance | accuracy | changes)
+    scores = {
+        "fd_classifier": Estimate(value, value - 1, value + 1),
+        "accuracy": Estimate(value / 100, value / 100 - 0.01, value / 100 + 0.01),
+    }
+    write_json(path, Scorecard(Measured(scores, protocol | changes)))
     return path

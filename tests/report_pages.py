@@ -11,6 +11,7 @@ import report_results
 from thirtytwo.report import page, plots
 from thirtytwo.report.pictures import plot_file
 from thirtytwo.report.reading import load
+from thirtytwo.runtime.files import write_json
 from thirtytwo.runtime.project import Project
 
 VOID = {"meta", "img", "br", "hr", "link", "input", "wbr"}
@@ -70,7 +71,7 @@ def render(root: Path) -> Page:
 
 
 def edit(path: Path, **values) -> None:
-    report_results.write_json(path, json.loads(path.read_text(encoding="utf-8")) | values)
+    write_json(path, json.loads(path.read_text(encoding="utf-8")) | values, sort_keys=True)
 
 
 def set_of(root: Path, name: str):

@@ -5,12 +5,17 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from ruamel.yaml import YAML
 
+from thirtytwo.core.intervals import Estimate
 from thirtytwo.core.tiling import grid_png, rows_png
+from thirtytwo.evaluate.scorecard import Diagnosis, Floors, Measured, Scorecard
+from thirtytwo.runtime.files import read_json, write_json
+from thirtytwo.runtime.project import Project
 
 QUICK = Path(__file__).parents[1] / "scales/quick.yaml"
 SHAPES = ["circle", "square", "triangle", "star", "cross"]
@@ -61,31 +66,30 @@ NEWER = {
 
 
 GAN_SCORES = {
-    "path_length": 309.6, "path_length_low": 240.7, "path_length_high": 366.2, "path_length_n": 500,
-    "fresh_accuracy": 0.953, "fresh_accuracy_low": 0.944, "fresh_accuracy_high": 0.961, "js_bound_bits": 0.839,
+    "path_length": Estimate(309.6, 240.7, 366.2),
+    "c2st_accuracy": Estimate(0.953, 0.944, 0.961), "js_bound_bits": Estimate(0.839, 0.801, 0.877),
     "d_real": 0.815, "d_fake": 0.040, "d_accuracy": 0.896, "d_gap": 0.093, "direction_r2": 0.448,
     "coordinate_r2": 0.069, "direction_r2_hue": 0.415, "coordinate_r2_hue": 0.071, "readable_r2_hue": 0.99,
 }  # fmt: skip
 
 
 CODE_SCORES = {
-    "distortion": 88.25, "rate_nats": 21.5, "aggregate_kl_nats": 13.75, "active_units": 9, "code_dimensions": 16,
-    "aggregate_mmd": 0.0021, "iwae_bits_per_dim": 5.123, "elbo_bits_per_dim": 5.234, "iwae_n": 100, "iwae_samples": 50,
-    "codes_n": 1200, "mig": 0.123, "dci_disentanglement": 0.234, "dci_completeness": 0.345,
-    "dci_informativeness": 0.456, "sap": 0.067, "fd_classifier_mixture": 31.4, "fd_classifier_mixture_low": 30.1,
-    "fd_classifier_mixture_high": 32.7,
+    "distortion": Estimate(88.25, 87.05, 89.45), "rate_nats": 21.5, "aggregate_kl_nats": 13.75, "active_units": 9,
+    "aggregate_mmd": 0.0021, "iwae_bits_per_dim": 5.123, "elbo_bits_per_dim": 5.234, "mig": 0.123, "dci_disentanglement": 0.234, "dci_completeness": 0.345,
+    "dci_informativeness": 0.456, "sap": 0.067, "fd_classifier_mixture": Estimate(31.4, 30.1, 32.7),
 }  # fmt: skip
 
 
 BOUND_SCORES = {
-    "bits_per_dim": 5.432, "bits_per_dim_low": 5.4, "bits_per_dim_high": 5.464, "bits_per_dim_n": 200,
-    "rate_bits_per_dim": 3.3, "distortion_bits_per_dim": 2.132,
+    "bits_per_dim": Estimate(5.432, 5.4, 5.464), "rate_bits_per_dim": 3.3, "distortion_bits_per_dim": 2.132,
 }  # fmt: skip
 
 
-def write_json(path: Path, values: dict) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+FACTS = {
+    "gan": {"path_length_n": 500, "c2st_n": 1000, "c2st_steps": 100},
+    "autoencoder": {"code_dimensions": 16, "iwae_n": 100, "iwae_samples": 50, "codes_n": 1200},
+    "diffusion": {"bits_per_dim_n": 200},
+}
 
 
 def make(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> Path:
@@ -122,14 +126,10 @@ def add_newer(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> None:
         write_report_config(root, settings | {"sweeps": {"ddpm": SWEEP}})
         _sweep(root, rng)
     for name in names:
-        path = root / f"metrics/{name}.json"
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        for key, (value, half) in NEWER.items():
-            metrics |= {key: value, f"{key}_low": value - half, f"{key}_high": value + half}
+        scores = {key: Estimate(value, value - half, value + half) for key, (value, half) in NEWER.items()}
         seeds = 3 if name == "vae" else 1
-        metrics |= {"prdc_k": 5, "diagnosis": "healthy", "diagnosis_reason": f"coverage 0.70 of {name}", "seeds": seeds,
-                    "interval_over": "training seeds" if seeds > 1 else "samples"}  # fmt: skip
-        write_json(path, metrics)
+        facts = {"prdc_k": 5, "seeds": seeds, "interval_over": "training seeds" if seeds > 1 else "samples"}
+        edit_card(root, name, scores, facts, Diagnosis("healthy", f"coverage 0.70 of {name}"))
         _write_csv(root / f"plots/seeds/{name}.csv", "seed,fd_classifier", [(k, 10.5 + k) for k in range(seeds)])
         pairs = [(k, 7 * k, 1 + k / 10, 1.5 + k / 10) for k in range(10)]
         _write_csv(root / f"plots/neighbours/{name}.csv", "sample,neighbour,distance,held_out_distance", pairs)
@@ -141,9 +141,7 @@ def add_newer(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> None:
         rows = [(n, 60 / n, 40 / n, 90 / n, 1e-4) for n in (125, 500, 2000)]
         _write_csv(root / f"plots/floor/{name}.csv",
                    "n,fd_classifier,fd_classifier_low,fd_classifier_high,kid_classifier", rows)  # fmt: skip
-        path = root / f"metrics/floor/{name}.json"
-        floors = {f"{key}_floor": 0.5 for key in NEWER}
-        write_json(path, json.loads(path.read_text(encoding="utf-8")) | floors)
+        edit_floor(root, name, dict.fromkeys(NEWER, 0.5), {})
     if "dcgan" in names:
         rows = [(digit, *(190 if k == digit else 5 if k == 1 else 0 for k in range(10))) for digit in range(10)]
         _write_csv(root / "plots/confusion/dcgan.csv", ",".join(["asked", *DIGITS]), rows)
@@ -162,8 +160,25 @@ def _sweep(root: Path, rng: np.random.Generator) -> None:
     write_json(root / "logs/sweep/ddpm.json", {"device": "cpu", "threads": 2, "points": timed})
 
 
+def edit_card(
+    root: Path, run: str, scores: dict | None = None, protocol: dict | None = None, diagnosis: Diagnosis | None = None
+) -> None:
+    """Add or replace scores, facts and the diagnosis of a run."""
+    path = Project(root).scores(run)
+    card = read_json(path, Scorecard)
+    measured = card.measured | Measured(scores or {}, protocol or {})
+    write_json(path, replace(card, measured=measured, diagnosis=diagnosis or card.diagnosis))
+
+
+def edit_floor(root: Path, dataset: str, scores: dict, protocol: dict) -> None:
+    """Add or replace scores and facts of the floor of images drawn at random."""
+    path = Project(root).scores(dataset, "floor")
+    floors = read_json(path, Floors)
+    write_json(path, replace(floors, at_random=floors.at_random | Measured(scores, protocol)))
+
+
 def write_report_config(root: Path, values: dict) -> None:
-    write_json(root / "configs/report/report.yaml", values)  # JSON is YAML as well
+    write_json(root / "configs/report/report.yaml", values, sort_keys=True)  # JSON is YAML as well
 
 
 def _dataset(root: Path, name: str, classes: list[str], channels: int, n: int) -> None:
@@ -187,23 +202,17 @@ def _dataset(root: Path, name: str, classes: list[str], channels: int, n: int) -
         "channels": channels, "resample": "bicubic", "fit": "squash", "sha256": _sha(path.read_bytes()),
         "removed": removed if channels == 3 else [], "converted": {"palette": 12, "rgba": 7} if channels == 3 else {},
     })  # fmt: skip
-    write_json(root / f"metrics/classifier/{name}.json", {
-        "accuracy_test": 0.981, "accuracy_test_low": 0.9719, "accuracy_test_high": 0.9872, "n_test": n // 5,
-        "parameters": 287_434,
+    write_json(Project(root).scores(name, "classifier"), {
+        "accuracy_test": Estimate(0.981, 0.9719, 0.9872), "n_test": n // 5, "parameters": 287_434,
     })  # fmt: skip
-    write_json(root / f"metrics/floor/{name}.json", {
-        **_floor(channels), "n": 2000, "reference_n": 2000, "split": "train-vs-train", "reference_split": "train",
-        "resampler": "bicubic", "features_sha256": _sha(name.encode()),
-    })  # fmt: skip
+    facts = {"n": 2000, "reference_n": 2000, "split": "train-vs-train", "reference_split": "train",
+             "resampler": "bicubic", "features_sha256": _sha(name.encode())}  # fmt: skip
+    write_json(Project(root).scores(name, "floor"), Floors(Measured(_floor(channels), facts), Measured()))
 
 
 def _floor(channels: int) -> dict:
     value = 0.8213 if channels == 3 else 0.4127
-    return {
-        "fd_classifier_floor": value,
-        "fd_classifier_floor_low": value - 0.2,
-        "fd_classifier_floor_high": value + 0.2,
-    }
+    return {"fd_classifier": Estimate(value, value - 0.2, value + 0.2)}
 
 
 def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: list[str], channels: int,
@@ -224,15 +233,15 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
     counts = rng.multinomial(2000, shares)
     _write_csv(root / f"plots/classes/{name}.csv", "class,count,share",
                [(c, int(k), float(k / 2000)) for c, k in zip(classes, counts, strict=True)])  # fmt: skip
-    write_json(root / f"metrics/{name}.json", {
-        "fd_classifier": fd, "fd_classifier_low": fd - half, "fd_classifier_high": fd + half,
-        **_floor(channels), "n": 2000, "reference_n": 4000, "reference_split": "train", "resampler": "bicubic",
-        "features_sha256": _sha(dataset.encode()), "classes": len(classes),
-        "class_entropy_bits": float(-(shares * np.log2(shares)).sum()),
-        "modes_covered": int((counts > 0).sum()), "kl_to_uniform": 0.0213,
-        **{"gan": GAN_SCORES, "autoencoder": CODE_SCORES, "diffusion": BOUND_SCORES}.get(family, {}),
-    })  # fmt: skip
-    write_json(root / f"metrics/train/{name}.json", {
+    scores = {
+        "fd_classifier": Estimate(fd, fd - half, fd + half), "kl_to_uniform": 0.0213,
+        "class_entropy_bits": float(-(shares * np.log2(shares)).sum()), "modes_covered": int((counts > 0).sum()),
+        **{"gan": GAN_SCORES, "autoencoder": CODE_SCORES, "diffusion": BOUND_SCORES}[family],
+    }  # fmt: skip
+    facts = {"n": 2000, "reference_n": 4000, "reference_split": "train", "resampler": "bicubic",
+             "features_sha256": _sha(dataset.encode()), "classes": len(classes), **FACTS[family]}  # fmt: skip
+    write_json(Project(root).scores(name), Scorecard(Measured(scores, facts), Measured(_floor(channels))))
+    write_json(Project(root).scores(name, "train"), {
         **({"parameters_generator": 1_197_443, "parameters_discriminator": 1_052_033} if family == "gan"
            else {f"parameters_{family}": 1_634_211}),
         "steps": 1200, "images_seen": 38_400,
@@ -271,7 +280,7 @@ def _probes(root: Path, name: str, family: str, channels: int, rng: np.random.Ge
         arrays = {"snapshot_steps": steps, "snapshot_images": np.stack([pictures] * len(steps)),
                   "interpolation_grid": pictures[:16].reshape(4, 4, 32, 32, channels),
                   "interpolation_lines": pictures[:40].reshape(2, 20, 32, 32, channels)}  # fmt: skip
-        arrays |= {f"{who}_{what}": rng.random(50) for who in ("d", "fresh") for what in ("held_out", "samples")}
+        arrays |= {f"{who}_{what}": rng.random(50) for who in ("d", "c2st") for what in ("held_out", "samples")}
         rows = [(step, 64, 1000 / step) for step in steps]
     if family == "diffusion":
         frames = np.stack([_pictures(rng, np.arange(10) % 5, channels)] * 4)

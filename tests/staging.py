@@ -38,7 +38,7 @@ def set_up_one_run(
     blocks = [block for block, values in params.items() if isinstance(values, dict) and "family" in values]
     for block in set(blocks) - {run["settings"]}:
         del params[block]
-    params["sampling"] |= {"images": 6, "grid_side": 2, "snapshot_images": 2}
+    params["sampling"] |= {"images": 6, "grid_side": 2, "snapshot_images": 2, "c2st_steps": 2}
     params["evaluation"]["samples"] = 6
     prepared = folder / "data/prepared"
     prepared.mkdir(parents=True)

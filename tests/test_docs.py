@@ -112,7 +112,7 @@ def tiny(params: Any, *runs: str) -> Any:
     for classifier in params["classifiers"].values():
         classifier |= {"epochs": 1, "width": 8}
     params["sweeps"] = {}
-    params["sampling"] |= {"images": 120, "grid_side": 3, "snapshot_images": 12}
+    params["sampling"] |= {"images": 120, "grid_side": 3, "snapshot_images": 12, "c2st_steps": 2}
     params["evaluation"] |= {"samples": 100, "bootstrap_resamples": 20}
     for block in params.values():
         if isinstance(block, dict) and "family" in block:
@@ -173,7 +173,7 @@ def test_the_family_of_the_howto_trains_samples_and_passes_its_tests(copy: Copy)
         if line != HOUSE:  # which takes longer than all the others together
             copy.shell(line)
     copy.shell("ruff check -q .; ruff format -q --check .")
-    assert json.loads((copy.folder / "metrics/train/gmmn.json").read_text(encoding="utf-8"))["steps"] == 2
+    assert json.loads((copy.folder / "scores/train/gmmn.json").read_text(encoding="utf-8"))["steps"] == 2
     with np.load(copy.folder / "data/samples/gmmn/0.npz") as file:
         assert file["images"].shape == (120, 32, 32, 1)
     assert (copy.folder / "grid.png").is_file()
@@ -214,7 +214,7 @@ def test_the_tutorial_runs_as_it_is_written(copy: Copy) -> None:
     assert any("metrics/vae.json" in text for text in printed)  # `dvc metrics diff` names what has changed
     shown = copy.shell("dvc exp show --csv")
     assert {"0.25", "1.0", "2.0", "4.0"} <= set(re.split(r"[,\n]", shown))
-    assert json.loads((copy.folder / "metrics/vae_mine.json").read_text(encoding="utf-8"))
+    assert json.loads((copy.folder / "scores/vae_mine.json").read_text(encoding="utf-8"))
 
 
 # All documents

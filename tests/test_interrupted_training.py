@@ -39,7 +39,7 @@ def hashes(folder: Path) -> dict[str, str]:
     files = [
         "data/models/long/0.pt",
         "data/snapshots/long.pt",
-        "metrics/train/long.json",
+        "scores/train/long.json",
         "plots/train/long.csv",
         "plots/validation/long.csv",
     ]

@@ -26,7 +26,7 @@ def tiny(params: Any) -> Any:
     params["runs"] = {name: params["runs"][name] | {"dataset": "shapes", "set": {}} for name in RUNS}
     params["runs"]["vae"]["seeds"] = 2
     params["sweeps"] = {"ddpm": params["sweeps"]["ddpm"] | {"images": 20, "steps": [1, 2], "etas": [0.0]}}
-    params["sampling"] |= {"images": 30, "grid_side": 3, "snapshot_images": 12}
+    params["sampling"] |= {"images": 30, "grid_side": 3, "snapshot_images": 12, "c2st_steps": 2}
     params["evaluation"] |= {"samples": 25, "bootstrap_resamples": 20, "fid": False}
     params["classifiers"] = {"shapes": params["classifiers"]["shapes"] | {"epochs": 1, "width": 8, "batch_size": 16}}
     for block in params.values():
@@ -34,7 +34,7 @@ def tiny(params: Any) -> Any:
             every = {"validate_every": 1, "checkpoint_every": 1}
             block |= {"steps": 2, "epochs": 0, "batch_size": 16, "width": 8} | every
     params["ddpm"]["sample"]["steps"] = 3
-    params["gan"]["snapshot_every"], params["gan"]["sample"]["fresh_steps"] = 1, 1
+    params["gan"]["snapshot_every"] = 1
     return params
 
 

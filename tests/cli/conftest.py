@@ -1,7 +1,5 @@
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -9,6 +7,8 @@ import torch
 from cli_project import make
 from staging import run_stage
 from thirtytwo.cli.main import main
+from thirtytwo.evaluate.scorecard import Scorecard
+from thirtytwo.runtime.files import read_json
 from thirtytwo.runtime.project import Project
 
 
@@ -32,7 +32,7 @@ def command(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
 
 @pytest.fixture(scope="session")
-def metrics(project: Project) -> dict[str, Any]:
-    """Scores by the stage `evaluate` of the conditional diffusion model's images."""
+def card(project: Project) -> Scorecard:
+    """The scores that the stage `evaluate` gives the conditional diffusion model's images."""
     run_stage("evaluate", project.root, "cddpm")
-    return json.loads(project.metrics("cddpm").read_text(encoding="utf-8"))
+    return read_json(project.scores("cddpm"), Scorecard)

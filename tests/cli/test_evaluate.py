@@ -1,6 +1,5 @@
 """`thirtytwo evaluate` beside the stage `evaluate`: the same scores for the same images."""
 
-import json
 import re
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from PIL import Image
 
 from cli_project import CLASSES
 from thirtytwo.evaluate import comparison
+from thirtytwo.evaluate.scorecard import Scorecard
+from thirtytwo.runtime.files import read_json
 
 
 def as_files(images: np.ndarray, labels: np.ndarray, folder: Path) -> Path:
@@ -20,16 +21,17 @@ def as_files(images: np.ndarray, labels: np.ndarray, folder: Path) -> Path:
     return folder
 
 
-def test_images_of_a_stage_get_the_scores_of_the_stage(command, project, metrics, tmp_path):
+def test_images_of_a_stage_get_the_scores_of_the_stage(command, project, card, tmp_path):
     out = tmp_path / "scores.json"
     assert command(f"evaluate {project.samples('cddpm')} --against digits5k --out {out}") == 0
-    scores = json.loads(out.read_text(encoding="utf-8"))
-    assert scores.pop("removed") == 0
-    comparable = {key for key in (*comparison.LOWER, *comparison.HIGHER) if metrics.get(key) is not None}
-    assert (
-        comparable | {f"{key}_floor" for key in comparable} | {"diagnosis", "n", *comparison.PROTOCOL} <= scores.keys()
-    )
-    assert {key: metrics[key] for key in scores} == scores
+    scored = read_json(out, Scorecard)
+    comparable = [key for key in (*comparison.LOWER, *comparison.HIGHER) if key in card.measured.scores]
+    assert {"fd_classifier", "accuracy", "coverage"} <= {*comparable}
+    assert {*comparable} <= {*scored.measured.scores} & {*scored.floor.scores}
+    assert {key: card.measured.scores[key] for key in scored.measured.scores} == scored.measured.scores
+    assert scored.measured.protocol["removed"] == 0
+    assert {key: card.measured.protocol[key] for key in comparison.PROTOCOL}.items() <= scored.measured.protocol.items()
+    assert (scored.floor, scored.diagnosis) == (card.floor, card.diagnosis)
 
 
 def test_a_folder_gets_the_same_scores_and_its_removed_files_are_listed(command, project, tmp_path, capsys):
@@ -44,17 +46,21 @@ def test_a_folder_gets_the_same_scores_and_its_removed_files_are_listed(command,
     for source, options in ((folder, "--labels-from-folders"), (tmp_path / "same.npz", "")):
         out = tmp_path / "scores.json"
         assert command(f"evaluate {source} --against digits5k --split test {options} --out {out}") == 0
-        scored.append(json.loads(out.read_text(encoding="utf-8")))
+        scored.append(read_json(out, Scorecard))
     output = capsys.readouterr().out
     assert "zero/broken.png: does not decode" in output
     assert "one/coloured.png: rgb" in output
     assert "N = 30" in output
-    assert [scores.pop("removed") for scores in scored] == [2, 0]
+    assert [one.measured.protocol["removed"] for one in scored] == [2, 0]
     # of the folder the classes come one after another, so that sums and resamples round and fall otherwise
-    keys = ("fd_classifier", "accuracy", "fd_classifier_floor")
-    np.testing.assert_allclose(*([scores[key] for key in keys] for scores in scored), rtol=1e-5)
-    assert scored[0]["reference_split"] == "test"
-    assert (scored[0]["n"], scored[0]["reference_n"], scored[0]["fd_classifier_floor_n"]) == (30, 50, 30)
+    values = [
+        [part.estimate(key).value for part in (one.measured, one.floor) for key in ("fd_classifier", "accuracy")]
+        for one in scored
+    ]
+    np.testing.assert_allclose(*values, rtol=1e-5)
+    facts = scored[0].measured.protocol
+    assert [facts[key] for key in ("reference_split", "n", "reference_n")] == ["test", 30, 50]
+    assert scored[0].floor.protocol["n"] == 30
 
 
 @pytest.mark.parametrize(

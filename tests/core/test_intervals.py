@@ -7,7 +7,6 @@ from scipy import stats
 from thirtytwo.core.intervals import (
     Estimate,
     bootstrap,
-    flatten,
     jackknife,
     mean,
     mean_error,
@@ -60,10 +59,23 @@ def test_one_training_has_no_interval():
     assert over_trainings([3.0]) == Estimate(3.0)
 
 
-def test_the_entries_of_a_file_give_the_estimate_back():
-    flat = flatten({"a": Estimate(1.0, 0.5, 2.0), "n": 7, "b": Estimate(None)})
-    assert flat == {"a": 1.0, "a_low": 0.5, "a_high": 2.0, "n": 7, "b": None, "b_low": None, "b_high": None}
-    assert [read(flat, name) for name in ("a", "b", "c")] == [Estimate(1.0, 0.5, 2.0), Estimate(None), Estimate(None)]
+def test_the_columns_of_a_table_give_the_estimate():
+    row = {"a": 1.0, "a_low": 0.5, "a_high": 2.0, "n": 7, "b": None}
+    assert [read(row, name) for name in ("a", "b", "c")] == [Estimate(1.0, 0.5, 2.0), Estimate(None), Estimate(None)]
+
+
+@pytest.mark.parametrize(
+    ("estimate", "expected"),
+    [
+        (Estimate(0.96104, 0.95163, 0.96862), Estimate(0.961, 0.952, 0.969)),
+        (Estimate(1234.5, 1100.0, 1360.0), Estimate(1234.0, 1100.0, 1360.0)),
+        (Estimate(51.458526), Estimate(51.46)),
+        (Estimate(0.5, 0.5, 0.5), Estimate(0.5, 0.5, 0.5)),
+        (Estimate(None), Estimate(None)),
+    ],
+)
+def test_rounding_keeps_two_digits_of_the_interval(estimate: Estimate, expected: Estimate):
+    assert estimate.rounded() == expected
 
 
 def test_a_shift_moves_all_that_is_known():

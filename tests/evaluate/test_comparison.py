@@ -6,13 +6,15 @@ from scipy import stats
 
 from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate.comparison import PROTOCOL, compare, differences, rank
+from thirtytwo.evaluate.scorecard import Fact, Measured
 from thirtytwo.runtime.errors import EvaluationError
 
-SAME = dict.fromkeys(PROTOCOL, "same") | {"prdc_k": 5, "prdc_n": 9, "prdc_reference_n": 9, "best_of_5_n": 9}
+SAME: dict[str, Fact] = dict.fromkeys(PROTOCOL, "same")
+SAME |= {"prdc_k": 5, "prdc_n": 9, "prdc_reference_n": 9}
 
 
-def run(value: float, low: float, high: float, score: str = "fd_classifier") -> dict[str, object]:
-    return SAME | {score: value, f"{score}_low": low, f"{score}_high": high}
+def run(value: float, low: float | None, high: float | None, score: str = "fd_classifier", **facts: Fact) -> Measured:
+    return Measured({score: Estimate(value, low, high)}, SAME | facts)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -35,9 +37,7 @@ def test_asymmetric_intervals_count_on_the_side_that_matters():
     assert compare(run(1.0, -1.0, 1.1), run(2.0, 1.9, 2.1), "fd_classifier").verdict == "a"
 
 
-@pytest.mark.parametrize(
-    ("score", "verdict"), [("kid_classifier", "a"), ("coverage", "b"), ("best_of_5_accuracy", "b")]
-)
+@pytest.mark.parametrize(("score", "verdict"), [("kid_classifier", "a"), ("coverage", "b"), ("accuracy", "b")])
 def test_better_is_lower_or_higher_as_the_score_has_it(score, verdict):
     low, high = run(0.2, 0.15, 0.25, score), run(0.8, 0.75, 0.85, score)
     assert compare(low, high, score).verdict == verdict
@@ -45,9 +45,15 @@ def test_better_is_lower_or_higher_as_the_score_has_it(score, verdict):
     assert compare(high, low, score).verdict == {"a": "b", "b": "a"}[verdict]
 
 
+def test_a_range_of_outcomes_is_not_compared_as_an_interval():
+    marks = run(0.2, 0.1, 0.3, "best_of_5_accuracy")
+    with pytest.raises(EvaluationError, match=r"best_of_5_accuracy.*range of outcomes.*compare accuracy"):
+        compare(marks, marks, "best_of_5_accuracy")
+
+
 @pytest.mark.parametrize("key", PROTOCOL)
 def test_scores_of_different_protocols_are_refused(key):
-    found = compare(run(1, 0, 2), run(9, 8, 10) | {key: "other"}, "fd_classifier")
+    found = compare(run(1, 0, 2), run(9, 8, 10, **{key: "other"}), "fd_classifier")
     assert found.verdict == "incomparable"
     assert found.difference is None
     words = PROTOCOL[key]
@@ -55,24 +61,24 @@ def test_scores_of_different_protocols_are_refused(key):
 
 
 def test_each_score_has_its_own_protocol():
-    assert compare(run(0.2, 0.1, 0.3, "recall"), run(0.9, 0.8, 1, "recall") | {"prdc_n": 8}, "recall").verdict == (
+    assert compare(run(0.2, 0.1, 0.3, "recall"), run(0.9, 0.8, 1, "recall", prdc_n=8), "recall").verdict == (
         "incomparable"
     )
-    assert compare(run(2, 1, 3), run(9, 8, 10) | {"prdc_n": 8}, "fd_classifier").verdict == "a"
-    a, b = run(2, 1, 3, "fid") | {"fid_n": 1000}, run(9, 8, 10, "fid") | {"fid_n": 2000}
+    assert compare(run(2, 1, 3), run(9, 8, 10, prdc_n=8), "fd_classifier").verdict == "a"
+    a, b = run(2, 1, 3, "fid", fid_n=1000), run(9, 8, 10, "fid", fid_n=2000)
     assert "1000 for the first; 2000 for the second" in compare(a, b, "fid").reason
 
 
 def test_what_is_missing_is_named():
-    without = {key: value for key, value in run(1, 0, 2).items() if key != "fd_classifier_high"}
+    without = run(1, 0, None)
     assert compare(run(1, 0, 2), without, "fd_classifier").reason == "the second has no interval of fd_classifier."
-    assert compare(SAME, run(1, 0, 2), "fd_classifier").reason == "the first has no fd_classifier."
+    assert compare(Measured({}, SAME), run(1, 0, 2), "fd_classifier").reason == "the first has no fd_classifier."
     with pytest.raises(EvaluationError, match=r"'fdd'.*fd_classifier"):
         compare(run(1, 0, 2), run(1, 0, 2), "fdd")
 
 
 def test_what_the_intervals_are_over_is_said():
-    seeds = run(2, 1, 3) | {"interval_over": "training seeds"}
+    seeds = run(2, 1, 3, interval_over="training seeds")
     assert "(intervals over samples and training seeds)" in compare(run(1, 0, 2), seeds, "fd_classifier").reason
 
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import polynomial_kernel
 
-from thirtytwo.core.intervals import flatten
+from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate import kid
 from thirtytwo.evaluate.fid import inception_floor, inception_scores, read_inception_floor
 from thirtytwo.evaluate.frechet import distance_to, statistics
+from thirtytwo.evaluate.scorecard import Floors
+from thirtytwo.runtime.files import write_json
 
 RNG = np.random.default_rng(0)
 MADE, REAL = RNG.standard_normal((30, 8)), RNG.standard_normal((40, 8)) + 1
@@ -25,12 +27,22 @@ def test_kid_is_the_sum_over_all_pairs_and_fid_the_frechet_distance():
     assert scores["fid"].low < scores["fid"].value < scores["fid"].high
 
 
-def test_the_floor_is_read_back_from_the_status():
-    entries = flatten(inception_floor(REAL[:15], REAL[15:], "train-vs-train"))
-    floor = read_inception_floor(json.loads(json.dumps(entries)), within_classes=False)
+def test_fid_of_fewer_samples_than_dimensions_has_no_interval():
+    few = inception_scores(MADE[:8], REAL, *statistics(REAL), STATUS)
+    assert few.scores["fid"] == Estimate(distance_to(MADE[:8], *statistics(REAL)))
+    assert few.scores["kid"].low is not None
+    assert "8" in few.protocol["fid_reason"]
+    assert "fid_reason" not in inception_scores(MADE[:9], REAL, *statistics(REAL), STATUS).protocol
+
+
+def test_the_floor_is_read_back_from_the_status(tmp_path):
+    strata = (STRATA[:15], STRATA[15:])
+    floors = Floors(*(inception_floor(REAL[:15], REAL[15:], "train-vs-train", labels) for labels in (None, strata)))
+    write_json(tmp_path / "status.json", {"fid": "on", "floors": floors})
+    status = json.loads((tmp_path / "status.json").read_text())
+    floor = read_inception_floor(status, within_classes=False)
+    assert floor == floors.at_random
     assert floor.scores["fid"] == distance_to(REAL[:15], *statistics(REAL[15:]))
     assert floor.scores["kid"].low < floor.scores["kid"].value
-    strata = (STRATA[:15], STRATA[15:])
-    within = {"within_classes": flatten(inception_floor(REAL[:15], REAL[15:], "train-vs-train", strata))}
-    assert read_inception_floor(entries | within, within_classes=True).scores["kid"] != floor.scores["kid"]
+    assert read_inception_floor(status, within_classes=True).scores["kid"] != floor.scores["kid"]
     assert floor.protocol == {"fid_n": 15, "fid_reference_n": 25, "fid_split": "train-vs-train"}

@@ -1,18 +1,18 @@
 """Scores and floors of real and shifted features, and the refusal of a floor of other features."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from thirtytwo.core.intervals import Estimate, read
+from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate.frechet import distance
 from thirtytwo.evaluate.kid import mean_among
 from thirtytwo.evaluate.real import Real, Scored, read_real, real_bytes
-from thirtytwo.evaluate.scorecard import Floors, Measured, Scorecard, flat, flat_floors, read_floors
+from thirtytwo.evaluate.scorecard import Diagnosis, Floors, Measured, Scorecard, metrics
 from thirtytwo.evaluate.scores import classifier_floor, label_scores, per_class, score
-from thirtytwo.runtime.errors import EvaluationError
+from thirtytwo.runtime.errors import EvaluationError, FileError
+from thirtytwo.runtime.files import read_json, write_json
 
 SPLIT = np.repeat(np.array([0, 1], np.uint8), [400, 100])
 
@@ -63,26 +63,55 @@ def test_scores_that_cannot_be_measured_have_a_reason(card):
     assert "0 held-out" in card.measured.protocol["memorisation_reason"]
 
 
-def test_the_file_has_each_floor_beside_its_score_and_the_sizes_of_both(card):
-    entries = flat(card)
-    assert entries["fd_classifier_floor_n"] == entries["n"] == entries["prdc_n"] == entries["prdc_floor_n"] == 100
-    assert entries["fd_classifier_floor_same_n"] is True
-    for name in ("fd_classifier", "coverage"):
-        assert read(entries, name) == card.measured.scores[name]
-        assert read(entries, f"{name}_floor") == card.floor.scores[name]
-    assert "train_nearer_floor" in entries
-    unlabelled = Scorecard(Measured({"fd_classifier": Estimate(1.0)}), card.floor)
-    assert "accuracy_floor" not in flat(unlabelled)  # without a score beside it
-
-
-def test_a_floor_is_read_back_from_its_file(card):
+def test_scores_and_floors_are_read_back_from_their_files(card, tmp_path):
     floors = Floors(*(
         classifier_floor(real_images(), samples=100, resamples=50, seed=1, within_classes=within)
         for within in (False, True)
     ))  # fmt: skip
-    assert read_floors(json.loads(json.dumps(flat_floors(floors)))) == floors
+    for number, kept in enumerate((card, floors, Scorecard(Measured()))):
+        path = tmp_path / f"{number}.json"
+        write_json(path, kept)
+        assert read_json(path, type(kept)) == kept
+    assert isinstance(read_json(tmp_path / "0.json", Scorecard).measured.scores["modes_covered"], int)
     assert floors.of(None).protocol["drawn"] == "at random"
     assert floors.of(np.zeros(3)).protocol["drawn"] == "within classes"
+
+
+def test_the_floor_of_a_score_is_of_the_same_number_of_images(card):
+    assert card.floor.protocol["n"] == card.measured.protocol["n"] == card.floor.protocol["prdc_n"] == 100
+    assert card.floor.protocol["same_n"] is True
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ('{"measured": {"scores": {"fd_classifier": {"value": "1", "low": 0, "high": 2}}}}', "fd_classifier"),
+        ('{"measured": {"scores": [1]}}', r"measured\.scores"),
+        ('{"fd_classifier": 1.0}', "measured"),
+        ("{", "JSON"),
+    ],
+)
+def test_a_damaged_file_of_scores_is_refused_in_one_line(content, place, tmp_path):
+    path = tmp_path / "vae.json"
+    path.write_text(content)
+    with pytest.raises(FileError, match=rf"vae\.json: .*{place}.*dvc repro") as caught:
+        read_json(path, Scorecard)
+    assert "\n" not in str(caught.value)
+
+
+def test_metrics_are_eight_numbers_with_the_digits_that_their_intervals_support():
+    scores = {
+        "distortion": 51.458526341120404, "rate_nats": 32.3, "fid": Estimate(123.4567, 110.1, 137.2),
+        "accuracy": Estimate(0.96104, 0.95163, 0.96862), "coverage": Estimate(0.0195, 0.00958, 0.0294),
+        "precision": Estimate(0.0, 0.0, 0.0), "fd_classifier": Estimate(7.350324, 7.145387, 7.558262),
+        "mean_confidence": 0.6, "fd_classifier_infinity": Estimate(None),
+    }  # fmt: skip
+    values = metrics(Scorecard(Measured(scores, {"n": 2000}), diagnosis=Diagnosis("healthy", "")))
+    assert values == {
+        "fd": 7.35, "fd_low": 7.15, "fd_high": 7.56, "precision": 0.0, "coverage": 0.019, "accuracy": 0.961,
+        "fid": 123.0, "distortion": 51.46,
+    }  # fmt: skip
+    assert set(metrics(Scorecard(Measured({"fd_classifier": Estimate(1.0), "rate_nats": 2})))) == {"fd", "rate_nats"}
 
 
 @pytest.mark.parametrize("key", ["features_sha256", "reference_split"])

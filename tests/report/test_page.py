@@ -150,7 +150,7 @@ def test_durations_are_on_the_page_and_not_on_the_front_page(tmp_path):
 
 def test_hostile_names_are_text(tmp_path):
     root = report_results.make(tmp_path, ("vae",))
-    for folder in ("metrics", "metrics/train", "plots/train", "plots/validation", "plots/classes", "plots/samples",
+    for folder in ("scores", "scores/train", "plots/train", "plots/validation", "plots/classes", "plots/samples",
                    "configs/train", "configs/sample", "configs/evaluate", "data/models", "data/samples"):  # fmt: skip
         for path in (root / folder).glob("vae*"):
             path.rename(path.with_name(HOSTILE + path.suffix))
@@ -186,18 +186,18 @@ def test_failing_report_leaves_the_old_one(small, monkeypatch):
 
 
 def test_missing_run_is_stated(small):
-    (small / "metrics/wgan_gp.json").unlink()
+    (small / "scores/wgan_gp.json").unlink()
     (small / "plots/samples/wgan_gp.png").unlink()
     text = render(small).text
     assert "1 of 2 runs have no score yet: wgan_gp." in text
     assert "Run wgan_gp has no score. Missing files:" in text
-    assert "metrics/wgan_gp.json, plots/samples/wgan_gp.png." in text
+    assert "scores/wgan_gp.json, plots/samples/wgan_gp.png." in text
     assert "shapes: only ddpm has a score." in text
 
 
 def test_report_of_settings_alone(tmp_path):
     root = report_results.make(tmp_path, ("vae",))
-    for folder in ("metrics", "plots", "data"):
+    for folder in ("scores", "plots", "data"):
         shutil.rmtree(root / folder)
     text = render(root).text
     assert "shapes: no result yet." in text

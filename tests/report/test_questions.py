@@ -8,6 +8,8 @@ import pytest
 
 import report_results
 from report_pages import edit, set_of
+from report_results import edit_card
+from thirtytwo.core.intervals import Estimate
 from thirtytwo.report import cost, questions, targets
 from thirtytwo.report.reading import load
 from thirtytwo.runtime.project import Project
@@ -18,23 +20,54 @@ ROOT = Path(__file__).parents[2]
 
 def test_answers_follow_the_measured_values(pair):
     for name, score in (("dcgan", 6.0), ("dcgan_z100", 8.0)):
-        edit(pair / f"metrics/{name}.json", fd_classifier=score, fd_classifier_low=score - 0.1,
-             fd_classifier_high=score + 0.1)  # fmt: skip
+        edit_card(pair, name, {"fd_classifier": Estimate(score, score - 0.1, score + 0.1)})
     text = questions.latent_size(set_of(pair, "digits5k"))
     assert "(latent 16, hidden 16) 6.00 [5.90, 6.10]" in text
-    assert "`dcgan` scores lowest." in text
+    assert "`dcgan` scores lowest of these two trained models, beyond chance." in text
+    edit_card(pair, "dcgan", {"fd_classifier": Estimate(7.9, 7.8, 8.0)})
+    text = questions.latent_size(set_of(pair, "digits5k"))
+    assert "Which is lowest is not known: `dcgan` and `dcgan_z100` may differ by chance." in text
     assert questions.beta(set_of(pair, "digits5k")) is None
     assert questions.jumps(set_of(pair, "digits5k")) is None  # only one loss
 
 
 def test_beta_takes_runs_that_differ_in_nothing_else(tmp_path):
     root = report_results.make(tmp_path, ("vae", "vae_beta08"))
-    edit(root / "metrics/vae_beta08.json", distortion=60.0, rate_nats=30.0)
+    edit_card(root, "vae_beta08", {"distortion": Estimate(60.0, 59.0, 61.0), "rate_nats": 30.0})
     text = questions.beta(set_of(root, "shapes"))
     assert text.index("beta 0.8 (`vae_beta08`)") < text.index("beta 1 (`vae`)")
-    assert "the distortion falls with beta" in text
-    edit(root / "metrics/vae_beta08.json", distortion=99.0)
-    assert "does not always fall" in questions.beta(set_of(root, "shapes"))
+    assert "the distortion of these two trained models falls, beyond chance (difference -28.2 [-29.8, -26.7])" in text
+    for distortion, words in (
+        (Estimate(99.0, 98.0, 100.0), "does not always fall"),
+        (Estimate(88.0, 87.0, 89.0), "whether the distortion falls is not known"),  # the interval contains 0
+        (99.0, "not known from one training"),  # no interval
+    ):
+        edit_card(root, "vae_beta08", {"distortion": distortion})
+        assert words in questions.beta(set_of(root, "shapes"))
+
+
+@pytest.mark.parametrize(
+    ("distortion", "words"),
+    [
+        (
+            Estimate(60.0, 59.0, 61.0),
+            "Annealing improves the reconstruction of these two trained models (difference -28.2",
+        ),
+        (Estimate(99.0, 98.0, 100.0), "Annealing worsens the reconstruction of these two"),
+        (Estimate(88.0, 87.0, 89.0), "Whether annealing improves the reconstruction is not known from one training"),
+    ],
+)
+def test_annealing_helps_only_beyond_chance(distortion, words, tmp_path):
+    root = report_results.make(tmp_path, ("vae", "vae_beta08"))
+    edit_card(root, "vae_beta08", {"distortion": distortion})
+    path = root / "configs/train/vae_beta08.yaml"
+    settings = json.loads((root / "configs/train/vae.yaml").read_text())["settings"]
+    edit(path, settings=settings | {"beta_schedule": "linear"})
+    assert words in questions.annealing(set_of(root, "shapes"))
+
+
+def test_betas_are_compared_only_between_alike_runs(tmp_path):
+    root = report_results.make(tmp_path, ("vae", "vae_beta08"))
     path = root / "configs/train/vae.yaml"
     edit(path, settings=json.loads(path.read_text())["settings"] | {"latent_dim": 99})
     assert questions.beta(set_of(root, "shapes")) is None
@@ -80,7 +113,7 @@ def test_targets_need_their_data_and_conditions(full, tmp_path):
     settings = json.loads(path.read_text())
     settings["sources"]["shapes"] = {"kind": "cifar10"}
     report_results.write_report_config(root, settings)
-    edit(root / "metrics/train/vae.json", validation_reconstruction=142.8)
+    edit(root / "scores/train/vae.json", validation_reconstruction=142.8)
     table = targets.section(load(Project(root))).blocks[0]
     row = dict(zip(table.columns[1:], table.rows[0].cells, strict=True))
     assert (row["measured"], row["target"]) == ("143", "below 145")
@@ -89,7 +122,7 @@ def test_targets_need_their_data_and_conditions(full, tmp_path):
     edit(train, settings=json.loads(train.read_text())["settings"] | {"epochs": 20, "latent_dim": 1024})
     target = next(target for target in targets.TARGETS if target.run == "vae")
     assert targets.judged(target, load(Project(root)).runs[0]) == "met"
-    edit(root / "metrics/train/vae.json", validation_reconstruction=145.2)
+    edit(root / "scores/train/vae.json", validation_reconstruction=145.2)
     assert targets.judged(target, load(Project(root)).runs[0]) == "missed"
 
 

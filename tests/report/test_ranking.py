@@ -2,7 +2,10 @@
 
 import pytest
 
-from report_pages import edit, render, set_of
+from report_pages import render, set_of
+from report_results import edit_card, edit_floor
+from thirtytwo.core.intervals import Estimate
+from thirtytwo.evaluate.scorecard import Diagnosis
 from thirtytwo.report import overview
 from thirtytwo.report.ranking import floor_of, floor_ratio, judge
 
@@ -17,7 +20,7 @@ from thirtytwo.report.ranking import floor_of, floor_ratio, judge
     ],
 )
 def test_other_protocols_are_not_compared(small, key, value, words):
-    edit(small / "metrics/ddpm.json", **{key: value})
+    edit_card(small, "ddpm", {}, {key: value})
     dataset = set_of(small, "shapes")
     verdict = judge(dataset)
     assert verdict.kind == "incomparable"
@@ -33,15 +36,15 @@ def test_other_protocols_are_not_compared(small, key, value, words):
 )
 def test_verdict_depends_on_the_intervals(pair, half, kind, names):
     for name, score in (("dcgan", 6.0), ("dcgan_z100", 5.7)):
-        bounds = {"fd_classifier_low": half and score - half, "fd_classifier_high": half and score + half}
-        edit(pair / f"metrics/{name}.json", fd_classifier=score, **bounds)
+        estimate = Estimate(score, half and score - half, half and score + half)
+        edit_card(pair, name, {"fd_classifier": estimate})
     verdict = judge(set_of(pair, "digits5k"))
     assert (verdict.kind, [run.name for run in verdict.runs]) == (kind, names)
 
 
 @pytest.mark.parametrize("key", ["n", "reference_split", "resampler", "features_sha256"])
 def test_floor_of_another_protocol_is_refused(pair, key):
-    edit(pair / "metrics/floor/digits5k.json", **{key: "other"})
+    edit_floor(pair, "digits5k", {}, {key: "other"})
     dataset = set_of(pair, "digits5k")
     floor, reason = floor_of(dataset.runs[0], dataset)
     assert floor.value is None
@@ -57,13 +60,13 @@ def test_score_over_its_floor(pair):
 
 def test_scores_at_the_floor_are_called_indistinguishable(pair):
     for name in ("dcgan", "dcgan_z100"):
-        edit(pair / f"metrics/{name}.json", fd_classifier=0.7, fd_classifier_low=0.5, fd_classifier_high=0.9)
+        edit_card(pair, name, {"fd_classifier": Estimate(0.7, 0.5, 0.9)})
     dataset = set_of(pair, "digits5k")
     assert "indistinguishable" in overview.sentence(dataset, judge(dataset)).text
 
 
 def test_a_winner_far_from_real_images_is_not_crowned(small):
-    edit(small / "metrics/ddpm.json", diagnosis="undecided", diagnosis_reason="precision 0.01")
+    edit_card(small, "ddpm", diagnosis=Diagnosis("undecided", "precision 0.01"))
     dataset = set_of(small, "shapes")
     assert "far from real (diagnosis: undecided)" in overview.sentence(dataset, judge(dataset)).text
     page = render(small)
@@ -74,8 +77,8 @@ def test_a_winner_far_from_real_images_is_not_crowned(small):
 
 def test_overview_names_winner_and_tie(full):
     text = full[1].text
-    assert "shapes: ddpm is best." in text
-    assert "digits5k: a tie between dcgan_z100 and dcgan." in text
+    assert "shapes: ddpm is best of these trained models." in text
+    assert "digits5k: a tie between dcgan_z100 and dcgan of these two trained models." in text
     digits, shapes = (table for table in full[1].tables if table[0][0] == "run" and "N" in table[0])
     assert [row[0].split() for row in shapes[1:]] == [
         ["ddpm", "best"], ["wgan_gp"], ["vae_beta08"], ["vae"], ["real", "images", "floor"],

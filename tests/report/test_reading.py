@@ -7,15 +7,18 @@ import pytest
 
 from report_pages import edit
 from thirtytwo.report.reading import load
-from thirtytwo.runtime.errors import ParamsError, ReportError
+from thirtytwo.runtime.errors import ParamsError, ThirtyTwoError
 from thirtytwo.runtime.project import Project
 
 
 @pytest.mark.parametrize(
     ("path", "content"),
     [
-        ("metrics/ddpm.json", b"{"),
-        ("metrics/ddpm.json", b"[1]"),
+        ("scores/ddpm.json", b"{"),
+        ("scores/ddpm.json", b"[1]"),
+        ("scores/ddpm.json", b'{"measured": {"scores": {"fd_classifier": "low"}}}'),
+        ("scores/floor/shapes.json", b"{}"),
+        ("scores/train/ddpm.json", b'{"steps": {"value": "many"}}'),
         ("plots/train/ddpm.csv", b"step;loss\n1;2\n"),
         ("plots/train/ddpm.csv", b""),
         ("plots/train/ddpm.csv", b'"'),
@@ -25,7 +28,7 @@ from thirtytwo.runtime.project import Project
 )
 def test_broken_result_is_one_line(small, path, content):
     (small / path).write_bytes(content)
-    with pytest.raises(ReportError) as error:
+    with pytest.raises(ThirtyTwoError) as error:
         load(Project(small))
     assert path in str(error.value)
     assert "\n" not in str(error.value)
@@ -39,10 +42,11 @@ def test_missing_configuration_names_the_command(tmp_path):
 def test_estimates_have_the_file_s_values(full):
     root, _ = full
     run = next(run for run in load(Project(root)).runs if run.name == "vae")
-    values = json.loads((root / "metrics/vae.json").read_text())
-    score = run.estimate("coverage")
-    assert (score.value, score.low, score.high) == tuple(values[f"coverage{end}"] for end in ("", "_low", "_high"))
-    assert run.floor("fd_classifier").value == values["fd_classifier_floor"]
+    values = json.loads((root / "scores/vae.json").read_text())
+    assert vars(run.estimate("coverage")) == values["measured"]["scores"]["coverage"]
+    assert vars(run.floor("fd_classifier")) == values["floor"]["scores"]["fd_classifier"]
+    assert run.metric("modes_covered") == values["measured"]["scores"]["modes_covered"]
+    assert run.metric("classes") == values["measured"]["protocol"]["classes"]
     assert run.estimate("fid").value is None
 
 

@@ -6,7 +6,9 @@ import subprocess
 import pytest
 
 import report_results
-from report_pages import edit, estimate, render, rows
+from report_pages import estimate, render, rows
+from report_results import edit_card
+from thirtytwo.core.intervals import Estimate
 
 
 def comparison_row(shown, name: str, column: str) -> dict[str, str]:
@@ -23,9 +25,9 @@ def comparison_row(shown, name: str, column: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", list(report_results.RUNS))
-def test_comparison_shows_the_metrics(full, name):
+def test_comparison_shows_the_scores(full, name):
     root, shown = full
-    metrics = json.loads((root / f"metrics/{name}.json").read_text())
+    measured = json.loads((root / f"scores/{name}.json").read_text())["measured"]
     for column, key, scale in (
         ("FD", "fd_classifier", 1), ("KID × 1000", "kid_classifier", 1000), ("coverage", "coverage", 1),
         ("nearer to training, %", "train_nearer", 100), ("FD at N = ∞", "fd_classifier_infinity", 1),
@@ -33,18 +35,19 @@ def test_comparison_shows_the_metrics(full, name):
         cell = comparison_row(shown, name, column)[column]
         value, ends = estimate(cell)
         half_digit = 0.501 * 10.0 ** -len(cell.partition("[")[0].partition(".")[2])
-        assert value == pytest.approx(scale * metrics[key], abs=half_digit)
-        assert ends == pytest.approx([scale * metrics[f"{key}_{end}"] for end in ("low", "high")], abs=half_digit)
+        expected = measured["scores"][key]
+        assert value == pytest.approx(scale * expected["value"], abs=half_digit)
+        assert ends == pytest.approx([scale * expected[end] for end in ("low", "high")], abs=half_digit)
     row = comparison_row(shown, name, "N")
     assert row["N"] == "2,000"
     trainings = row.get("trainings")  # of sets in which a run has several
     assert trainings == {"vae": "3", "dcgan": None, "dcgan_z100": None}.get(name, "1")
     model = comparison_row(shown, name, "parameters")
-    training = json.loads((root / f"metrics/train/{name}.json").read_text())
+    training = json.loads((root / f"scores/train/{name}.json").read_text())
     parameters = sum(value for key, value in training.items() if key.startswith("parameters_"))
     assert int(model["parameters"].replace(",", "")) == parameters
     assert model["images seen"] == "38,400"
-    assert model["evaluations"] == {"ddpm": "50", "vae_beta08": str(metrics["classes"])}.get(name, "1")
+    assert model["evaluations"] == {"ddpm": "50", "vae_beta08": str(measured["protocol"]["classes"])}.get(name, "1")
     assert model["family"] == report_results.RUNS[name][0]
 
 
@@ -69,10 +72,11 @@ def test_pairs_are_antisymmetric(full):
 
 def test_gans_beyond_their_scores(full):
     page = full[1]
-    table = {row["run"]: row for row in page.table("run", "fresh D, %", "distance")}
+    table = {row["run"]: row for row in page.table("run", "C2ST, %", "difference")}
     assert table.keys() == {"dcgan", "dcgan_z100"}
-    assert table["dcgan"]["fresh D, %"] == "95.3[94.4, 96.1]"
-    assert "samples of dcgan from data 95.3 % of the time, so training has not reached the equilibrium" in page.text
+    assert table["dcgan"]["C2ST, %"] == "95.3[94.4, 96.1]"
+    assert table["dcgan"]["D* right"] == "at least 94.4 %"
+    assert "samples of dcgan from data at least 94.4 % of the time" in page.text
     assert {row["run"]: row["hue, %"] for row in page.table("run", "hue, %")}["dcgan"] == "42axis 7"
 
 
@@ -92,9 +96,13 @@ def test_autoencoders_beyond_their_scores(full):
     assert "100 images with K = 50 draws" in page.text
 
 
-def test_a_generator_at_the_equilibrium(small):
-    edit(small / "metrics/wgan_gp.json", fresh_accuracy=0.51, fresh_accuracy_low=0.48, fresh_accuracy_high=0.54)
-    assert "51.0 % of the time, no better than guessing" in render(small).text
+def test_a_classifier_without_power_proves_nothing(small):
+    edit_card(small, "wgan_gp", {"c2st_accuracy": Estimate(0.51, 0.48, 0.54)})
+    text = render(small).text
+    assert "does not tell samples of wgan_gp from data, which shows neither" in text
+    assert "For wgan_gp this classifier is too weak to tell" in text
+    assert "at least 50.0 %" in text
+    assert "at least 48" not in text
 
 
 def test_floor_is_a_row(full):

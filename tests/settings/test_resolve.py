@@ -393,6 +393,17 @@ def test_parent_changes_only_training(params, write_params, tmp_path):
     assert read_train("vae", Project(tmp_path)).parent_model is None
 
 
+def test_child_is_told_which_weights_its_parent_samples_with(params, write_params, tmp_path):
+    params["sweeps"] = {}
+    params["runs"]["ddpm"]["parent"] = "data/models/vae"
+    before = resolved(params, write_params, tmp_path)
+    assert read_train("ddpm", Project(tmp_path)).parent_weights == params["vae"]["sample"]["weights"] == "raw"
+    assert read_train("vae", Project(tmp_path)).parent_weights is None
+    params["runs"]["vae"]["set"] |= {"sample.weights": "ema"}
+    assert "train/ddpm.yaml" in changed(before, resolved(params, write_params, tmp_path))
+    assert read_train("ddpm", Project(tmp_path)).parent_weights == "ema"
+
+
 def test_seeds_change_all_stages_of_their_run_and_no_other(params, write_params, tmp_path):
     before = resolved(params, write_params, tmp_path)
     params["runs"]["ddpm"]["seeds"] = 3

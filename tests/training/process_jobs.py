@@ -39,7 +39,7 @@ GAN: dict[str, Any] = COMMON | {
 }  # fmt: skip
 RUNS = {
     "gan": ("gan", "dcgan", GANSettings(**GAN, loss="non_saturating")),
-    "wgan_gp": ("gan", "dcgan", GANSettings(**GAN, loss="wgan_gp")),  # with batch normalisation in the discriminator
+    "wgan_gp": ("gan", "upsampling_gan", GANSettings(**GAN, loss="wgan_gp")),
     "r3gan": ("gan", "dcgan", GANSettings(**GAN | {"batch_norm": False}, loss="relativistic")),
     "vae": ("autoencoder", "conv_vae", AutoencoderSettings(
         **COMMON, variational=True, likelihood="sigma_vae", beta=1.0, beta_schedule="linear", latent_dim=4, width=2)),

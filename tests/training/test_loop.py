@@ -23,7 +23,7 @@ from thirtytwo.settings.autoencoder import AutoencoderSettings
 from thirtytwo.settings.gan import GANSettings
 from thirtytwo.settings.training import Model, TrainSettings
 from thirtytwo.training import checkpoints
-from thirtytwo.training.loop import State, Stopped, initialise, train
+from thirtytwo.training.loop import State, Stopped, initialise, snapshots, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -182,6 +182,27 @@ def test_clipping_limits_the_step_and_the_curve_shows_the_norm_before_it(data: I
     clipped = toy(data, tmp_path / "clipped", Scalar(), steps=1, clip_norm=0.5)
     assert clipped.family.modules["net"].weight.item() == pytest.approx(1 - 0.1 * 0.5, rel=1e-4)
     assert clipped.curve[0]["grad_norm_net"] == pytest.approx(10)
+
+
+def test_averaged_generator_has_batch_norm_statistics_of_its_own(data: ImageSet, tmp_path: Path) -> None:
+    """Against the mean and variance of the first BatchNorm's inputs, over far more noise; they do not depend on it."""
+    state = run("gan", data, tmp_path, lr=0.1)  # so that averaged and raw weights differ
+    seen: list[torch.Tensor] = []
+    norm = state.ema["generator"].net.blocks[0].norm1
+    norm.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    rng = torch.Generator().manual_seed(9)
+    z, labels = torch.randn((20_000, 4), generator=rng), torch.randint(2, (20_000,), generator=rng)
+    assert not state.ema.training
+    with torch.no_grad():
+        state.ema["generator"](z, labels)
+    variance, mean = torch.var_mean(seen[0], (0, 2, 3))
+    torch.testing.assert_close(norm.running_mean, mean, atol=0.1 * variance.max().sqrt().item(), rtol=0)
+    torch.testing.assert_close(norm.running_var, variance, rtol=0.15, atol=0)
+    raw = state.family.modules["generator"].net.blocks[0].norm1
+    assert not torch.allclose(raw.running_var, variance, rtol=0.15)
+    assert norm.momentum == raw.momentum
+    last = snapshots(tmp_path, 12)[12]["generator"]
+    assert all(torch.equal(value, last[name]) for name, value in state.ema["generator"].state_dict().items())
 
 
 def test_ema_follows_its_recursion_and_copies_buffers(data: ImageSet, tmp_path: Path) -> None:

@@ -59,9 +59,9 @@ def test_published_weights_are_kept_as_they_are_and_make_the_samples(
     kept = torch.load(project.folder / "data/models/published/0.pt", weights_only=True)["modules"]
     for name, weight in project.net.state_dict().items():
         assert torch.equal(kept[f"denoiser.{name}"], weight), name
-    metrics = json.loads((project.folder / "metrics/train/published.json").read_text())
-    assert [metrics["steps"], metrics["images_seen"]] == [0, 0]
-    assert metrics["parameters_denoiser"] == sum(p.numel() for p in project.net.parameters())
+    scores = json.loads((project.folder / "scores/train/published.json").read_text())
+    assert [scores["steps"], scores["images_seen"]] == [0, 0]
+    assert scores["parameters_denoiser"] == sum(p.numel() for p in project.net.parameters())
     project.stage("sample", "published")
     images = [np.load(project.folder / "data/samples/published/0.npz")["images"]]
     torch.nn.init.ones_(project.net.get_parameter("final_conv.bias"))

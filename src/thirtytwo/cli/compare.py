@@ -2,65 +2,97 @@
 
 import argparse
 import json
-from collections.abc import Mapping
+import textwrap
+from dataclasses import asdict
 from pathlib import Path
 
 from tabulate import tabulate
 
-from thirtytwo.core.intervals import read
 from thirtytwo.evaluate import comparison
-from thirtytwo.report.wording import plain
-from thirtytwo.runtime.errors import CommandError
+from thirtytwo.evaluate.comparison import Comparison
+from thirtytwo.evaluate.scorecard import Measured, Scorecard
+from thirtytwo.report import wording
+from thirtytwo.runtime.errors import CommandError, FileError
+from thirtytwo.runtime.files import read_json
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.strict import nearest
 
 __all__ = ["run"]
 
+KNOWN = (*comparison.LOWER, *comparison.HIGHER)
+WIDTH = 120  # columns of the terminal
+
 
 def run(args: argparse.Namespace) -> int:
-    """Print a table with a verdict for each score, and the reason for each.
+    """Print a table with a verdict for each score and one sentence, or the same as JSON.
 
     Raises:
-        CommandError: the metrics do not exist or cannot be read, or the score is unknown.
+        CommandError: the scores do not exist or cannot be read, or the score is unknown.
     """
-    a, b = _metrics(args.a), _metrics(args.b)
-    known = (*comparison.LOWER, *comparison.HIGHER)
+    a, b = _measured(args.a), _measured(args.b)
     for score in args.score or ():
-        if score not in known:
-            raise CommandError(f"--score: '{score}' cannot be compared; {nearest(score, known)}")
-    shared = [score for score in known if a.get(score) is not None and b.get(score) is not None]
+        if score in comparison.RANGES:
+            raise CommandError(
+                f"--score: '{score}' has a range of outcomes, not an interval; compare {comparison.RANGES[score]}"
+            )
+        if score not in KNOWN:
+            raise CommandError(f"--score: '{score}' cannot be compared; {nearest(score, KNOWN)}")
+    shared = [score for score in KNOWN if a.estimate(score).value is not None and b.estimate(score).value is not None]
     if not (scores := args.score or shared):
-        raise CommandError(f"{args.a}, {args.b}: they share no score; expected one of {', '.join(known)}")
-    names = {"a": f"{args.a} is better", "b": f"{args.b} is better", "tie": "tie", "incomparable": "not comparable"}
+        raise CommandError(f"{args.a}, {args.b}: they share no score; expected one of {', '.join(KNOWN)}")
+    names = _names(args.a, args.b)
     outcomes = {score: comparison.compare(a, b, score) for score in scores}
-    rows = [(score, names[outcome.verdict], _value(a, score), _value(b, score)) for score, outcome in outcomes.items()]
-    print(tabulate(rows, ("score", "verdict", args.a, args.b), tablefmt="plain", disable_numparse=True))
-    print()
+    text = _sentence(names, outcomes, comparison.source(a, b))
+    if args.json:
+        entries = {
+            score: {"a": asdict(a.estimate(score)), "b": asdict(b.estimate(score)), **asdict(outcome)}
+            for score, outcome in outcomes.items()
+        }
+        print(json.dumps({"a": args.a, "b": args.b, "scores": entries, "sentence": text}, indent=1))
+        return 0
+    words = {"a": names[0], "b": names[1], "tie": "tie", "incomparable": "not comparable"}
+    rows = []
     for score, outcome in outcomes.items():
-        print(f"{score}: {outcome.reason}")
+        difference = wording.inline(outcome.difference) if outcome.difference else wording.MISSING
+        cells = [wording.inline(side.estimate(score)) for side in (a, b)]
+        rows.append((score, *cells, difference, words[outcome.verdict]))
+    print(tabulate(rows, ("score", *names, "difference", "better"), tablefmt="plain", disable_numparse=True))
+    print(f"\n{textwrap.fill(text, WIDTH)}")
     return 0
 
 
-def _metrics(name: str) -> Mapping[str, object]:
-    """The scores in a file, or in metrics/<name>.json of the project."""
-    path = Path(name)
+def _measured(name: str) -> Measured:
+    """The scores in a file, or in scores/<name>.json of the project."""
+    path, remedy = Path(name), "expected scores as `thirtytwo evaluate --out` writes them"
     if path.suffix != ".json":
-        path = Project.containing(Path.cwd()).metrics(name)
+        path, remedy = Project.containing(Path.cwd()).scores(name), "recreate it with `dvc repro evaluate`"
         runs = sorted(p.stem for p in path.parent.glob("*.json"))
         if not path.is_file():
             hint = nearest(name, runs) if runs else "run `dvc repro evaluate` first"
             raise CommandError(f"{path}: no such file; {hint}")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CommandError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise CommandError(f"{path}: cannot be read ({' '.join(str(error).split())}); expected JSON") from None
-    if not isinstance(values, dict):
-        raise CommandError(f"{path}: expected a mapping of scores, as `thirtytwo evaluate --out` writes it")
-    return values
+        return read_json(path, Scorecard, remedy).measured
+    except FileError as error:
+        raise CommandError(str(error)) from None
 
 
-def _value(metrics: Mapping[str, object], score: str) -> str:
-    estimate = read(metrics, score)
-    return f"{plain(estimate.value)} [{plain(estimate.low)}, {plain(estimate.high)}]"
+def _names(a: str, b: str) -> tuple[str, str]:
+    """What the table calls the two: files by their name alone, unless that is the same."""
+    short = Path(a).name, Path(b).name
+    return short if short[0] != short[1] else (a, b)
+
+
+def _sentence(names: tuple[str, str], outcomes: dict[str, Comparison], source: str) -> str:
+    """The outcome by all scores in one sentence."""
+    verdicts: list[str] = [outcome.verdict for outcome in outcomes.values()]
+    if "incomparable" in verdicts:
+        score, reason = next((score, it.reason) for score, it in outcomes.items() if it.verdict == "incomparable")
+        why = f"{score}: {reason[:1].lower()}{reason[1:].rstrip('.')}"
+    if set(verdicts) == {"incomparable"}:
+        return f"{' and '.join(names)} cannot be compared; {why}."
+    a, b, ties = (verdicts.count(verdict) or "none" for verdict in ("a", "b", "tie"))
+    text = (
+        f"Of {len(verdicts)} score{'s' if len(verdicts) > 1 else ''}, {names[0]} is better by {a} and {names[1]} by {b}; "
+        f"{ties} may differ by chance{source}"
+    )
+    return f"{text}; not comparable: {why}." if "incomparable" in verdicts else f"{text}."

@@ -1,6 +1,7 @@
 """`thirtytwo evaluate`: images of any model, scored under the protocol of the pipeline's runs."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from thirtytwo.core.device import set_up
 from thirtytwo.core.intervals import Estimate
 from thirtytwo.data.batches import load
 from thirtytwo.evaluate.real import Scored, read_real
-from thirtytwo.evaluate.scorecard import Measured, Score, Scorecard, flat
+from thirtytwo.evaluate.scorecard import Measured, Score, Scorecard
 from thirtytwo.evaluate.scores import classifier_floor, score
 from thirtytwo.features.extraction import extract, load_classifier
 from thirtytwo.report.wording import plain
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
             f" with N = {n}; a Fréchet distance falls as N grows."
         )
     if out:
-        write_json(out, flat(card) | {"removed": len(given.removed)})
+        write_json(out, replace(card, measured=card.measured | Measured({}, {"removed": len(given.removed)})))
     return 0
 
 
@@ -85,7 +86,7 @@ def score_images(
     within = samples.strata is not None
     floor = classifier_floor(real, samples=len(given.images), resamples=resamples, seed=seed, within_classes=within)
     card, _ = score(samples, real, floor, mode_share=protocol.mode_share, resamples=resamples, seed=seed)
-    return Scorecard(card.measured | Measured({}, {"interval_over": "samples"}), card.floor, card.diagnosis)
+    return replace(card, measured=card.measured | Measured({}, {"interval_over": "samples"}))
 
 
 def _dataset(args: argparse.Namespace, datasets: dict[str, Dataset]) -> Dataset:

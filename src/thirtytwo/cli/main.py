@@ -35,11 +35,12 @@ def _parser() -> argparse.ArgumentParser:
     _sample(commands.add_parser("sample", help="draw images from a trained run", description=_SAMPLE))
     _evaluate(commands.add_parser("evaluate", help="score a folder of images", description=_EVALUATE))
     compare = commands.add_parser("compare", help="compare the scores of two runs", description=_COMPARE)
-    compare.add_argument("a", metavar="A", help="a run, or a metrics file (.json)")
-    compare.add_argument("b", metavar="B", help="a run, or a metrics file (.json)")
+    compare.add_argument("a", metavar="A", help="a run, or a file of scores (.json)")
+    compare.add_argument("b", metavar="B", help="a run, or a file of scores (.json)")
     compare.add_argument(
         "--score", action="append", help="score to compare; may be repeated (default: all shared scores)"
     )
+    compare.add_argument("--json", action="store_true", help="print JSON instead of a table")
     _repro(commands.add_parser("repro", help="run stale stages in parallel", description=_REPRO))
     doctor = commands.add_parser("doctor", help="check the installation and the project", description=_DOCTOR)
     doctor.add_argument(

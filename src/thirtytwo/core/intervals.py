@@ -10,7 +10,7 @@ from scipy.special import stdtrit
 from tqdm import tqdm
 
 __all__ = [
-    "Estimate", "bootstrap", "flatten", "jackknife", "mean", "mean_error", "members_of", "over_trainings", "read",
+    "Estimate", "bootstrap", "decimals", "jackknife", "mean", "mean_error", "members_of", "over_trainings", "read",
     "share",
 ]  # fmt: skip
 
@@ -21,7 +21,7 @@ Z = 1.96  # standard errors on each side of a 95 % interval
 class Estimate:
     """A value with the ends of its 95 % interval; None where one of them is not known.
 
-    In a JSON file the estimate `x` is three entries: x, x_low and x_high.
+    In a JSON file it is an object with value, low and high; in a table the three columns x, x_low and x_high.
     """
 
     value: float | None
@@ -36,21 +36,26 @@ class Estimate:
         """The estimate moved down by a constant."""
         return self + -shift
 
+    def rounded(self) -> "Estimate":
+        """The estimate with two significant digits of the interval's width; without an interval with four of the value."""
+        if self.value is None:
+            return self
+        if self.low is None or self.high is None or not 0 < self.high - self.low < math.inf:
+            return Estimate(
+                *(None if end is None else float(f"{end:.4g}") for end in (self.value, self.low, self.high))
+            )
+        digits = decimals(self.high - self.low)
+        return Estimate(round(self.value, digits), round(self.low, digits), round(self.high, digits))
 
-def flatten(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values for JSON: an `Estimate` becomes three entries, everything else stays as it is."""
-    flat: dict[str, Any] = {}
-    for name, score in scores.items():
-        if isinstance(score, Estimate):
-            flat |= {name: score.value, f"{name}_low": score.low, f"{name}_high": score.high}
-        else:
-            flat[name] = score
-    return flat
+
+def decimals(width: float) -> int:
+    """Decimals, 0 to 6, that show two significant digits of an interval's `width` > 0."""
+    return min(max(1 - math.floor(math.log10(width)), 0), 6)
 
 
-def read(values: Mapping[str, Any], name: str) -> Estimate:
-    """The estimate `name` among the plain values of a JSON file."""
-    return Estimate(values.get(name), values.get(f"{name}_low"), values.get(f"{name}_high"))
+def read(row: Mapping[str, Any], name: str) -> Estimate:
+    """The estimate `name` in a row of a table."""
+    return Estimate(row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high"))
 
 
 def over_trainings(values: Sequence[float]) -> Estimate:

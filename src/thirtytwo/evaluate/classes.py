@@ -95,7 +95,7 @@ def best_of(predicted: np.ndarray, labels: np.ndarray, turns: int, seed: int) ->
     The assignment draws a new set of images for each evaluation. Here the samples are dealt at random into `turns`
     disjoint sets of equal size, which for independent samples is the same. The ends are the 2.5 % and 97.5 % points
     of such a mark: the largest of `turns` binomial counts, whose probability P is that of all samples, is at most x
-    with the probability F(x)^turns (a parametric bootstrap in closed form).
+    with the probability F(x)^turns (a parametric bootstrap in closed form). This is a range of outcomes, not an interval of a quantity.
 
     Returns:
         the best accuracy, and the size of each set.

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from thirtytwo.core.intervals import Estimate, Z, read
+from thirtytwo.core.intervals import Estimate, Z
+from thirtytwo.evaluate.scorecard import Fact, Measured
 from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = [
-    "HIGHER", "LOWER", "PROTOCOL", "Comparison", "Ranking", "compare", "differences", "rank", "short", "subtract",
+    "HIGHER", "LOWER", "PROTOCOL", "RANGES", "Comparison", "Ranking", "compare", "differences", "rank", "short", "source", "subtract",
 ]  # fmt: skip
 
 # What two scores must share to be compared, with a phrase for each.
@@ -37,11 +38,12 @@ _PROTOCOLS = {
     "fid": _INCEPTION,
     "kid": _INCEPTION,
     **dict.fromkeys(("precision", "recall", "density", "coverage"), PROTOCOL | _NEIGHBOURS),
-    "best_of_5_accuracy": PROTOCOL | {"best_of_5_n": "the number of samples of each evaluation"},
 }
 
 LOWER = ("fd_classifier", "fd_classifier_infinity", "kid_classifier", "fid", "kid")
-HIGHER = ("precision", "recall", "density", "coverage", "accuracy", "best_of_5_accuracy")
+HIGHER = ("precision", "recall", "density", "coverage", "accuracy")
+# Scores whose ends are a range of outcomes, not an interval; each with the score to compare in its place.
+RANGES = {"best_of_5_accuracy": "accuracy"}
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ class Comparison:
     difference: Estimate | None = None
 
 
-def compare(a: Mapping[str, object], b: Mapping[str, object], score: str) -> Comparison:
-    """Compare two runs' metrics by `score`, which is among LOWER (better) or HIGHER.
+def compare(a: Measured, b: Measured, score: str) -> Comparison:
+    """Compare two runs by `score`, which is among LOWER (better) or HIGHER.
 
     The interval of the difference is computed from those of the two runs (Zou and Donner 2008, MOVER), which may be
     asymmetric: L = a - b - ((a - l_a)^2 + (u_b - b)^2)^(1/2), U alike. The runs are independent given
@@ -68,27 +70,32 @@ def compare(a: Mapping[str, object], b: Mapping[str, object], score: str) -> Com
     require that they do not overlap would be a test at about 0.6 %, not 5 %.
 
     Raises:
-        EvaluationError: an unknown score.
+        EvaluationError: an unknown score, or one whose ends are a range of outcomes.
     """
+    if score in RANGES:
+        raise EvaluationError(
+            f"score '{score}' has a range of outcomes, not an interval of a quantity; compare {RANGES[score]}"
+        )
     if score not in LOWER + HIGHER:
         raise EvaluationError(f"score '{score}' cannot be compared; expected one of {', '.join(LOWER + HIGHER)}")
     both = {"the first": a, "the second": b}
-    first, second = read(a, score), read(b, score)
+    first, second = a.estimate(score), b.estimate(score)
     for name, estimate in zip(both, (first, second), strict=True):
         if estimate.value is None:
             return Comparison("incomparable", f"{name} has no {score}.")
         if estimate.low is None or estimate.high is None:
             return Comparison("incomparable", f"{name} has no interval of {score}.")
-    if phrases := differences(both, _PROTOCOLS.get(score, PROTOCOL)):
+    protocols = {name: measured.protocol for name, measured in both.items()}
+    if phrases := differences(protocols, _PROTOCOLS.get(score, PROTOCOL)):
         return Comparison("incomparable", f"{_capital(' and '.join(phrases))}.")
     difference = subtract(first, second)
     value, low, high = (_known(end) for end in (difference.value, difference.low, difference.high))
     sentence = f"{score} {first.value:.4g} and {second.value:.4g} differ by {value:.3g} [{low:.3g}, {high:.3g}]"
     if low <= 0 <= high:
-        return Comparison("tie", f"{sentence}, which may be chance{_over(a, b)}.", difference)
+        return Comparison("tie", f"{sentence}, which may be chance{source(a, b)}.", difference)
     verdict: Literal["a", "b"] = "a" if (value < 0) == (score in LOWER) else "b"
     better = "the first" if verdict == "a" else "the second"
-    return Comparison(verdict, f"{sentence}, beyond chance, in favour of {better}{_over(a, b)}.", difference)
+    return Comparison(verdict, f"{sentence}, beyond chance, in favour of {better}{source(a, b)}.", difference)
 
 
 def subtract(a: Estimate, b: Estimate) -> Estimate:
@@ -102,13 +109,13 @@ def subtract(a: Estimate, b: Estimate) -> Estimate:
     return Estimate(difference, low, high)
 
 
-def differences(scores: Mapping[str, Mapping[str, Any]], protocol: Mapping[str, str] = PROTOCOL) -> tuple[str, ...]:
-    """One phrase for each part of the protocol in which the scores differ; `scores` by their names in the text."""
+def differences(protocols: Mapping[str, Mapping[str, Fact]], shared: Mapping[str, str] = PROTOCOL) -> tuple[str, ...]:
+    """One phrase for each key of `shared` in which protocols, by their names in the text, differ."""
     phrases = []
-    for key, words in protocol.items():
+    for key, words in shared.items():
         values: dict[str, list[str]] = {}
-        for name, metrics in scores.items():
-            values.setdefault(short(metrics.get(key)), []).append(name)
+        for name, protocol in protocols.items():
+            values.setdefault(short(protocol.get(key)), []).append(name)
         if len(values) > 1:
             sides = "; ".join(f"{value} for {', '.join(names)}" for value, names in values.items())
             phrases.append(f"{words} differs ({sides})")
@@ -121,9 +128,9 @@ def short(value: object) -> str:
     return text[:12] if len(text) == 64 else text
 
 
-def _over(a: Mapping[str, object], b: Mapping[str, object]) -> str:
-    """The source of the intervals, for the sentence."""
-    over = sorted({str(metrics.get("interval_over", "samples")) for metrics in (a, b)})
+def source(a: Measured, b: Measured) -> str:
+    """What the intervals of a comparison cover, in brackets at the end of a sentence."""
+    over = sorted({str(measured.protocol.get("interval_over", "samples")) for measured in (a, b)})
     these = ": of these two trained models, not of their methods" if over == ["samples"] else ""
     return f" (intervals over {' and '.join(over)}{these})"
 

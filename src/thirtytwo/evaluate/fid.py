@@ -4,20 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
-from thirtytwo.core.intervals import Estimate, read
+from thirtytwo.core.intervals import Estimate, Z
 from thirtytwo.evaluate import frechet, kid
-from thirtytwo.evaluate.scorecard import Measured
+from thirtytwo.evaluate.scorecard import Fact, Floors, Measured
 
 __all__ = ["inception_floor", "inception_scores", "read_inception_floor"]
-
-_FLOOR_PROTOCOL = {"fid_n": "fid_floor_n", "fid_reference_n": "fid_floor_reference_n", "fid_split": "fid_floor_split"}
 
 
 def inception_floor(
     samples: np.ndarray, reference: np.ndarray, split: str, strata: tuple[np.ndarray, np.ndarray] | None = None
-) -> dict[str, Any]:
-    """FID and KID of real images [N, 2048] against other ones [M, 2048], as entries of status.json.
+) -> Measured:
+    """FID and KID of real images [N, 2048] against other ones [M, 2048].
 
     Args:
         split: name of the pair, see `floor.RealPair`.
@@ -30,15 +29,14 @@ def inception_floor(
     first, second = strata or (None, None)
     mean = kid.mean_among(reference, second)
     kernels = kid.kid(kid.means_among(samples, first), kid.means_to(samples, reference), mean, first)
-    sizes = {"fid_floor_n": len(samples), "fid_floor_reference_n": len(reference), "fid_floor_split": split}
-    return {"fid_floor": distance, **sizes, "kid_floor": kernels}
+    sizes: dict[str, Fact] = {"fid_n": len(samples), "fid_reference_n": len(reference), "fid_split": split}
+    return Measured({"fid": distance, "kid": kernels}, sizes)
 
 
 def read_inception_floor(status: Mapping[str, Any], within_classes: bool) -> Measured:
     """The floor in status.json, from the file's values: of images drawn at random or within classes."""
-    status = status["within_classes"] if within_classes else status
-    protocol = {name: status[key] for name, key in _FLOOR_PROTOCOL.items()}
-    return Measured({"fid": status["fid_floor"], "kid": read(status, "kid_floor")}, protocol)
+    floors = TypeAdapter(Floors).validate_python(status["floors"])
+    return floors.within_classes if within_classes else floors.at_random
 
 
 def inception_scores(
@@ -47,7 +45,8 @@ def inception_scores(
 ) -> Measured:  # fmt: skip
     """FID and KID of Inception features [N, 2048] against those of the reference [M, 2048].
 
-    The interval of FID is by the delta method: a bootstrap in 2048 dimensions would take minutes.
+    The interval of FID is by the delta method: a bootstrap in 2048 dimensions would take minutes. With as many
+    dimensions as samples or more the method's error depends on the spectrum, up to half too large: FID then has none.
 
     Args:
         mu, sigma: of the reference.
@@ -57,18 +56,25 @@ def inception_scores(
     Raises:
         EvaluationError: as `kid.means_to` and `frechet.distance_to`.
     """
-    value, error = frechet.distance_to(features, mu, sigma), frechet.standard_error(features, mu, sigma, strata)
+    value, (count, dimensions) = frechet.distance_to(features, mu, sigma), features.shape
+    fid = Estimate(value)
+    if count > dimensions:
+        half = Z * frechet.standard_error(features, mu, sigma, strata)
+        fid = Estimate(value, value - half, value + half)
     kernel_mean = status["kernel_mean" if strata is None else "kernel_mean_within"]
     among, to = kid.means_among(features, strata), kid.means_to(features, reference)
     scores = {
-        "fid": Estimate(value, value - 1.96 * error, value + 1.96 * error),
+        "fid": fid,
         "kid": kid.kid(among, to, kernel_mean, strata),
     }
-    protocol = {
-        "fid_n": len(features),
+    protocol: dict[str, Fact] = {
+        "fid_n": count,
         "fid_reference_n": status["n"],
         "fid_statistics": status["stats_name"],
         "fid_resizer": "clean",
         "fid_features_sha256": status["weights_sha256"],
     }
+    if fid.low is None:
+        reason = f"no interval: the delta method needs more than {dimensions} samples, one for each dimension"
+        protocol["fid_reason"] = f"{reason}; {count} were scored"
     return Measured(scores, protocol)

@@ -67,8 +67,8 @@ def standard_error(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray, stra
 
     The influence of a sample x on the distance is 2 (mu1 - mu) x + |x|^2 - x T x less its mean, where x is taken
     from the mean mu1 and T is the optimal map between the Gaussians; for x = A^T w, x T x = w (A S2 A^T)^(1/2) w.
-    One decomposition thus replaces the hundreds of a bootstrap. With N <= D the error is too large,
-    by a third at N = 40, D = 60.
+    One decomposition thus replaces the hundreds of a bootstrap. With N <= D the error may be half
+    too large, depending on the spectrum of the covariance.
 
     Args:
         strata: [N] int, the class of each sample where the number of each class was fixed.

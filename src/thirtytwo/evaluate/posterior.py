@@ -29,7 +29,7 @@ def code_scores(
         distortion: [N].
 
     Returns:
-        distortion: mean squared error of an image, summed over its values in [-1, 1]; active_units: dimensions with
+        distortion: mean squared error of an image, summed over its values in [-1, 1], with its interval over images; active_units: dimensions with
         Var_x(mu) > 0.01 (Burda et al. 2016); for a variational one those of `rate_scores` and `aggregate_scores`. In
         the protocol codes_n, N, and code_dimensions, D.
 
@@ -45,7 +45,7 @@ def code_scores(
     if not all(np.isfinite(array).all() for array in (*given, distortion)):
         raise EvaluationError("codes: NaN or infinity among them; the encoder is broken")
     scores: dict[str, Score] = {
-        "distortion": float(distortion.mean(dtype=np.float64)),
+        "distortion": mean(distortion),
         "active_units": int((means.var(axis=0, dtype=np.float64) > _ACTIVE).sum()),
     }
     if log_sigmas is not None:

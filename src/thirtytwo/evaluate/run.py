@@ -160,9 +160,10 @@ def _latent_scores(
         start, end = (extract.floats(probes[name], name) for name in ("path_start", "path_end"))
         measured |= path_length(start, end, float(probes["path_epsilon"]), rules.bootstrap_resamples, rules.seed)
     if "d_held_out" in probes:
-        trained, fresh = ((probes[f"{who}_held_out"], probes[f"{who}_samples"]) for who in ("d", "fresh"))
-        low, high = probes.get("d_targets", np.array([0.0, 1.0]))
-        measured |= equilibrium(trained, fresh, bool(probes["d_gives_probability"]), (float(low), float(high)))
+        trained, tested = ((probes[f"{who}_held_out"], probes[f"{who}_samples"]) for who in ("d", "c2st"))
+        low, high = map(float, probes["d_targets"])
+        probability = bool(probes["d_gives_probability"])
+        measured |= equilibrium(trained, tested, int(probes["c2st_steps"]), probability, (low, high))
     if "bound_bits" in probes:
         measured |= bits_per_dim(probes["bound_bits"])
     if "latents" in probes and factors:

@@ -1,18 +1,25 @@
-"""What is known of one set of samples: scores, how they were measured, their floors and the diagnosis."""
+"""What is known of one set of samples: scores, how they were measured, their floors and the diagnosis.
+
+scores/<run>.json is a `Scorecard` and scores/floor/<set>.json are `Floors`, field for field.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from thirtytwo.core.intervals import Estimate, flatten, read
+from thirtytwo.core.intervals import Estimate
 
-__all__ = [
-    "REASONS", "Diagnosis", "Fact", "Floors", "Measured", "Score", "Scorecard", "flat", "flat_floors", "headline", "read_floors",
-]  # fmt: skip
+__all__ = ["REASONS", "Diagnosis", "Fact", "Floors", "Measured", "Score", "Scorecard", "headline", "metrics"]
 
 Score = Estimate | float | int | None  # a plain number has no interval, None was not measured
 Fact = float | int | str | bool | None
-REASONS = ("fd_classifier_infinity_reason", "memorisation_reason")  # entries of a protocol: why a score is None
+REASONS = ("fd_classifier_infinity_reason", "memorisation_reason", "fid_reason")  # why a score or interval is None
+
+# Entries of metrics/<run>.json, in the order in which they are dropped from the end where there are more than eight.
+_METRICS = {
+    "fd": "fd_classifier", "precision": "precision", "coverage": "coverage", "accuracy": "accuracy", "fid": "fid",
+    "distortion": "distortion", "rate_nats": "rate_nats",
+}  # fmt: skip
+_MOST = 8
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,11 @@ class Measured:
 
     def __or__(self, other: "Measured") -> "Measured":
         return Measured({**self.scores, **other.scores}, {**self.protocol, **other.protocol})
+
+    def estimate(self, name: str) -> Estimate:
+        """A score with its interval; without a value if it was not measured."""
+        score = self.scores.get(name)
+        return score if isinstance(score, Estimate) else Estimate(score)
 
 
 @dataclass(frozen=True)
@@ -54,71 +66,6 @@ class Scorecard:
     diagnosis: Diagnosis | None = None
 
 
-# Names and order of the entries in the JSON files. Entries that are not listed stand at the place of `...`.
-_FLOOR_PROTOCOL = {
-    "fd_classifier_infinity_reason": "fd_classifier_infinity_floor_reason",
-    "prdc_k": "prdc_floor_k",
-    "prdc_n": "prdc_floor_n",
-    "prdc_reference_n": "prdc_floor_reference_n",
-    "best_of_5_n": "best_of_5_floor_n",
-    "fid_n": "fid_floor_n",
-    "fid_reference_n": "fid_floor_reference_n",
-    "fid_split": "fid_floor_split",
-    "fid_same_n": "fid_floor_same_n",
-}
-_FLOOR_SIZES = {name: f"fd_classifier_floor_{name}" for name in ("n", "reference_n", "split", "drawn", "same_n")}
-_SAMPLES = (
-    "fd_classifier", "fd_classifier_infinity", "fd_classifier_infinity_reason", "kid_classifier", "prdc_k", "prdc_n",
-    "prdc_reference_n", "precision", "recall", "density", "coverage", "train_nearer", "copies", "memorisation_reason",
-    "train_nearer_n", "copies_n", "n", "reference_n", "sample_variance", "reference_variance", "classes",
-    "modes_covered", "foreign_share", "class_entropy_bits", "kl_to_uniform", "kl_to_reference", "mean_confidence",
-    "best_of_5_n", "accuracy", "best_of_5_accuracy", "reference_split", "resampler", "features_sha256",
-)  # fmt: skip
-_FLOOR = (
-    "fd_classifier_floor", "fd_classifier_infinity_floor", "fd_classifier_infinity_floor_reason",
-    "kid_classifier_floor", "prdc_floor_k", "prdc_floor_n", "prdc_floor_reference_n", "precision_floor",
-    "recall_floor", "density_floor", "coverage_floor", "best_of_5_floor_n", "accuracy_floor",
-    "best_of_5_accuracy_floor", "train_nearer_floor", "copies_floor",
-)  # fmt: skip
-_FLOOR_ABOUT = ("n", "reference_n", "split", "drawn", "reference_split", "resampler", "features_sha256")
-_INCEPTION = (
-    "fid", "fid_n", "fid_reference_n", "fid_statistics", "fid_resizer", "fid_features_sha256", "fid_floor",
-    "fid_floor_n", "fid_floor_reference_n", "fid_floor_split", "fid_floor_same_n", "kid", "kid_floor",
-)  # fmt: skip
-_MODEL = (
-    "batch_norm", "path_length", "path_length_n", "fresh_accuracy", "js_bound_bits", "d_real", "d_fake", "d_accuracy",
-    "d_gap", "bits_per_dim", "bits_per_dim_n", "rate_bits_per_dim", "distortion_bits_per_dim", ..., "codes_n",
-    "code_dimensions", "distortion", "active_units", "rate_nats", "code_information_nats", "aggregate_kl_nats",
-    "aggregate_mean_largest", "aggregate_variance_smallest", "aggregate_variance_largest", "aggregate_mmd",
-    "iwae_bits_per_dim", "elbo_bits_per_dim", "iwae_samples", "iwae_n", "mig", "dci_disentanglement",
-    "dci_completeness", "dci_informativeness", "sap", "fd_classifier_standard", "accuracy_standard",
-    "fd_classifier_gaussian", "accuracy_gaussian", "fd_classifier_mixture", "accuracy_mixture",
-)  # fmt: skip
-_ORDER = (
-    *_SAMPLES, *_FLOOR, *_FLOOR_SIZES.values(), "diagnosis", "diagnosis_reason", *_INCEPTION, *_MODEL, "seeds",
-    "interval_over", "first_seed_only",
-)  # fmt: skip
-_PLACES = {name: place for place, name in enumerate(_ORDER)}
-
-
-def flat(card: Scorecard) -> dict[str, Any]:
-    """The entries of metrics/<run>.json: the floor of `<score>` is `<score>_floor`.
-
-    Floors of scores that the samples do not have are left out.
-    """
-    measured = card.measured
-    entries: dict[str, Any] = {**measured.scores, **measured.protocol}
-    entries |= {f"{name}_floor": value for name, value in card.floor.scores.items() if name in measured.scores}
-    for name, value in card.floor.protocol.items():
-        if name in _FLOOR_SIZES:
-            entries[_FLOOR_SIZES[name]] = value
-        elif (name in measured.protocol and name in _FLOOR_PROTOCOL) or name.startswith("fid_"):
-            entries[_FLOOR_PROTOCOL[name]] = value
-    if card.diagnosis:
-        entries |= {"diagnosis": card.diagnosis.word, "diagnosis_reason": card.diagnosis.reason}
-    return flatten(_ordered(entries))
-
-
 @dataclass(frozen=True)
 class Floors:
     """Scores of real images in the place of samples, for samples without and with requested labels.
@@ -136,44 +83,28 @@ class Floors:
         return self.at_random if strata is None else self.within_classes
 
 
-def flat_floors(floors: Floors) -> dict[str, Any]:
-    """The entries of metrics/floor/<set>.json: those of images drawn at random, and the others in `within_classes`."""
-    return _flat_floor(floors.at_random) | {"within_classes": _flat_floor(floors.within_classes)}
+def metrics(card: Scorecard) -> dict[str, float]:
+    """The entries of metrics/<run>.json: at most eight numbers, rounded to what their intervals support.
 
-
-def _flat_floor(floor: Measured) -> dict[str, Any]:
-    entries: dict[str, Any] = {f"{name}_floor": value for name, value in floor.scores.items()}
-    entries |= {_FLOOR_PROTOCOL.get(name, name): value for name, value in floor.protocol.items()}
-    return flatten({name: entries[name] for name in (*_FLOOR, *_FLOOR_ABOUT) if name in entries})
-
-
-def read_floors(values: Mapping[str, Any]) -> Floors:
-    """The floors in metrics/floor/<set>.json, from the file's values."""
-    return Floors(_read_floor(values), _read_floor(values["within_classes"]))
-
-
-def _read_floor(values: Mapping[str, Any]) -> Measured:
-    scores: dict[str, Score] = {}
-    for name in _SAMPLES:
-        floor = f"{name}_floor"
-        if f"{floor}_low" in values:
-            scores[name] = read(values, floor)
-        elif floor in values:
-            scores[name] = values[floor]
-    named = {name: values[key] for name, key in _FLOOR_PROTOCOL.items() if key in values}
-    return Measured(scores, named | {name: values[name] for name in _FLOOR_ABOUT})
+    fd is fd_classifier, with both ends of its interval; the others keep their names. Scores without a value are omitted.
+    """
+    entries: dict[str, float | None] = {}
+    for short, name in _METRICS.items():
+        estimate = card.measured.estimate(name).rounded()
+        entries[short] = estimate.value
+        if short == "fd":
+            entries |= {"fd_low": estimate.low, "fd_high": estimate.high}
+    known = {name: value for name, value in entries.items() if value is not None}
+    return dict(list(known.items())[:_MOST])
 
 
 def headline(card: Scorecard) -> str:
     """The main score of a run with its floor, for the console."""
-    values = flat(card)
+    score, about, floor = card.measured.estimate("fd_classifier"), card.measured.protocol, card.floor
+    covered = card.measured.estimate("modes_covered").value
     return (
-        f"fd_classifier {values['fd_classifier']:.4g} at N={values['n']} "
-        f"(floor {values['fd_classifier_floor']:.4g} at N={values['fd_classifier_floor_n']}), "
-        f"{values['modes_covered']:.4g} of {values['classes']} classes, {values['seeds']} training seeds, "
-        f"{values['diagnosis']}"
+        f"fd_classifier {score.value:.4g} at N={about['n']} "
+        f"(floor {floor.estimate('fd_classifier').value:.4g} at N={floor.protocol['n']}), "
+        f"{covered:.4g} of {about['classes']} classes, {about['seeds']} training seeds"
+        + (f", {card.diagnosis.word}" if card.diagnosis else "")
     )
-
-
-def _ordered(entries: dict[str, Any]) -> dict[str, Any]:
-    return dict(sorted(entries.items(), key=lambda entry: _PLACES.get(entry[0], _PLACES[...])))

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from thirtytwo.core.weights import load_weights
 from thirtytwo.models.contract import Family
 from thirtytwo.runtime.errors import CheckpointError, ParamsError
 from thirtytwo.settings.training import Model, TrainConfig
 
-__all__ = ["build", "load", "untrained"]
+__all__ = ["build", "load", "select", "untrained"]
 
 
 def untrained(cfg: TrainConfig[Any, Any], channels: int, classes: int) -> Family:
@@ -36,6 +37,17 @@ def build(model: Model[Any], channels: int, classes: int, *parent: Family) -> Fa
     )
 
 
+def select(saved: dict[str, Any], weights: str) -> dict[str, Tensor]:
+    """Return the state of all modules in a file of weights, with the averaged ones if `weights` is "ema".
+
+    Raises:
+        ParamsError: averaged weights are requested of a run that was trained without averaging.
+    """
+    if weights == "ema" and not saved["ema"]:
+        raise ParamsError("sample.weights: 'ema', but the run was trained with ema_decay 0; set weights: raw")
+    return {**saved["modules"], **(saved["ema"] if weights == "ema" else {})}
+
+
 def load(
     cfg: TrainConfig[Any, Any], path: Path, weights: str, device: torch.device, *, compiled: bool = False
 ) -> Family:
@@ -53,14 +65,7 @@ def load(
     saved = load_weights(path, device)
     try:
         model = untrained(cfg, saved["channels"], len(saved["classes"]))
-        model.modules.load_state_dict(saved["modules"])
-        if weights == "ema":
-            if not saved["ema"]:
-                raise ParamsError("sample.weights: 'ema', but the run was trained with ema_decay 0; set weights: raw")
-            for name in model.averaged:
-                prefix = f"{name}."
-                average = {k.removeprefix(prefix): v for k, v in saved["ema"].items() if k.startswith(prefix)}
-                model.modules[name].load_state_dict(average)
+        model.modules.load_state_dict(select(saved, weights))
     except (KeyError, TypeError, RuntimeError) as error:
         if isinstance(error, CheckpointError):
             raise

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from thirtytwo.core import processes
 
-__all__ = ["Batch", "ChildFamily", "Family", "Phase"]
+__all__ = ["Batch", "ChildFamily", "Family", "NormalisedFamily", "Phase"]
 
 
 @dataclass(frozen=True)
@@ -104,3 +104,14 @@ class ChildFamily(Family, Protocol):
 
     def adopt(self, weights: dict[str, Any], images: Tensor) -> None:
         """Load the parent's `weights` and compute the statistics needed from training images [N, C, 32, 32]."""
+
+
+class NormalisedFamily(Family, Protocol):
+    """A model whose averaged networks contain BatchNorm."""
+
+    def run_averaged(self, averaged: nn.ModuleDict, labels: Tensor, rng: torch.Generator) -> None:
+        """Call the averaged networks once on new noise, as in training, so that BatchNorm sees their features.
+
+        Args:
+            labels: [B] int64, labels of real images.
+        """

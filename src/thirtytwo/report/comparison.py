@@ -1,8 +1,10 @@
 """The comparison of a data set's runs: quality, classes and memorisation, models, and pairs of runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from thirtytwo.core.intervals import Estimate
+from thirtytwo.evaluate.scorecard import Fact, Measured, Score
 from thirtytwo.report import wording
 from thirtytwo.report.blocks import Block, Row, Table, Text
 from thirtytwo.report.ranking import Verdict, floor_ratio, judge, ranked
@@ -11,7 +13,7 @@ from thirtytwo.report.results import RunResult, SetResult
 __all__ = ["blocks", "headline"]
 
 
-class Score(NamedTuple):
+class Column(NamedTuple):
     """A column of scores: its title, the metric, a factor, and what it means."""
 
     title: str
@@ -21,31 +23,31 @@ class Score(NamedTuple):
 
 
 QUALITY = (
-    Score("FD", "fd_classifier", 1, "`fd_classifier`: the Fréchet distance between classifier features of samples and "
+    Column("FD", "fd_classifier", 1, "`fd_classifier`: the Fréchet distance between classifier features of samples and "
           "of real images. Lower is better."),
-    Score("FD at N = ∞", "fd_classifier_infinity", 1, "FD extrapolated to infinitely many samples, which removes the "
+    Column("FD at N = ∞", "fd_classifier_infinity", 1, "FD extrapolated to infinitely many samples, which removes the "
           "bias of a finite N. Lower is better."),
-    Score("KID × 1000", "kid_classifier", 1000, "`kid_classifier`: the kernel distance of the same features, unbiased "
+    Column("KID × 1000", "kid_classifier", 1000, "`kid_classifier`: the kernel distance of the same features, unbiased "
           "at any N. Lower is better."),
-    Score("FID", "fid", 1, "Fréchet distance of Inception features by clean-fid; its scale differs from FD's. Lower is "
+    Column("FID", "fid", 1, "Fréchet distance of Inception features by clean-fid; its scale differs from FD's. Lower is "
           "better."),
-    Score("Inception KID × 1000", "kid", 1000, "Kernel distance of Inception features. Lower is better."),
-    Score("precision", "precision", 1, "Share of samples that look like real images. Higher is better."),
-    Score("recall", "recall", 1, "Share of real images that the samples could have produced. Higher is better."),
-    Score("density", "density", 1, "How densely real images surround the samples. Higher is better; real images score "
+    Column("Inception KID × 1000", "kid", 1000, "Kernel distance of Inception features. Lower is better."),
+    Column("precision", "precision", 1, "Share of samples that look like real images. Higher is better."),
+    Column("recall", "recall", 1, "Share of real images that the samples could have produced. Higher is better."),
+    Column("density", "density", 1, "How densely real images surround the samples. Higher is better; real images score "
           "about 1."),
-    Score("coverage", "coverage", 1, "Share of real images with a sample nearby. Higher is better."),
+    Column("coverage", "coverage", 1, "Share of real images with a sample nearby. Higher is better."),
 )  # fmt: skip
 CLASSES = (
-    Score("accuracy, %", "accuracy", 100, "Share of a conditional run's samples that the classifier recognises as the "
+    Column("accuracy, %", "accuracy", 100, "Share of a conditional run's samples that the classifier recognises as the "
           "requested class. Higher is better."),
-    Score("best of 5, %", "best_of_5_accuracy", 100, "The highest accuracy of five evaluations, the grading rule of "
-          "CMPUT 328."),
-    Score("entropy, bits", "class_entropy_bits", 1, "Entropy of the classes among the samples. Equal shares give the "
+    Column("best of 5, %", "best_of_5_accuracy", 100, "The highest accuracy of five evaluations, the grading rule of "
+          "CMPUT 328. Below it the range of 95 % of such marks, not an interval: runs are compared by accuracy."),
+    Column("entropy, bits", "class_entropy_bits", 1, "Entropy of the classes among the samples. Equal shares give the "
           "highest value."),
-    Score("nearer to training, %", "train_nearer", 100, "Samples closer to a training image than to any of as many "
+    Column("nearer to training, %", "train_nearer", 100, "Samples closer to a training image than to any of as many "
           "held-out images. 50 % means no memorisation."),
-    Score("copies, %", "copies", 100, "Samples closer to a training image than all but 1 % of held-out images are. "
+    Column("copies, %", "copies", 100, "Samples closer to a training image than all but 1 % of held-out images are. "
           "About 1 % means no copies."),
 )  # fmt: skip
 _FLOOR = "FD as a multiple of its floor, the FD of real images against other real images. 1 is the best possible."
@@ -68,7 +70,7 @@ def blocks(dataset: SetResult) -> list[Block]:
     verdict = judge(dataset)
     runs = ranked(dataset.runs, verdict)
     tables: list[Block] = [_scores(dataset, runs, verdict, QUALITY, "Quality." + _intervals() + _sizes(dataset))]
-    if any(run.values for run in runs):
+    if any(run.card for run in runs):
         tables.append(_scores(dataset, runs, verdict, CLASSES, "Classes and memorisation."))
     tables += [*_diagnoses(runs), _models(runs)]
     if verdict.kind in ("best", "tie") and sum(run.scored for run in runs) > 2:
@@ -87,7 +89,7 @@ def headline(dataset: SetResult) -> Table:
     for run in runs:
         cells = [run.family, *(wording.estimated(run.estimate(score.key), score.scale) for score in shown)]
         cells[2:2] = [wording.multiple(floor_ratio(run, dataset))]
-        rows.append(Row(run.name, [*cells, str(run.metric("diagnosis") or wording.MISSING)], verdict.mark(run)))
+        rows.append(Row(run.name, [*cells, run.diagnosis or wording.MISSING], verdict.mark(run)))
     titles = [score.title for score in shown]
     names = ["run", "family", *titles[:1], "× floor", *titles[1:], "diagnosis"]
     return Table(f"{dataset.name}, best first.", names, rows, [False, False, *[True] * (len(shown) + 1), False])
@@ -114,10 +116,10 @@ def _sizes(dataset: SetResult) -> str:
 
 
 def _scores(
-    dataset: SetResult, runs: list[RunResult], verdict: Verdict, scores: Sequence[Score], caption: str
+    dataset: SetResult, runs: list[RunResult], verdict: Verdict, scores: Sequence[Column], caption: str
 ) -> Table:
     """One row for each run and one for the floor, without the scores that no run has."""
-    within = any(run.metric("fd_classifier_floor_drawn") == "within classes" for run in runs)
+    within = any(run.within_classes for run in runs)
     drawn = {"real images": dataset.floor} | ({"real images, by class": dataset.floor.within_classes} if within else {})
     floors = {
         name: floor
@@ -157,9 +159,9 @@ def _scores(
 
 def _diagnoses(runs: list[RunResult]) -> list[Block]:
     rows = [
-        Row(run.name, [str(run.metric("diagnosis")), str(run.metric("diagnosis_reason") or wording.MISSING)])
+        Row(run.name, [run.card.diagnosis.word, run.card.diagnosis.reason or wording.MISSING])
         for run in runs
-        if run.metric("diagnosis") is not None
+        if run.card and run.card.diagnosis
     ]
     caption = "Diagnosis of each run's samples, from its scores and their floors."
     return [Table(caption, ["run", "diagnosis", "reason"], rows, [False] * 3)] if rows else []
@@ -168,10 +170,10 @@ def _diagnoses(runs: list[RunResult]) -> list[Block]:
 def _models(runs: list[RunResult]) -> Table:
     rows = []
     for run in runs:
-        training = run.training or {}
-        sizes = [value for key, value in training.items() if key.startswith("parameters_")]
+        training = Measured(run.training or {})
+        sizes = [training.estimate(key).value or 0 for key in training.scores if key.startswith("parameters_")]
         cells = [run.family, run.net, wording.count(sum(sizes) if sizes else None)]
-        cells += [wording.count(training.get(key)) for key in ("steps", "images_seen")]
+        cells += [wording.count(training.estimate(key).value) for key in ("steps", "images_seen")]
         rows.append(Row(run.name, [*cells, wording.sampler(run), wording.count(run.evaluations)]))
     columns = ["run", "family", "net", "parameters", "steps", "images seen", "sampler", "evaluations"]
     numeric = [False, False, False, True, True, True, False, True]
@@ -192,12 +194,18 @@ def _pairs(runs: list[RunResult], better: frozenset[tuple[str, str]]) -> Table:
 
 
 def _all_metrics(runs: list[RunResult]) -> Table:
-    """Every number of the runs' training and evaluation files."""
-    rows = [
-        Row(run.name, [origin, key, wording.plain(value)])
-        for run in runs
-        for origin, values in (("training", run.training or {}), ("evaluation", run.values))
-        for key, value in sorted(values.items())
-    ]
-    caption = "All metrics of all runs, as in metrics/ and metrics/train/."
-    return Table(caption, ["run", "from", "metric", "value"], rows, [False, False, False, True], folded=True)
+    """Every value of the runs' files of scores."""
+    rows = []
+    for run in runs:
+        groups: dict[str, Mapping[str, Score | Fact]] = {"training": run.training or {}}
+        if run.card:
+            groups |= {"evaluation": run.card.measured.scores, "floor": run.card.floor.scores}
+            groups |= {"protocol": run.card.measured.protocol, "protocol of the floor": run.card.floor.protocol}
+        for origin, values in groups.items():
+            rows += [Row(run.name, [origin, key, _any(value)]) for key, value in sorted(values.items())]
+    caption = "All scores of all runs, as in scores/ and scores/train/."
+    return Table(caption, ["run", "from", "score", "value"], rows, [False, False, False, True], folded=True)
+
+
+def _any(value: Score | Fact) -> str:
+    return wording.inline(value) if isinstance(value, Estimate) else wording.plain(value)

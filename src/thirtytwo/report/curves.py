@@ -112,7 +112,7 @@ def seeds(dataset: SetResult, folder: Path) -> list[Block]:
             shown.append(Picture(name, f"{key} of each training seed. {text}.", f"{text}."))
     if not shown:
         return []
-    alone = [run.name for run in dataset.runs if run not in runs and run.values]
+    alone = [run.name for run in dataset.runs if run not in runs and run.card]
     caption = "Dots: trainings that differ only in their seed. Line: their mean."
     if alone:
         caption += f" {wording.capital(wording.listed(alone))}: one training each; their intervals omit this spread."

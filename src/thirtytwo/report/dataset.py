@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from thirtytwo.evaluate.scorecard import Measured
 from thirtytwo.report import autoencoders, comparison, cost, curves, diffusion, gans, samples, wording
 from thirtytwo.report.blocks import Block, Notice, Row, Section, Table, Text
 from thirtytwo.report.results import Results, SetResult
@@ -53,7 +54,7 @@ def _missing(dataset: SetResult) -> list[Block]:
     if dataset.missing:
         notes.append(Notice(f"Files of this data set are missing: {_files(dataset.missing)}."))
     for run in dataset.runs:
-        if not run.values:
+        if not run.card:
             notes.append(Notice(f"Run `{run.name}` has no score. Missing files: {_files(run.missing)}."))
         elif run.missing:
             notes.append(Notice(f"Run `{run.name}` is incomplete. Missing files: {_files(run.missing)}."))
@@ -117,9 +118,9 @@ def _classifier(dataset: SetResult) -> str:
     """One sentence on the classifier whose features and labels score the runs."""
     if dataset.accuracy.value is None:
         return "The accuracy of this data set's classifier is missing."
-    parameters = dataset.classifier.get("parameters")
+    parameters, n = (Measured(dataset.classifier).estimate(key).value for key in ("parameters", "n_test"))
     size = f" It has {wording.count(parameters)} parameters." if parameters else ""
     return (
         f"The classifier that scores the samples recognises {wording.inline(dataset.accuracy, 100)} % of "
-        f"{wording.count(dataset.classifier.get('n_test'))} test images (95 % Wilson interval).{size}"
+        f"{wording.count(n)} test images (95 % Wilson interval).{size}"
     )

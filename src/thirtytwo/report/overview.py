@@ -25,7 +25,7 @@ def section(results: Results, folder: Path) -> Section:
 
 def notices(results: Results) -> list[Block]:
     """A warning about runs without a score."""
-    lost = [run.name for run in results.runs if not run.values]
+    lost = [run.name for run in results.runs if not run.card]
     if not lost:
         return []
     return [Notice(f"{len(lost)} of {len(results.runs)} runs have no score yet: {', '.join(f'`{n}`' for n in lost)}.")]
@@ -68,13 +68,13 @@ def _card(dataset: SetResult, run: RunResult, verdict: Verdict, label: str, fold
     images = tiles.reshape(-1, *tiles.shape[2:])[:_IMAGES]
     pictures.board(folder / name, images, _COLUMNS, scale=2)
     tied = f"tie of {len(verdict.runs)}"
-    healthy = run.metric("diagnosis") in (None, "healthy")
+    healthy = run.diagnosis in (None, "healthy")
     badge = {"best": "best" if healthy else label, "tied": tied}.get(verdict.mark(run), label)
     lines = []
     if run.scored:
         ratio = floor_ratio(run, dataset)
         lines = [f"FD {wording.score(run, 'fd_classifier')}", wording.times_floor(ratio)]
-    diagnosis = run.metric("diagnosis")
+    diagnosis = run.diagnosis
     if diagnosis is not None:
         lines[1:] = [f"{lines[1]}, {diagnosis}"]
     picture = Picture(name, f"{len(images)} samples of {run.name} ({run.family}).", "")
@@ -83,8 +83,8 @@ def _card(dataset: SetResult, run: RunResult, verdict: Verdict, label: str, fold
 
 def _tone(run: RunResult) -> str:
     """How the badge is coloured: by the diagnosis, because even the lowest FD can be far from real images."""
-    diagnosis = run.metric("diagnosis")
-    return "plain" if diagnosis is None else _TONES.get(str(diagnosis), "fair")
+    diagnosis = run.diagnosis
+    return "plain" if diagnosis is None else _TONES.get(diagnosis, "fair")
 
 
 def ranking(results: Results, folder: Path) -> list[Block]:
@@ -180,27 +180,31 @@ def sentence(dataset: SetResult, verdict: Verdict) -> Text:
     first = verdict.runs[0]
     scores = "; ".join(f"`{run.name}` {wording.score(run, 'fd_classifier')}" for run in verdict.runs)
     end = f"{_floor(first, dataset)} {_health(verdict)}".strip()
+    of_these = wording.one_training([run for run in dataset.runs if run.scored])
     if verdict.kind == "single":
         return Text(f"FD of {scores}. {end}", f"{name}: only {first.name} has a score.")
     if verdict.kind == "unknown":
         return Text(f"{scores} has the lowest FD, but some runs have no interval. {end}", f"{name}: undecided.")
     if verdict.kind == "tie":
         names = wording.listed([run.name for run in verdict.runs], "")
-        return Text(f"Their differences in FD may be chance: {scores}. {end}", f"{name}: a tie between {names}.")
+        return Text(
+            f"Their differences in FD may be chance: {scores}. {end}", f"{name}: a tie between {names}{of_these}."
+        )
     second = next(run for run in ranked(dataset.runs, verdict) if run is not first)
     scores = (
         f"`{first.name}` has FD {wording.score(first, 'fd_classifier')}; the next is `{second.name}` with "
         f"{wording.score(second, 'fd_classifier')}"
     )
-    return Text(f"{scores}. {end}", f"{name}: {first.name} {'has the lowest FD' if _health(verdict) else 'is best'}.")
+    lead = f"{first.name} {'has the lowest FD' if _health(verdict) else 'is best'}{of_these}"
+    return Text(f"{scores}. {end}", f"{name}: {lead}.")
 
 
 def _health(verdict: Verdict) -> str:
     """A warning if even the best samples are not healthy."""
-    poor = [run for run in verdict.runs if run.metric("diagnosis") not in (None, "healthy")]
+    poor = [run for run in verdict.runs if run.diagnosis not in (None, "healthy")]
     if not poor or len(poor) < len(verdict.runs):
         return ""
-    return f"Its samples are still far from real (diagnosis: {poor[0].metric('diagnosis')})."
+    return f"Its samples are still far from real (diagnosis: {poor[0].diagnosis})."
 
 
 def _floor(run: RunResult, dataset: SetResult) -> str:

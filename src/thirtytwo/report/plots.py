@@ -224,16 +224,16 @@ def training(path: Path, title: str, table: pd.DataFrame, terms: Sequence[str]) 
 
 
 def outputs(path: Path, title: str, arrays: dict[str, np.ndarray]) -> None:
-    """Histograms of discriminator outputs on held-out images and samples: of the run above, of the fresh one below.
+    """Histograms of outputs on held-out images and samples: the run's discriminator above, the two-sample one below.
 
     Args:
-        arrays: d_held_out, d_samples, fresh_held_out, fresh_samples, each [N].
+        arrays: d_held_out, d_samples, c2st_held_out, c2st_samples, each [N].
     """
     with matplotlib.rc_context(STYLE):
         figure = new(4.2, 3.4)
-        for axes, who, label in zip(figure.subplots(2, 1), ("d", "fresh"), ("run's D", "fresh D"), strict=True):
+        for axes, who, label in zip(figure.subplots(2, 1), ("d", "c2st"), ("run's D", "C2ST"), strict=True):
             both = [arrays[f"{who}_held_out"], arrays[f"{who}_samples"]]
-            ends = (0.0, 1.0) if who == "fresh" else (min(map(np.min, both)), max(map(np.max, both)))
+            ends = (0.0, 1.0) if who == "c2st" else (min(map(np.min, both)), max(map(np.max, both)))
             edges = np.linspace(min(ends[0], 0.0), max(ends[1], 1.0), 41)
             axes.hist(both[0], edges, histtype="step", linewidth=1.5, color=COLOURS[0], label="held-out images")
             axes.hist(both[1], edges, histtype="step", linewidth=1.5, linestyle="--", color=COLOURS[1], label="samples")

@@ -47,6 +47,7 @@ def jumps(dataset: SetResult) -> str | None:
     ]
     calm = min(changes, key=lambda name: changes[name][1])
     wild = max(changes, key=lambda name: changes[name][1])
+    shown = [run for run in dataset.runs if run.name in changes]
     as_taught = changes[wild][0] in ("minimax", "non_saturating")
     end = (
         "as the course expects of the cross-entropy loss"
@@ -57,7 +58,8 @@ def jumps(dataset: SetResult) -> str | None:
         f"In the second half of training, the score changes between snapshots: {'; '.join(parts)}. `{wild}` changes most, "
         f"{end}; `{calm}` changes least. The factor is the ratio of the 95th to the 5th percentile of the generator's "
         "gradient norm: a loss whose gradient vanishes at one step and is large at the next keeps the generator from "
-        f"settling.{wording.other_settings([run for run in dataset.runs if run.name in changes], ('loss',))}"
+        "settling. These are single trainings without intervals, so whether the losses cause the difference is not known."
+        f"{wording.other_settings(shown, ('loss',))}"
     )
 
 
@@ -94,11 +96,16 @@ def beta(dataset: SetResult) -> str | None:
             + (f", rate {run.metric('rate_nats'):.3g} nats" if run.metric("rate_nats") is not None else "")
             for run in values
         ]
-        rising = all(a.metric("distortion") < b.metric("distortion") for a, b in pairwise(values))
-        end = "the distortion falls with beta" if rising else "the distortion does not always fall with beta"
+        steps = [wording.difference(a, b, "distortion") for a, b in pairwise(values)]
+        sides, gaps = {side for side, _ in steps}, "; ".join(gap for _, gap in steps)
+        end = "whether the distortion falls is not known from one training"
+        if sides == {"lower"}:
+            end = f"the distortion{wording.one_training(values)} falls, beyond chance"
+        elif "higher" in sides:
+            end = f"the distortion{wording.one_training(values)} does not always fall"
         texts.append(
-            f"{'; '.join(parts)}. Towards beta = 0, {end}. At beta = 0 the loss is the reconstruction alone, the rate is "
-            "free, and the VAE is an autoencoder."
+            f"{'; '.join(parts)}. Towards beta = 0, {end} ({gaps}). At beta = 0 the loss is the reconstruction alone, the "
+            "rate is free, and the VAE is an autoencoder."
         )
     return " ".join(texts) or None
 
@@ -110,11 +117,15 @@ def annealing(dataset: SetResult) -> str | None:
         by_schedule = {run.model["beta_schedule"]: run for run in group}
         if {"constant", "linear"} <= by_schedule.keys():
             fixed, rising = by_schedule["constant"], by_schedule["linear"]
-            better = rising.metric("distortion") < fixed.metric("distortion")
+            side, gap = wording.difference(rising, fixed, "distortion")
+            verb = {"lower": "improves the reconstruction", "higher": "worsens the reconstruction"}.get(side)
+            ending = f"Annealing {verb}{wording.one_training((rising, fixed))}" if verb else (
+                "Whether annealing improves the reconstruction is not known from one training"
+            )  # fmt: skip
             texts.append(
                 f"Squared error on held-out images: {score(rising, 'distortion')} with beta rising from 0 "
-                f"(`{rising.name}`), {score(fixed, 'distortion')} with constant beta (`{fixed.name}`). Annealing "
-                f"{'improves' if better else 'does not improve'} the reconstruction. FD of the samples: "
+                f"(`{rising.name}`), {score(fixed, 'distortion')} with constant beta (`{fixed.name}`). {ending} "
+                f"({gap}). FD of the samples: "
                 f"{score(rising, 'fd_classifier')} and {score(fixed, 'fd_classifier')}; {beats(rising, fixed)}."
             )
     return " ".join(texts) or None
@@ -127,7 +138,8 @@ def steps_and_eta(dataset: SetResult) -> str | None:
         for run in dataset.runs
         if run.sweep is not None and len(run.sweep.table)
     ]
-    return " ".join(texts) or None
+    reservation = " These are points of one trained model, drawn from the same noise; other trainings may differ."
+    return " ".join(texts) + reservation if texts else None
 
 
 def modules(dataset: SetResult) -> str | None:
@@ -157,26 +169,24 @@ def convolutions(dataset: SetResult) -> str | None:
         return None
     mlp, dcgan = mlps[0], others[0]
     scores = [score(run, "fd_classifier") for run in (mlp, dcgan)]
-    text = f"FD {scores[0]} without (`{mlp.name}`), {scores[1]} with (`{dcgan.name}`); {beats(mlp, dcgan)}."
-    if mlp.metric("fresh_accuracy") is not None and dcgan.metric("fresh_accuracy") is not None:
-        right = [percent(run.metric("fresh_accuracy")) for run in (mlp, dcgan)]
-        text += f" A fresh discriminator, which sees pixels, is right {right[0]} and {right[1]} of the time."
-    return text
+    return f"FD {scores[0]} without (`{mlp.name}`), {scores[1]} with (`{dcgan.name}`); {beats(mlp, dcgan)}."
 
 
 def equilibrium(dataset: SetResult) -> str | None:
-    """Whether a fresh discriminator can tell samples from held-out images."""
-    runs = [run for run in dataset.runs if run.metric("fresh_accuracy") is not None]
+    """Lower bounds on how often the best discriminator tells samples from held-out images."""
+    runs = [run for run in dataset.runs if run.metric("c2st_accuracy") is not None]
     if not runs:
         return None
-    reached = [run.name for run in runs if (run.estimate("fresh_accuracy").low or 0.0) <= 0.5]
-    parts = [f"`{run.name}` {score(run, 'fresh_accuracy')}" for run in runs]
-    end = f"{listed(reached)} may have reached it" if reached else "no GAN has reached it"
-    return (
-        "At the equilibrium the best discriminator D* = p / (p + q) is 1/2 everywhere. A fresh discriminator, which "
-        f"estimates D* for the finished generator, is right in this share of cases: {', '.join(parts)}. "
-        f"{wording.capital(end)}."
-    )
+    apart = [run for run in runs if (run.estimate("c2st_accuracy").low or 0.0) > 0.5]
+    parts = [f"`{run.name}` {wording.at_least(run.estimate('c2st_accuracy'))}" for run in apart]
+    rest = [run.name for run in runs if run not in apart]
+    text = "At the equilibrium the best discriminator D* = p / (p + q) is 1/2 everywhere and right 50 % of the time. "
+    if apart:
+        text += f"By a two-sample classifier, it is right in this share of cases: {', '.join(parts)}. "
+        text += f"{listed([run.name for run in apart])} {'has' if len(apart) == 1 else 'have'} not reached the equilibrium. "
+    if rest:
+        text += f"For {listed(rest)} this classifier is too weak to tell: the question stays open."
+    return text.strip()
 
 
 def collapse(dataset: SetResult) -> str | None:
@@ -186,8 +196,7 @@ def collapse(dataset: SetResult) -> str | None:
         return None
     parts = [
         f"`{run.name}` draws {wording.cover(run)} classes with an entropy of {run.metric('class_entropy_bits'):.2f} of "
-        f"{np.log2(run.metric('classes')):.2f} bits"
-        + (f" (diagnosis: {run.metric('diagnosis')})" if run.metric("diagnosis") else "")
+        f"{np.log2(run.metric('classes')):.2f} bits" + (f" (diagnosis: {run.diagnosis})" if run.diagnosis else "")
         for run in runs
     ]
     return f"{'; '.join(parts)}."

@@ -39,7 +39,7 @@ def judge(dataset: SetResult) -> Verdict:
     scored = [run for run in dataset.runs if run.scored]
     if not scored:
         return Verdict("none", ())
-    if reasons := differences({f"`{run.name}`": run.values for run in scored}):
+    if reasons := differences({f"`{run.name}`": run.measured.protocol for run in scored}):
         return Verdict("incomparable", (), reasons)
     order = sorted(scored, key=lambda run: run.metric("fd_classifier"))
     if len(order) == 1:
@@ -65,8 +65,7 @@ def floor_of(run: RunResult, dataset: SetResult) -> tuple[Estimate, str]:
     The floor's images are drawn like the run's samples, at random or within classes. Its reference may be smaller than the
     score's, because images that are scored cannot also be the reference.
     """
-    within = run.metric("fd_classifier_floor_drawn") == "within classes"
-    floor = dataset.floor.within_classes if within else dataset.floor
+    floor = dataset.floor.within_classes if run.within_classes else dataset.floor
     if floor.estimate("fd_classifier").value is None:
         return Estimate(None), "no floor was measured"
     for key in ("n", "reference_split", "resampler", "features_sha256"):

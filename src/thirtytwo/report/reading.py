@@ -3,25 +3,27 @@
 The report knows file formats and paths only here.
 """
 
-import json
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from thirtytwo.core.intervals import Estimate, read
+from thirtytwo.evaluate.scorecard import Floors, Measured, Score, Scorecard
 from thirtytwo.report.results import Floor, Results, RunResult, SetResult, SweepResult, is_base
 from thirtytwo.runtime.errors import ReportError
-from thirtytwo.runtime.files import sha256
+from thirtytwo.runtime.files import read_json, sha256
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings import configs
 from thirtytwo.settings.diffusion import Sweep
 from thirtytwo.settings.report import ReportConfig
 
 __all__ = ["load"]
+
+T = TypeVar("T")
 
 
 class _Files:
@@ -38,16 +40,8 @@ class _Files:
             self.missing.append(path.relative_to(self.root).as_posix())
         return None
 
-    def json(self, path: Path, optional: bool = False) -> dict[str, Any] | None:
-        if self.existing(path, optional) is None:
-            return None
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ReportError(f"{path}: not valid JSON ({error}); delete it and run `dvc repro`") from None
-        if not isinstance(values, dict):
-            raise ReportError(f"{path}: expected an object of names and values; delete it and run `dvc repro`")
-        return values
+    def json(self, path: Path, kind: type[T], optional: bool = False) -> T | None:
+        return None if self.existing(path, optional) is None else read_json(path, kind)
 
     def csv(self, path: Path, columns: list[str], optional: bool = False) -> pd.DataFrame | None:
         if self.existing(path, optional) is None:
@@ -84,7 +78,7 @@ def load(project: Project) -> Results:
 
     Raises:
         ParamsError: the resolved configuration is missing or not valid.
-        ReportError: a result cannot be read.
+        FileError, ReportError: a result cannot be read.
     """
     settings = configs.read(ReportConfig, "report", "report", project)
     runs = [_run(name, run, settings.sweeps.get(name), project) for name, run in settings.runs.items()]
@@ -105,8 +99,8 @@ def _run(name: str, run: configs.Run, sweep: Sweep | None, project: Project) -> 
         family=run.family,
         net=run.net,
         dataset=run.dataset,
-        values=files.json(project.metrics(name)) or {},
-        training=files.json(project.metrics(name, "train")),
+        card=files.json(project.scores(name), Scorecard),
+        training=files.json(project.scores(name, "train"), dict[str, Score]),
         curve=files.csv(project.plot("train", name), ["step"]),
         validation=files.csv(project.plot("validation", name), ["step", "epoch"]),
         classes=files.csv(project.plot("classes", name), ["class", "count", "share"]),
@@ -136,7 +130,7 @@ def _sweep(name: str, settings: Sweep, files: _Files, project: Project) -> Sweep
     table, grid = files.csv(project.plot("sweep", name), columns), files.png(project.plot("sweep", name, ".png"))
     if table is None:
         return None
-    log = files.json(project.log("sweep", name), optional=True) or {"points": []}
+    log = files.json(project.log("sweep", name), dict[str, Any], optional=True) or {"points": []}
     points = pd.DataFrame(log["points"])
     same = [column for column in ("sampler", "steps", "eta") if column in points and len(points) == len(table)]
     if len(same) < 3 or not (points[same] == table[same]).all(axis=None):  # the log of another execution
@@ -146,8 +140,8 @@ def _sweep(name: str, settings: Sweep, files: _Files, project: Project) -> Sweep
 
 def _seconds(name: str, files: _Files, project: Project) -> dict[str, Any]:
     """Logged durations. Logs are not results, so missing ones are not listed."""
-    trained = files.json(project.log("train", name), optional=True) or {}
-    drawn = files.json(project.log("sample", name), optional=True) or {}
+    trained = files.json(project.log("train", name), dict[str, Any], optional=True) or {}
+    drawn = files.json(project.log("sample", name), dict[str, Any], optional=True) or {}
     return {
         "train": trained.get("seconds"),
         "sample": drawn.get("seconds"),
@@ -166,17 +160,19 @@ def _set(name: str, settings: ReportConfig, runs: list[RunResult], project: Proj
         if not keep.any():
             keep, split = ~keep, "training"
         shown = np.flatnonzero(keep)
-    facts = files.json(project.facts(name))
-    classifier = files.json(project.metrics(dataset.classifier, "classifier")) or {}
+    facts = files.json(project.facts(name), dict[str, Any])
+    classifier = files.json(project.scores(dataset.classifier, "classifier"), dict[str, Score]) or {}
+    floors = files.json(project.scores(name, "floor"), Floors) or Floors(Measured(), Measured())
     return SetResult(
         name=name,
         kind=settings.sources[dataset.source].kind,
         settings=dataset.model_dump(),
         facts=facts,
         classifier=classifier,
-        accuracy=read(classifier, "accuracy_test"),
+        accuracy=Measured(classifier).estimate("accuracy_test"),
         floor=Floor(
-            files.json(project.metrics(name, "floor")) or {},
+            floors.at_random,
+            floors.within_classes,
             _curves(files.csv(project.plot("floor", name), ["n", "fd_classifier"], optional=True)),
         ),
         images=images,

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from thirtytwo.core.intervals import Estimate, read
+from thirtytwo.core.intervals import Estimate
+from thirtytwo.evaluate.scorecard import Measured, Score, Scorecard
 from thirtytwo.sampling.diffusion.solvers import evaluations
 from thirtytwo.settings.diffusion import Sweep
 from thirtytwo.settings.report import ReportConfig
@@ -37,7 +38,7 @@ class RunResult:
     """Settings and results of a run; None for a missing file.
 
     Attributes:
-        values: scores of the evaluation as plain values, empty if there are none; use `metric`, `estimate` and `floor`.
+        card: the evaluation; use `metric`, `estimate`, `floor` and `diagnosis`.
         training: size, budget and final terms of the training.
         curve, validation: columns step, epoch and one for each term.
         classes: columns class, count, share: what the classifier recognises in the samples.
@@ -60,8 +61,8 @@ class RunResult:
     family: str
     net: str
     dataset: str
-    values: dict[str, Any]
-    training: dict[str, Any] | None
+    card: Scorecard | None
+    training: dict[str, Score] | None
     curve: pd.DataFrame | None
     validation: pd.DataFrame | None
     classes: pd.DataFrame | None
@@ -82,25 +83,40 @@ class RunResult:
 
     def metric(self, key: str) -> Any:
         """A score or a fact of the evaluation, None if it was not measured."""
-        return self.values.get(key)
+        return self.measured.protocol[key] if key in self.measured.protocol else self.estimate(key).value
 
     def estimate(self, key: str) -> Estimate:
         """A score with its interval."""
-        return read(self.values, key)
+        return self.measured.estimate(key)
 
     def floor(self, key: str) -> Estimate:
         """The score of real images under this run's protocol."""
-        return read(self.values, f"{key}_floor")
+        return self.card.floor.estimate(key) if self.card else Estimate(None)
 
     def result(self, key: str) -> Estimate:
         """A score of the evaluation, else a final term of the training."""
         score = self.estimate(key)
-        return read(self.training or {}, key) if score.value is None else score
+        return Measured(self.training or {}).estimate(key) if score.value is None else score
 
     def factors(self) -> list[str]:
         """Ground-truth factors that the latent space was tested for."""
         prefix = "direction_r2_"
-        return [key.removeprefix(prefix) for key in self.values if key.startswith(prefix) and is_base(key)]
+        return [key.removeprefix(prefix) for key in self.measured.scores if key.startswith(prefix)]
+
+    @property
+    def measured(self) -> Measured:
+        """Scores and protocol of the samples, empty if there are none."""
+        return self.card.measured if self.card else Measured()
+
+    @property
+    def diagnosis(self) -> str | None:
+        """One word for the state of the generator."""
+        return self.card.diagnosis.word if self.card and self.card.diagnosis else None
+
+    @property
+    def within_classes(self) -> bool:
+        """Whether the floor's images were drawn within classes, as the samples of a conditional run are."""
+        return self.card is not None and self.card.floor.protocol.get("drawn") == "within classes"
 
     def probe(self, key: str) -> np.ndarray | None:
         """An array of the probes, None if it does not exist."""
@@ -135,28 +151,30 @@ class RunResult:
 
 @dataclass(frozen=True)
 class Floor:
-    """Scores of real images against other real images.
+    """Scores of real images against other real images; empty if they were not measured.
 
     Attributes:
-        facts: n, reference_n, split, reference_split, resampler, features_sha256 of the floor.
+        at_random: of images drawn at random.
+        by_class: of the same number of images of each class, for runs that draw so.
         curves: for each score its estimates by the number of images.
     """
 
-    values: dict[str, Any] = field(default_factory=dict)
+    at_random: Measured = field(default_factory=Measured)
+    by_class: Measured = field(default_factory=Measured)
     curves: dict[str, list[tuple[int, Estimate]]] = field(default_factory=dict)
 
     def metric(self, key: str) -> Any:
         """A fact about how the floor was measured, such as n."""
-        return self.values.get(key)
+        return self.at_random.protocol.get(key)
 
     def estimate(self, key: str) -> Estimate:
         """The floor of a score."""
-        return read(self.values, f"{key}_floor")
+        return self.at_random.estimate(key)
 
     @property
     def within_classes(self) -> "Floor":
-        """The floor of runs that draw the same number of images of each class; empty if it was not measured."""
-        return Floor(self.values.get("within_classes", {}))
+        """The floor of runs that draw the same number of images of each class."""
+        return Floor(self.by_class)
 
 
 @dataclass(frozen=True)
@@ -174,7 +192,7 @@ class SetResult:
     kind: str
     settings: dict[str, Any]
     facts: dict[str, Any] | None
-    classifier: dict[str, Any]
+    classifier: dict[str, Score]
     accuracy: Estimate
     floor: Floor
     images: np.ndarray | None

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
-from thirtytwo.core.intervals import Estimate
-from thirtytwo.evaluate.comparison import compare
+from thirtytwo.core.intervals import Estimate, decimals
+from thirtytwo.evaluate.comparison import compare, rank, subtract
 from thirtytwo.report.results import RunResult, SetResult
 
 __all__ = [
-    "MISSING", "beats", "capital", "column", "count", "cover", "decimals_for", "estimated", "groups", "inline",
-    "listed", "lowest", "multiple", "other_settings", "percent", "plain", "sampler", "score", "seconds", "times_floor",
+    "MISSING", "at_least", "beats", "capital", "column", "count", "cover", "decimals_for", "difference", "estimated", "groups", "inline",
+    "listed", "lowest", "multiple", "one_training", "other_settings", "percent", "plain", "sampler", "score", "seconds", "times_floor",
 ]  # fmt: skip
 
 MISSING = "\N{EN DASH}"
@@ -18,7 +19,7 @@ MISSING = "\N{EN DASH}"
 def decimals_for(values: Sequence[float], width: float | None = None) -> int:
     """Decimals that show two significant digits of an interval's `width`; without one, three of the smallest value."""
     if width and math.isfinite(width):
-        return min(max(1 - math.floor(math.log10(width)), 0), 6)
+        return decimals(width)
     sizes = [abs(value) for value in values if value and math.isfinite(value)]
     return min(max(2 - math.floor(math.log10(min(sizes))), 0), 4) if sizes else 0
 
@@ -29,14 +30,14 @@ def estimated(score: Estimate, scale: float = 1.0) -> str:
         return MISSING
     if score.low is None or score.high is None:
         return f"{scale * score.value:,.{decimals_for([scale * score.value])}f}"
-    decimals = decimals_for([scale * score.value], scale * (score.high - score.low))
-    value, low, high = (_signed(scale * end, decimals) for end in (score.value, score.low, score.high))
+    digits = decimals_for([scale * score.value], scale * (score.high - score.low))
+    value, low, high = (_signed(scale * end, digits) for end in (score.value, score.low, score.high))
     return f"{value}\n[{low}, {high}]"
 
 
-def _signed(value: float, decimals: int) -> str:
-    """A number with thousands separators; one that rounds to zero has no sign."""
-    text = f"{value:,.{decimals}f}"
+def _signed(value: float, digits: int) -> str:
+    """A number with `digits` decimals and thousands separators; one that rounds to zero has no sign."""
+    text = f"{value:,.{digits}f}"
     return text.removeprefix("-") if not text.strip("-0.,") else text
 
 
@@ -45,9 +46,9 @@ def inline(score: Estimate, scale: float = 1.0) -> str:
     return estimated(score, scale).replace("\n", " ")
 
 
-def column(values: Sequence[float | None], decimals: int) -> list[str]:
-    """Each number with the same decimals."""
-    return [MISSING if value is None else _signed(value, decimals) for value in values]
+def column(values: Sequence[float | None], digits: int) -> list[str]:
+    """Each number with the same number of decimals."""
+    return [MISSING if value is None else _signed(value, digits) for value in values]
 
 
 def seconds(value: float | None) -> str:
@@ -67,8 +68,13 @@ def percent(value: float | None) -> str:
     return MISSING if value is None else f"{100 * value:.1f} %"
 
 
+def at_least(share: Estimate) -> str:
+    """A lower bound on how often one of two is told from the other: an interval's low end, and no less than guessing."""
+    return MISSING if share.low is None else f"at least {percent(max(share.low, 0.5))}"
+
+
 def plain(value: object) -> str:
-    """Any value of a metrics file; numbers that are not whole to four significant digits."""
+    """Any value of a file of scores; numbers that are not whole to four significant digits."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return MISSING if value is None else str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
@@ -127,17 +133,48 @@ def score(run: RunResult, key: str) -> str:
     return inline(run.estimate(key))
 
 
+def one_training(runs: Sequence[RunResult]) -> str:
+    """The reservation that a verdict on runs needs if one was trained once: " of these trained models"; else empty."""
+    several = all((run.metric("seeds") or 1) > 1 for run in runs)
+    return "" if several else f" of these {'two ' if len(runs) == 2 else ''}trained models"
+
+
 def lowest(runs: list[RunResult], key: str) -> str:
-    """A sentence on the run with the lowest score."""
-    return f"`{min(runs, key=lambda run: run.metric(key)).name}` scores lowest."
+    """A sentence on the run with the lowest score, all runs compared at once; or that it is not known."""
+    estimates = {run.name: run.estimate(key) for run in runs}
+    if any(estimate.low is None or estimate.high is None for estimate in estimates.values()):
+        return "Which is lowest is not known from one training without intervals."
+    leaders = rank(estimates, lower=True).leaders
+    if len(leaders) == 1:
+        return f"`{leaders[0]}` scores lowest{one_training(runs)}, beyond chance."
+    return f"Which is lowest is not known: {listed(leaders)} may differ by chance."
+
+
+def difference(a: RunResult, b: RunResult, key: str) -> tuple[Literal["lower", "higher", "unknown"], str]:
+    """Whether `a` has a lower score than `b`, beyond chance, and the difference with its interval for a sentence.
+
+    Scores on the same images are positively correlated, so that the interval, of independent ones, is rather too wide.
+    """
+    first, second = a.estimate(key), b.estimate(key)
+    if None in (first.low, first.high, second.low, second.high):
+        return "unknown", "not known from one training"
+    gap = subtract(first, second)
+    side: Literal["lower", "higher", "unknown"] = "unknown"
+    if gap.high is not None and gap.high < 0:
+        side = "lower"
+    elif gap.low is not None and gap.low > 0:
+        side = "higher"
+    return side, f"difference {inline(gap)}"
 
 
 def beats(a: RunResult, b: RunResult) -> str:
     """Which of two runs is better by `fd_classifier`, or why they cannot be compared."""
-    comparison = compare(a.values, b.values, "fd_classifier")
+    comparison = compare(a.measured, b.measured, "fd_classifier")
     if comparison.verdict == "incomparable":
         return f"not comparable ({comparison.reason.rstrip('.')})"
-    return {"a": f"`{a.name}` is better", "b": f"`{b.name}` is better", "tie": "a tie"}[comparison.verdict]
+    these = one_training((a, b))
+    better = {"a": f"`{a.name}` is better", "b": f"`{b.name}` is better", "tie": "a tie"}[comparison.verdict]
+    return f"{better}{f' ({these.strip()})' if these else ''}"
 
 
 def groups(dataset: SetResult, family: str, metric: str, free: Sequence[str]) -> list[list[RunResult]]:

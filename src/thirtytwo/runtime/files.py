@@ -1,5 +1,6 @@
 """Atomic writing of files and folders, and their sha256."""
 
+import dataclasses
 import glob
 import hashlib
 import io
@@ -9,15 +10,17 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import psutil
+from pydantic import TypeAdapter, ValidationError
 
 from thirtytwo.runtime.errors import FileError
 
-__all__ = ["IMAGE_SUFFIXES", "replacing", "sha256", "write", "write_arrays", "write_json"]
+__all__ = ["IMAGE_SUFFIXES", "read_json", "replacing", "sha256", "write", "write_arrays", "write_json"]
 
+T = TypeVar("T")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
@@ -58,8 +61,29 @@ def write(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, values: Any, sort_keys: bool = False) -> None:
-    """Write `values` as indented JSON."""
-    write(path, json.dumps(values, indent=1, sort_keys=sort_keys).encode() + b"\n")
+    """Write `values` as indented JSON; dataclasses become objects."""
+    content = json.dumps(values, indent=1, sort_keys=sort_keys, default=_fields)
+    write(path, content.encode() + b"\n")
+
+
+def read_json(path: Path, kind: type[T], remedy: str = "recreate it with `dvc repro`") -> T:
+    """Read a JSON file as `kind`, such as a dataclass or dict[str, float].
+
+    Args:
+        remedy: for messages, what to do about a file that cannot be read.
+
+    Raises:
+        FileError: the file is missing or is not of this kind.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes(), strict=True)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
+        message = f"{path}: {key}{first['msg'][:1].lower()}{first['msg'][1:]}; {remedy}"
+        raise FileError(message) from None
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], compressed: bool = True) -> None:
@@ -81,6 +105,11 @@ def sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({error.strerror}); recreate it with `dvc repro`") from None
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass instance by name."""
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
 
 
 def _remove(path: Path) -> None:

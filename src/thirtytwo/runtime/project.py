@@ -143,9 +143,13 @@ class Project:
         """Further arrays drawn from a run (.npz), such as interpolations, reconstructions, trajectories."""
         return self.root / "data/probes" / f"{run}.npz"
 
-    def metrics(self, name: str, group: str = "") -> Path:
-        """Scores: metrics/<run>.json, or metrics/<group>/<name>.json with group train, classifier or floor."""
-        return self.root / "metrics" / group / f"{name}.json"
+    def metrics(self, run: str) -> Path:
+        """The few numbers of a run that `dvc metrics` shows (.json)."""
+        return self.root / "metrics" / f"{run}.json"
+
+    def scores(self, name: str, group: str = "") -> Path:
+        """All scores: scores/<run>.json, or scores/<group>/<name>.json with group train, classifier or floor."""
+        return self.root / "scores" / group / f"{name}.json"
 
     def plot(self, group: str, name: str, suffix: str = ".csv") -> Path:
         """A table for DVC's plots, or with suffix .png a figure: plots/<group>/<name><suffix>."""
@@ -167,4 +171,4 @@ class Project:
     @property
     def outputs(self) -> tuple[Path, ...]:
         """The folders below which stages write their outputs, the report excepted."""
-        return self.root / "data", self.root / "metrics", self.root / "plots"
+        return tuple(self.root / name for name in ("data", "metrics", "plots", "scores"))

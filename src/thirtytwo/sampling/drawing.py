@@ -53,17 +53,22 @@ class Task:
     data: ImageSet
     device: torch.device
 
+    def of_training(self, training: int) -> "Task":
+        """Return the task for one of the run's trainings, whose noise derives from that training's seed.
+
+        Trainings that drew from the same noise would share its chance, and the interval over trainings would omit it.
+        """
+        return Task(self.cfg.model_copy(update={"seed": self.cfg.seed + training}), self.data, self.device)
+
 
 @dataclass(frozen=True)
 class Job(Task):
     """Input of a family's `sample`.
 
     Attributes:
-        fresh: builds an untrained model of the same run, initialised from a seed.
         snapshots: weights of the modules that sampling uses, by training step.
     """
 
-    fresh: Callable[[int], Family]
     snapshots: dict[int, dict[str, Any]]
 
 

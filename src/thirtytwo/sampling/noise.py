@@ -1,4 +1,4 @@
-"""Noise and batching of generated images: one noise stream per image, keyed by the run's seed and the image's index.
+"""Noise and batching of generated images: one noise stream per image, keyed by the training's seed and the image's index.
 
 Image i therefore gets the same noise, initially and at each step, regardless of the number of images, their order, the
 batch size and the device. A stream is Philox-4x64 (Salmon et al. 2011, "Parallel random
@@ -25,7 +25,7 @@ class NoiseStreams:
     """The noise streams of several images; each call of `normal` continues where the last one ended.
 
     Args:
-        seed: seed of the run, 0 <= seed < 2^64.
+        seed: seed of the training, 0 <= seed < 2^64.
         indices: indices of the images in the run, 0 <= index < 2^64.
     """
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from thirtytwo.settings.sampling import SampleSettings
 from thirtytwo.settings.strict import Strict
@@ -54,8 +54,14 @@ class GANSettings(TrainSettings):
     lr_decay: Literal["none", "linear"]
     decay_steps: DecaySteps
 
+    @model_validator(mode="after")
+    def _penalised(self) -> "GANSettings":
+        if self.loss == "wgan_gp" and not self.penalty:
+            raise ValueError(
+                "penalty: 0, but without the gradient penalty the critic of loss 'wgan_gp' is unbounded; set penalty: 10"
+            )
+        return self
+
 
 class GANSampling(SampleSettings):
     """The `sample:` block of a GAN."""
-
-    fresh_steps: int = Field(ge=1, description="training steps of a new discriminator for the trained generator")

@@ -225,11 +225,15 @@ def _run_files(name: str, params: Params, blocks: dict[str, Any]) -> dict[str, d
 
     settings, sampling = _with_overrides(name, params, blocks)
     parent = run.parent.removeprefix(TRAINED) if run.parent.startswith(TRAINED) else None
-    parent_model = model(parent, _with_overrides(parent, params, blocks)[0]) if parent else None
+    inherited: dict[str, Any] = {"parent": run.parent, "parent_model": None, "parent_weights": None}
+    if parent:
+        its_settings, its_sampling = _with_overrides(parent, params, blocks)
+        inherited["parent_model"] = model(parent, its_settings)
+        inherited["parent_weights"] = its_sampling.model_dump()["weights"]
     common = _common(params) | {"run": name, "dataset": run.dataset, "seeds": run.seeds}
     shared = params.sampling.model_dump()
     return {
-        f"train/{name}": common | model(name, settings) | {"parent": run.parent, "parent_model": parent_model},
+        f"train/{name}": common | model(name, settings) | inherited,
         f"sample/{name}": common | {"family": run.family, "sampling": shared, "sample": sampling.model_dump()},
         f"evaluate/{name}": common | params.evaluation.model_dump(),
     }

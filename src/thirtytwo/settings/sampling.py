@@ -17,6 +17,9 @@ class Sampling(Strict):
     images: int = Field(ge=1, description="images drawn per run")
     grid_side: int = Field(ge=1, description="rows and columns of the sample grid")
     snapshot_images: int = Field(ge=1, description="images drawn from each training snapshot")
+    c2st_steps: int = Field(
+        ge=1, description="training steps of each network of the two-sample classifier, which tests samples of GANs"
+    )
 
 
 class SampleSettings(Strict):

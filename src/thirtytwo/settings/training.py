@@ -1,6 +1,6 @@
 """Settings of training: those shared by all families, and the resolved file of a run."""
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -55,6 +55,7 @@ class TrainConfig(Model[FamilyTrain], Generic[FamilyTrain, ParentTrain]):
     dataset: str
     parent: str = Field(description="path of the parent model or weights; .no-parent: none")
     parent_model: Model[ParentTrain] | None = Field(description="model of the parent run, whose codes this run models")
+    parent_weights: Literal["ema", "raw"] | None = Field(description="weights that the parent run samples with")
     seed: int
     seeds: int
     compute: Compute

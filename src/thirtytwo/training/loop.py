@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from thirtytwo.core.device import tf32
 from thirtytwo.core.seeds import derive_seed
 from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.data.batches import ImageSet, to_float
-from thirtytwo.models.contract import Batch, Family, Phase
+from thirtytwo.models.contract import Batch, Family, NormalisedFamily, Phase
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import Stopped, TrainingError
 from thirtytwo.settings.training import TrainSettings
@@ -37,7 +37,8 @@ __all__ = ["State", "initialise", "snapshots", "train"]
 
 _CURVE_ROWS = 200  # rows of the training curve, whatever the budget
 _VALIDATION_BATCH = 500
-_WEIGHTS, _ORDER, _NOISE, _FLIP, _VALIDATION = range(5)  # purposes that seeds are derived for
+_STATISTICS_BATCHES, _STATISTICS_BATCH = 10, 100  # for the averaged networks' BatchNorm
+_WEIGHTS, _ORDER, _NOISE, _FLIP, _VALIDATION, _STATISTICS = range(6)  # purposes that seeds are derived for
 
 
 @dataclass
@@ -126,10 +127,10 @@ def train(
     labels = torch.from_numpy(data.only("train").labels).to(device)
     steps = total_steps(settings, len(images))
     family.modules.to(device).to(memory_format=torch.channels_last)
-    if processes.count() > 1:
-        synchronise(family.modules)
     averaged = {name: family.modules[name] for name in family.averaged} if settings.ema_decay else {}
     state = State(family, family.phases(), copy.deepcopy(nn.ModuleDict(averaged)).requires_grad_(False))
+    if processes.count() > 1:
+        synchronise(family.modules)
     if packed := checkpoints.load_latest(folder, device):
         state.unpack(packed)
         if processes.first():
@@ -152,6 +153,7 @@ def train(
                 state.validation.append(_validate(state, data, seed, device, per_epoch))
             log.update(state.curve, state.validation, saved=False)
             if settings.snapshot_every and (state.step % settings.snapshot_every == 0 or last):
+                _recompute_statistics(state, labels, seed)
                 _snapshot(state, folder)
             code = processes.largest(exit_code())
             if code or last or state.step % settings.checkpoint_every == 0:
@@ -162,7 +164,34 @@ def train(
             if code:
                 raise Stopped(code)
             bar.update()
+    _recompute_statistics(state, labels, seed)
     return state
+
+
+@torch.no_grad()
+def _recompute_statistics(state: State, labels: Tensor, seed: int) -> None:
+    """Compute the averaged networks' BatchNorm statistics anew, in passes over fixed noise (Izmailov et al. 2018).
+
+    The running statistics are those of the raw weights' features, which differ from those of the averaged weights.
+
+    Args:
+        labels: of the training images, from which those of the passes are drawn.
+    """
+    norms = [module for module in state.ema.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over all passes
+    state.ema.train()
+    rng = torch.Generator(labels.device).manual_seed(derive_seed(seed, _STATISTICS))
+    for _ in range(_STATISTICS_BATCHES):
+        places = torch.randint(len(labels), (_STATISTICS_BATCH,), generator=rng, device=labels.device)
+        cast(NormalisedFamily, state.family).run_averaged(state.ema, labels[places], rng)
+    state.ema.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def _snapshot(state: State, folder: Path) -> None:
@@ -231,7 +260,10 @@ def _step(state: State, batch: Batch, settings: TrainSettings, seed: int, precis
 
 @torch.no_grad()
 def _average(state: State, decay: float) -> None:
-    """Update the EMA of the parameters, with the warm-up min(decay, (1 + s) / (10 + s)); buffers are copied, not averaged."""
+    """Update the EMA of the parameters, with the warm-up min(decay, (1 + s) / (10 + s)); buffers are copied, not averaged.
+
+    Copied statistics of BatchNorm are replaced before the averaged weights are used, see `_recompute_statistics`.
+    """
     weight = 1 - min(decay, (1 + state.step) / (10 + state.step))
     for name, average in state.ema.items():
         raw = state.family.modules[name]

@@ -15,7 +15,7 @@ from thirtytwo.core import processes
 from thirtytwo.core.intervals import Estimate, over_trainings
 from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.data.batches import ImageSet, to_float
-from thirtytwo.models.build import untrained
+from thirtytwo.models.build import select, untrained
 from thirtytwo.models.contract import ChildFamily, Family
 from thirtytwo.runtime.errors import CheckpointError, TrainingError
 from thirtytwo.runtime.files import sha256
@@ -145,7 +145,8 @@ def _start(cfg: TrainConfig[Any, Any], data: ImageSet, seed: int, parent: Path) 
     model = initialise(lambda: untrained(cfg, channels, classes), seed)
     if cfg.parent_model is not None:
         images = to_float(torch.from_numpy(data.only("train").images))
-        cast(ChildFamily, model).adopt(load_weights(parent, CPU)["modules"], images)
+        weights = select(load_weights(parent, CPU), cfg.parent_weights or "raw")
+        cast(ChildFamily, model).adopt(weights, images)
     if cfg.compute.compile:
         for name, module in model.modules.items():
             if name not in model.twice_differentiated:

@@ -108,14 +108,14 @@ def job(labels=4, **changes):
     compute = Compute(device="cpu", threads=1, precision="float32", compile=False, deterministic=True)
     cfg = SampleConfig(
         run="lddpm", family="diffusion", dataset="stand_in", seed=0, seeds=1, compute=compute,
-        sampling=Sampling(images=12, grid_side=1, snapshot_images=1),
+        sampling=Sampling(images=12, grid_side=1, snapshot_images=1, c2st_steps=1),
         sample=parse(DiffusionSampling, values | changes, "lddpm.sample"),
     )  # fmt: skip
     pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1), np.uint8)
     names = tuple("abcd"[:labels])
     split = np.repeat(np.array([0, 1], np.uint8), 20)
     data = ImageSet(pixels, np.arange(40) % labels, split, names, np.zeros((40, 0), np.float32), ())
-    return Job(cfg, data, torch.device("cpu"), lambda seed: model(), {})
+    return Job(cfg, data, torch.device("cpu"), {})
 
 
 def test_samples_are_decoded_with_their_labels():

@@ -11,6 +11,7 @@ from torch import nn
 from thirtytwo.models.contract import Batch
 from thirtytwo.models.gan.model import GAN, discriminator_loss, generator_loss, gradient_penalty, zero_centred_penalty
 from thirtytwo.nets import dcgan, mlp, resnet_gan
+from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.settings.gan import GANSettings as Settings
 
 
@@ -217,3 +218,18 @@ def test_discriminator_phase_computes_no_gradients_of_the_generator() -> None:
     assert all(p.grad is None for p in gan.modules["generator"].parameters())
     assert set(terms) == {"discriminator_loss", "d_real", "d_fake_before"}
     assert 0 < terms["d_real"].item() < 1
+
+
+@pytest.mark.parametrize("loss", ["wgan_gp", "relativistic"])
+def test_a_penalty_of_single_images_refuses_batch_norm_in_the_discriminator(loss: str) -> None:
+    with pytest.raises(ParamsError, match=rf"^batch_norm: true.*{loss}"):
+        GAN(settings(loss=loss), dcgan, channels=3, classes=4)
+    GAN(settings(loss=loss, batch_norm=False), dcgan, channels=3, classes=4)
+    GAN(settings(loss=loss), resnet_gan, channels=3, classes=4)  # BatchNorm in the generator alone
+    GAN(settings(), dcgan, channels=3, classes=4)
+
+
+def test_wgan_gp_without_a_penalty_is_refused() -> None:
+    with pytest.raises(ValueError, match="penalty: 0"):
+        settings(loss="wgan_gp", penalty=0.0)
+    settings(penalty=0.0)

@@ -52,10 +52,10 @@ def draw(built: Autoencoder, data: ImageSet, images: int = 60, snapshots: Any = 
     compute = Compute(device="cpu", threads=1, precision="float32", compile=False, deterministic=True)
     cfg = SampleConfig(
         run="r", family="autoencoder", dataset="d", seed=5, seeds=1, compute=compute,
-        sampling=Sampling(images=images, grid_side=1, snapshot_images=4),
+        sampling=Sampling(images=images, grid_side=1, snapshot_images=4, c2st_steps=1),
         sample=Settings.model_validate(values | changes),
     )  # fmt: skip
-    return sample(built, Job(cfg, data, CPU, lambda seed: built, snapshots or {}))
+    return sample(built, Job(cfg, data, CPU, snapshots or {}))
 
 
 @pytest.mark.parametrize("net", [conv_vae, cond_vae])

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from thirtytwo.data.batches import ImageSet, to_uint8
-from thirtytwo.models.contract import Family
 from thirtytwo.models.gan.model import GAN
 from thirtytwo.nets import dcgan
 from thirtytwo.sampling.drawing import Job, Samples
@@ -41,20 +40,16 @@ def images_of(pixels: np.ndarray) -> ImageSet:
     return ImageSet(pixels, np.arange(count) % 2, split, ("a", "b"), np.zeros((count, 0), np.float32), ())
 
 
-def draw(model: GAN, trained: GANSettings, net: object, data: ImageSet, fresh_steps: int = 2) -> Samples:
+def draw(model: GAN, trained: GANSettings, net: object, data: ImageSet, c2st_steps: int = 2) -> Samples:
     model.modules.eval().requires_grad_(False)
     cfg = SampleConfig(
         run="gan", family="gan", dataset="set", seed=1, seeds=1, compute=COMPUTE,
-        sampling=Sampling(images=60, grid_side=2, snapshot_images=20),
-        sample=GANSampling(weights="raw", fresh_steps=fresh_steps),
+        sampling=Sampling(images=60, grid_side=2, snapshot_images=20, c2st_steps=c2st_steps),
+        sample=GANSampling(weights="raw"),
     )  # fmt: skip
 
-    def fresh(seed: int) -> Family:
-        torch.manual_seed(seed)
-        return GAN(trained, net, 1, 2)  # type: ignore[arg-type]
-
     snapshots = {5: {"generator": model.modules["generator"].state_dict()}}
-    return sample(model, Job(cfg, data, CPU, fresh, snapshots))
+    return sample(model, Job(cfg, data, CPU, snapshots))
 
 
 @pytest.mark.parametrize("conditional", [False, True])
@@ -100,14 +95,27 @@ class Blobs(nn.Module):
         return quadrants.repeat_interleave(16, 2).repeat_interleave(16, 3)
 
 
-@pytest.mark.parametrize(("shift", "low", "high"), [(0.0, 0.42, 0.58), (1.0, 0.75, 1.0)])
-def test_fresh_discriminator_is_at_chance_only_if_samples_match_the_data(shift: float, low: float, high: float) -> None:
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_two_sample_classifier_is_at_chance_only_if_samples_match_the_data(shift: float) -> None:
     net = SimpleNamespace(Generator=Blobs, Discriminator=dcgan.Discriminator)
     z = torch.randn(1600, 8, generator=torch.Generator().manual_seed(3)) + shift
     data = images_of(to_uint8(Blobs()(z).detach()).numpy())
     trained = settings(batch_norm=False)
     torch.manual_seed(0)
-    probes = draw(GAN(trained, net, 1, 2), trained, net, data, fresh_steps=150).probes  # type: ignore[arg-type]
-    accuracies = [(probes["fresh_held_out"] > 0.5).mean(), (probes["fresh_samples"] < 0.5).mean()]
-    assert low <= np.mean(accuracies) <= high
-    assert len(probes["fresh_held_out"]) == len(probes["d_held_out"]) == 60
+    probes = draw(GAN(trained, net, 1, 2), trained, net, data, c2st_steps=60).probes  # type: ignore[arg-type]
+    right = np.concatenate([probes["c2st_held_out"] > 0.5, probes["c2st_samples"] < 0.5])
+    assert len(probes["c2st_held_out"]) == len(probes["d_held_out"]) == 60
+    # 120 images; the best discriminator of these normals, one standard deviation apart in each of four, is right 84 %
+    assert 0.36 <= right.mean() <= 0.64 if shift == 0 else right.mean() >= 0.7
+
+
+def test_labels_alone_do_not_give_samples_of_a_conditional_model_away() -> None:
+    net = SimpleNamespace(Generator=lambda *_: Blobs(), Discriminator=dcgan.Discriminator)
+    z = torch.randn(1600, 8, generator=torch.Generator().manual_seed(3))
+    data = images_of(to_uint8(Blobs()(z).detach()).numpy())
+    one_class = ImageSet(data.images, np.zeros(1600, np.int64), data.split, ("a", "b"), data.factors, ())
+    trained = settings(batch_norm=False, conditional=True)
+    torch.manual_seed(0)
+    probes = draw(GAN(trained, net, 1, 2), trained, net, one_class, c2st_steps=60).probes  # type: ignore[arg-type]
+    right = np.concatenate([probes["c2st_held_out"] > 0.5, probes["c2st_samples"] < 0.5])
+    assert 0.36 <= right.mean() <= 0.64

@@ -8,11 +8,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from thirtytwo.models.contract import Batch, Phase
+from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.settings.gan import GANLoss, GANSettings
 
 __all__ = [
     "GAN", "LabelChannels", "build", "discriminator_loss", "generator_loss", "gradient_penalty", "zero_centred_penalty",
 ]  # fmt: skip
+
+
+_OF_ONE_IMAGE = ("wgan_gp", "relativistic")  # losses that penalise the gradient with respect to each image
 
 
 def discriminator_loss(
@@ -114,6 +118,13 @@ class GAN:
         extra = s.label_channels if s.conditional else 0
         generator = net.Generator(channels, s.width, s.multipliers, s.latent_dim + extra, s.batch_norm)
         discriminator = net.Discriminator(channels + extra, s.width, s.batch_norm, s.activation)
+        if s.loss in _OF_ONE_IMAGE and any(
+            isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in discriminator.modules()
+        ):
+            raise ParamsError(
+                f"batch_norm: true, but the gradient penalty of loss '{s.loss}' is of single images, and this network's "
+                "discriminator would mix those of a batch; set batch_norm: false or choose another net"
+            )
         self.modules = nn.ModuleDict({"generator": generator, "discriminator": discriminator})
         if s.init_std:
             self.modules.apply(self._initialise)
@@ -217,6 +228,11 @@ class GAN:
         """Return the mean D of held-out images and of samples; memorisation shows as a low D of held-out images."""
         real, fake = batch.images, self._generate(batch, rng)
         return {"d_real": self.score(real, batch.labels).mean(), "d_fake": self.score(fake, batch.labels).mean()}
+
+    def run_averaged(self, averaged: nn.ModuleDict, labels: Tensor, rng: torch.Generator) -> None:
+        """Generate images with the averaged generator, see `contract.NormalisedFamily`."""
+        z = torch.randn((len(labels), *self.latent_shape), generator=rng, device=labels.device)
+        averaged["generator"](z, labels) if self.conditional else averaged["generator"](z)
 
     def draw(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Generate images [B, C, 32, 32] in [-1, 1] from z [B, latent_dim], with labels [B] if conditional."""

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from thirtytwo.core.seeds import derive_seed
 from thirtytwo.data.batches import to_float, to_uint8
-from thirtytwo.models.gan.model import GAN, discriminator_loss
+from thirtytwo.models.gan.model import GAN
 from thirtytwo.sampling import noise
 from thirtytwo.sampling.drawing import Draw, Job, Samples, Task, cycle_labels, first, snapshots
-from thirtytwo.sampling.gan import latent_paths
-from thirtytwo.settings.gan import GANSampling
+from thirtytwo.sampling.gan import latent_paths, two_sample
+from thirtytwo.sampling.gan.two_sample import Labelled
 
 __all__ = ["drawer", "sample"]
 
@@ -43,8 +42,9 @@ def sample(model: GAN, job: Job) -> Samples:
     latents [N, D] of the images; batch_norm, the mode of BatchNorm; interpolation_grid [10, 10, 32, 32, C] over the
     first two coordinates in [-1, 1]; interpolation_lines [6, 20, 32, 32, C], z1 + i/9 (z2 - z1) for i = -5 ... 14;
     path_start and path_end [500, 32, 32, C] float, images at a distance path_epsilon along the arc; d_held_out and
-    d_samples, D of held-out real images and of the same number of samples, and d_gives_probability, whether D estimates
-    a probability; fresh_held_out and fresh_samples, the same for a newly trained discriminator; snapshots.
+    d_samples, D of held-out real images and of as many samples, d_gives_probability, whether D estimates a probability,
+    and d_targets; c2st_held_out and c2st_samples, the probability of being real by the two-sample classifier, and
+    c2st_steps; snapshots.
     """
     count, seed = job.cfg.sampling.images, job.cfg.seed
     labels = cycle_labels(model, count, len(job.data.classes))
@@ -53,7 +53,7 @@ def sample(model: GAN, job: Job) -> Samples:
         "latents": noise.latents(seed, range(count), model.latent_shape).numpy(),
         "batch_norm": np.array(_batch_norm(model)),
     }
-    probes |= _interpolations(model, job) | _discriminator_scores(model, job, images, labels)
+    probes |= _interpolations(model, job) | _discriminator_scores(model, job)
     probes |= snapshots(model, job, lambda: drawer(model, job), labels)
     return Samples(images, labels, probes)
 
@@ -96,59 +96,42 @@ def _label_0(model: GAN, z: Tensor, job: Job) -> Tensor | None:
     return torch.zeros(len(z), dtype=torch.int64, device=job.device) if model.conditional else None
 
 
-def _discriminator_scores(model: GAN, job: Job, images: Tensor, labels: Tensor | None) -> dict[str, np.ndarray]:
-    """Score held-out images and the same number of samples with the run's discriminator and with a new one."""
-    test = job.data.only("test")
-    n = min(len(test.images), len(images))
-    subset = np.random.default_rng(derive_seed(job.cfg.seed, _SEED, 1)).permutation(len(test.images))[:n]
-    real, real_labels = to_float(torch.from_numpy(test.images[subset])), torch.from_numpy(test.labels[subset])
-    fake_labels = torch.zeros(n, dtype=torch.int64) if labels is None else labels[:n]
+def _discriminator_scores(model: GAN, job: Job) -> dict[str, np.ndarray]:
+    """Score held-out images and as many new samples, by the run's discriminator and by the two-sample classifier.
 
-    def scores(gan: GAN, x: Tensor, y: Tensor) -> np.ndarray:
-        chunks = zip(x.split(_CHUNK), y.split(_CHUNK), strict=True)
-        return torch.cat([gan.score(a.to(job.device), b.to(job.device)).cpu() for a, b in chunks]).numpy()
+    A conditional model draws with the labels of the real images, so that labels alone do not tell the two apart.
+    """
+    seed, count = job.cfg.seed, job.cfg.sampling.images
+    draw = drawer(model, job)
+    held_out, train = (_random_images(model, job, split) for split in ("test", "train"))
+    held_out = held_out.at(slice(count))
 
-    fresh = _fresh_discriminator(model, job)
+    def samples(like: Labelled, start: int) -> Labelled:
+        images = draw(range(start, start + len(like)), like.labels.cpu() if model.conditional else None)
+        return Labelled(to_float(to_uint8(images).to(job.device)), like.labels)
+
+    drawn, pool = samples(held_out, count), samples(train, count + len(held_out))
+    classes, steps = len(job.data.classes) if model.conditional else 1, job.cfg.sampling.c2st_steps
+    networks = two_sample.train(train, pool, classes, steps=steps, seed=derive_seed(seed, _SEED, 2))
+
+    def scores(x: Labelled) -> np.ndarray:
+        chunks = zip(x.images.split(_CHUNK), x.labels.split(_CHUNK), strict=True)
+        return torch.cat([model.score(*chunk).cpu() for chunk in chunks]).numpy()
+
     return {
         "d_gives_probability": np.array(model.gives_probability),
         "d_targets": np.array([model.settings.fake_target, model.settings.real_target]),
-        "d_held_out": scores(model, real, real_labels),
-        "d_samples": scores(model, images[:n], fake_labels),
-        "fresh_held_out": _probability(fresh, scores(fresh, real, real_labels)),
-        "fresh_samples": _probability(fresh, scores(fresh, images[:n], fake_labels)),
+        "d_held_out": scores(held_out),
+        "d_samples": scores(drawn),
+        "c2st_held_out": two_sample.probabilities(networks, held_out),
+        "c2st_samples": two_sample.probabilities(networks, drawn),
+        "c2st_steps": np.array(steps),
     }
 
 
-def _probability(model: GAN, scores: np.ndarray) -> np.ndarray:
-    """Convert scores of the new discriminator, trained with cross-entropy whatever the run's loss, to probabilities."""
-    return scores if model.settings.loss in ("minimax", "non_saturating") else 1 / (1 + np.exp(-scores.astype(float)))
-
-
-@torch.enable_grad()
-def _fresh_discriminator(model: GAN, job: Job) -> GAN:
-    """Train a new discriminator by cross-entropy to tell training images from samples of the trained generator.
-
-    For a fixed generator it approaches D* = p / (p + q) (Goodfellow et al. 2014, proposition 1), which is
-    1/2 everywhere if the generator matches the data distribution.
-    """
-    assert isinstance(job.cfg.sample, GANSampling)
-    seed, train, settings = job.cfg.seed, job.data.only("train"), model.settings
-    fresh = job.fresh(derive_seed(seed, _SEED, 2))
-    assert isinstance(fresh, GAN)
-    network = fresh.modules["discriminator"].train()
-    adam = torch.optim.Adam(network.parameters(), lr=settings.lr, betas=(settings.betas[0], settings.betas[1]))
-    for step in tqdm(range(job.cfg.sample.fresh_steps), desc="fresh discriminator", unit="step", mininterval=1.0):
-        rng = np.random.default_rng(derive_seed(seed, _SEED, 3, step))
-        batch = rng.integers(len(train.images), size=settings.batch_size)
-        z = torch.from_numpy(rng.standard_normal((settings.batch_size, *model.latent_shape), np.float32))
-        labels = torch.from_numpy(train.labels[batch]).to(job.device)
-        x_real = to_float(torch.from_numpy(train.images[batch]).to(job.device))
-        with torch.no_grad():
-            x_fake = model.draw(z.to(job.device), labels)
-        real, fake = fresh.discriminate(x_real, labels), fresh.discriminate(x_fake, labels)
-        loss = discriminator_loss("non_saturating", real, fake)
-        adam.zero_grad(set_to_none=True)
-        loss.backward()
-        adam.step()
-    network.eval()
-    return fresh
+def _random_images(model: GAN, job: Job, split: str) -> Labelled:
+    """Return all real images of a split in random order, on the device; labels are 0 if the model takes none."""
+    data = job.data.only(split)
+    order = np.random.default_rng(derive_seed(job.cfg.seed, _SEED, 1)).permutation(len(data.images))
+    images, labels = (torch.from_numpy(part[order]).to(job.device) for part in (data.images, data.labels))
+    return Labelled(to_float(images), labels if model.conditional else torch.zeros_like(labels))
