@@ -4,7 +4,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTHON := $(PYTHON)
 SCALES := $(patsubst scales/%.yaml,%,$(sort $(wildcard scales/*.yaml)))
-MADE := configs checkpoints logs plots report scores $(addprefix data/,prepared classifiers features fid_stats models snapshots samples probes inception) \
+MADE := configs logs plots report scores $(addprefix data/,prepared classifiers features fid_stats models snapshots samples probes inception) \
         .pytest_cache .ruff_cache .mypy_cache
 
 SHELL := /bin/bash
@@ -66,4 +66,4 @@ scale:
 
 clean:
 	rm -rf $(MADE)
-	@echo "kept: .venv, data/raw and data/downloads, .dvc/cache (\`dvc repro\` restores from it), metrics, dvc.lock"
+	@echo "kept: .venv, data/raw and data/downloads, .dvc/cache (\`dvc repro\` restores from it), .dvc/checkpoints, metrics, dvc.lock"

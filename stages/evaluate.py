@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from thirtytwo.core import processes
 from thirtytwo.core.arrays import read_arrays
 from thirtytwo.core.device import set_up
 from thirtytwo.data.batches import load
@@ -22,6 +23,7 @@ from thirtytwo.settings.evaluation import EvaluateConfig
 def main(project: Project, run: str) -> None:
     """Write scores/<run>.json, metrics/<run>.json and plots/{classes,confusion,neighbours,scores,seeds}/<run>.csv."""
     settings = configs.read(EvaluateConfig, "evaluate", run, project)
+    processes.join()
     device, dataset = set_up(settings.compute), settings.dataset
     classifier, _ = load_classifier(project.judge(dataset), device)
     extractors = Extractors(
@@ -50,6 +52,8 @@ def main(project: Project, run: str) -> None:
     if settings.fid:
         network = Inception(*inception.reference(project, dataset, data.only(settings.reference_split).images, device))
     card, tables = score_run(trainings, probes, real, floors, rules, extractors, network, factors)
+    if not processes.first():  # the processes share the extraction of features
+        return
     write_json(project.scores(run), card)
     write_json(project.metrics(run), metrics(card))
     for folder, table in tables.items():

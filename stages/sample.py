@@ -1,9 +1,13 @@
-"""sample: images of a trained run, each from its own noise, and probes of what its model has learnt."""
+"""sample: images of a trained run, each from its own noise, and probes of what its model has learnt.
+
+`torchrun --nproc-per-node N stages/sample.py RUN` draws the same images in N processes.
+"""
 
 import shutil
 import time
 from importlib import import_module
 
+from thirtytwo.core import processes
 from thirtytwo.core.device import set_up
 from thirtytwo.core.tiling import grid_png
 from thirtytwo.core.weights import load_weights
@@ -19,6 +23,7 @@ from thirtytwo.settings.families import read_sample, read_train
 
 def main(project: Project, run: str) -> None:
     cfg, trained = read_sample(run, project), read_train(run, project)
+    processes.join()
     device, start = set_up(cfg.compute), time.monotonic()
     data = batches.load(project.prepared(cfg.dataset))
     family = import_module(f"thirtytwo.sampling.{cfg.family}.sample")
@@ -28,19 +33,21 @@ def main(project: Project, run: str) -> None:
         return load(trained, path, weights, device, compiled=cfg.compute.compile)
 
     job = drawing.Job(cfg, data, device, load_weights(project.snapshots(run), device))
-    shutil.rmtree(project.sample_folder(run), ignore_errors=True)  # there may be more files, of more seeds
     drawn = family.sample(model(0), job)
     arrays = drawing.to_arrays(drawn.images, drawn.labels, str(project.model(run)))
-    write_arrays(project.samples(run), arrays)
-    write_arrays(project.probes(run), drawn.probes)
-    write(project.plot("samples", run, ".png"), grid_png(arrays["images"], cfg.sampling.grid_side))
-    log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "images": len(drawn.images)}
-    write_json(project.log("sample", run), log)
+    if processes.first():
+        shutil.rmtree(project.sample_folder(run), ignore_errors=True)  # there may be more files, of more seeds
+        write_arrays(project.samples(run), arrays)
+        write_arrays(project.probes(run), drawn.probes)
+        write(project.plot("samples", run, ".png"), grid_png(arrays["images"], cfg.sampling.grid_side))
+        log = {"seconds": round(time.monotonic() - start, 1), "device": str(device), "images": len(drawn.images)}
+        write_json(project.log("sample", run), log)
     for training in range(1, cfg.seeds):
         draw = family.drawer(model(training), job.of_training(training))
         images = drawing.first(draw, len(drawn.images), drawn.labels)
         arrays = drawing.to_arrays(images, drawn.labels, str(project.model(run, training)))
-        write_arrays(project.samples(run, training), arrays)
+        if processes.first():
+            write_arrays(project.samples(run, training), arrays)
 
 
 if __name__ == "__main__":

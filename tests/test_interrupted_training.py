@@ -47,7 +47,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def newest_step(folder: Path) -> int:
-    return max((int(p.name.split("-")[0]) for p in folder.glob("checkpoints/long/0/*/*.pt")), default=0)
+    return max((int(p.name.split("-")[0]) for p in folder.glob(".dvc/checkpoints/long/*/0/*.pt")), default=0)
 
 
 def wait_for(condition: Callable[[], bool], what: str, process: subprocess.Popen[bytes] | None = None) -> None:
@@ -81,7 +81,7 @@ def test_stopped_training_ends_as_if_never_stopped(clone: Clone):
         done = clone.run("dvc", "repro", "-s", "train@long")
         assert "resumed at step" in done.stdout
         assert hashes(folder) == undisturbed
-        assert not (folder / "checkpoints/long").exists()
+        assert not [path for path in (folder / ".dvc/checkpoints/long").iterdir() if path.is_dir()]
         for name in undisturbed:
             (folder / name).unlink()
     clone.run("git", "checkout", "-q", "dvc.lock")

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from thirtytwo.core.device import set_up
+from thirtytwo.core.device import set_up, tf32
 from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.settings.configs import Compute
 
@@ -19,7 +19,9 @@ def process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "set_flush_denormal", lambda flush: True)
 
 
-@pytest.mark.parametrize("change", [{"precision": "bfloat16"}, {"compile": True}, {"device": "cuda"}])
+@pytest.mark.parametrize(
+    "change", [{"precision": "bfloat16"}, {"precision": "tf32"}, {"compile": True}, {"device": "cuda"}]
+)
 def test_what_a_cpu_cannot_do_is_refused_by_its_key(change, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("CXX", "no-such-compiler")
@@ -30,3 +32,17 @@ def test_what_a_cpu_cannot_do_is_refused_by_its_key(change, monkeypatch):
 def test_an_existing_compiler_will_do(monkeypatch):
     monkeypatch.setenv("CXX", sys.executable)
     assert set_up(COMPUTE.model_copy(update={"compile": True})) == torch.device("cpu")
+
+
+def test_float32_is_float32_except_inside_tf32(monkeypatch):
+    def allowed():
+        return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # torch's default
+    set_up(COMPUTE)
+    assert allowed() == (False, False)
+    with tf32(True):
+        assert allowed() == (True, True)
+    assert allowed() == (False, False)
+    with tf32(False):
+        assert allowed() == (False, False)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 
 from thirtytwo.runtime.errors import ProjectError
 from thirtytwo.runtime.project import Project
@@ -21,11 +22,30 @@ def test_a_folder_in_no_project_is_named(tmp_path: Path):
         Project.containing(tmp_path)
 
 
-@pytest.mark.parametrize(("chosen", "expected"), [(None, "checkpoints"), ("kept", "kept"), ("/shared", "/shared")])
-def test_checkpoints_can_lie_in_a_shared_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str | None, expected: str
-):
+def configure(root: Path, name: str, text: str) -> None:
+    (root / ".dvc").mkdir(exist_ok=True)
+    (root / ".dvc" / name).write_text(text, encoding="utf-8")
+
+
+def test_checkpoints_lie_beside_dvcs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("THIRTYTWO_CHECKPOINTS", raising=False)
-    if chosen is not None:
-        monkeypatch.setenv("THIRTYTWO_CHECKPOINTS", chosen)
+    assert Project(tmp_path).checkpoints("vae") == tmp_path / ".dvc/checkpoints/vae"
+    configure(tmp_path, "config", "['remote \"store\"']\n    url = s3://x/%s\n[cache]\n    dir = ../../shared/cache\n")
+    assert Project(tmp_path).checkpoints("vae") == tmp_path.parent / "shared/checkpoints/vae"
+    configure(tmp_path, "config.local", "[cache]\n    dir = /workspace/.dvc/cache\n")
+    assert Project(tmp_path).checkpoints("vae") == Path("/workspace/.dvc/checkpoints/vae")
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [("kept", "kept"), ("/shared", "/shared")])
+def test_the_environment_chooses_the_folder_of_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str, expected: str
+):
+    configure(tmp_path, "config.local", "[cache]\n    dir = /workspace/.dvc/cache\n")
+    monkeypatch.setenv("THIRTYTWO_CHECKPOINTS", chosen)
     assert Project(tmp_path).checkpoints("vae") == tmp_path / expected / "vae"
+
+
+def test_the_cache_is_the_one_that_dvc_uses(tmp_path: Path):
+    configure(tmp_path, "config", "[core]\n    no_scm = True\n[cache]\n    dir = ../elsewhere/cache\n")
+    with Repo(str(tmp_path)) as repo:
+        assert Path(repo.cache.local_cache_dir) == Project(tmp_path).dvc_cache

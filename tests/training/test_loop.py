@@ -271,3 +271,14 @@ def test_a_stage_stops_when_its_grandparent_behind_a_shell_is_killed(tmp_path: P
     while Path(f"/proc/{stage}").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not Path(f"/proc/{stage}").exists()
+
+
+def test_tf32_is_for_training_alone(data: ImageSet, tmp_path: Path) -> None:
+    settings, allowed = VAE.model_copy(update={"steps": 1, "validate_every": 1, "snapshot_every": 0}), []
+    train(
+        initialise(lambda: build(Model(family="autoencoder", net="conv_vae", settings=settings), 3, 2), seed=5), data, settings,
+        seed=5, device=torch.device("cpu"), precision="tf32", folder=tmp_path,
+        exit_code=lambda: allowed.append(torch.backends.cudnn.allow_tf32) or 0,
+    )  # fmt: skip
+    assert allowed == [True]
+    assert not torch.backends.cudnn.allow_tf32

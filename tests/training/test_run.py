@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 import torch
 from scipy import stats
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from staging import run_stage, set_up_one_run
 from thirtytwo.core.weights import load_weights, serialise
-from thirtytwo.runtime.errors import Stopped, TrainingError
+from thirtytwo.runtime.errors import ParamsError, Stopped, TrainingError
 from thirtytwo.settings.configs import load_yaml, write_yaml
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -66,6 +67,9 @@ class Project:
         paths = [p for top in ("data", "plots", "scores") for p in (self.folder / top).rglob("*.*") if p.is_file()]
         return {str(p.relative_to(self.folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
+    def checkpoints(self) -> list[Path]:
+        return [path for path in (self.folder / ".dvc/checkpoints/vae").iterdir() if path.is_dir()]
+
     def scores(self) -> Any:
         return json.loads((self.folder / "scores/train/vae.json").read_text())
 
@@ -105,7 +109,7 @@ def test_a_training_seed_trains_what_its_seed_trains_alone(project: Project):
 def test_stopped_or_killed_in_any_training_ends_as_if_never_stopped(project: Project):
     project.stage("train")
     undisturbed = project.made()
-    assert not (project.folder / "checkpoints/vae").exists()
+    assert not project.checkpoints()
     # steps: in the first training, its last, in the second, in the third; saved up to there, of a kill every second
     for at, how, saved in [(3, "stop", 3), (STEPS, "stop", STEPS), (8, "die", STEPS + 2), (14, "die", 2 * STEPS + 2)]:
         shutil.rmtree(project.folder / "data/models")
@@ -119,7 +123,7 @@ def test_stopped_or_killed_in_any_training_ends_as_if_never_stopped(project: Pro
         project.stage("train", again)
         assert again.steps == 3 * STEPS - saved
         assert project.made() == undisturbed
-        assert not (project.folder / "checkpoints/vae").exists()
+        assert not project.checkpoints()
 
 
 def test_a_training_that_fails_is_named_and_the_finished_ones_are_kept(
@@ -170,3 +174,78 @@ def test_each_model_draws_from_the_noise_of_its_seed_and_the_first_alone_is_look
     project.stage("sample")
     assert (np.load(samples / "0.npz")["images"] == images[2]).all()
     assert pd.read_csv(project.folder / "plots/train/vae.csv")["step"].tolist() == list(range(1, STEPS + 1))
+
+
+def test_a_copy_of_the_project_resumes_from_checkpoints_beside_the_shared_cache(project: Project, tmp_path: Path):
+    project.stage("train")
+    undisturbed = project.made()
+    watch = Watch()
+    watch.stop_at = 8
+    with pytest.raises(Stopped):
+        project.stage("train", watch)
+    copy = tmp_path / ".dvc/tmp/exps/copy"
+    for name in ("configs", "data/prepared"):
+        shutil.copytree(project.folder / name, copy / name)
+    (copy / ".no-parent").touch()
+    (copy / ".dvc").mkdir()
+    (copy / ".dvc/config.local").write_text(f"[cache]\n    dir = {project.folder}/.dvc/cache\n", encoding="utf-8")
+    again = Watch()
+    run_stage("train", copy, "vae", set_up=lambda compute: torch.device("cpu"), StopSignals=lambda: again)
+    assert again.steps == 3 * STEPS - 8
+    made = [name for name in undisturbed if name.startswith(("data/models", "plots", "scores"))]
+    assert made
+    for name in made:
+        assert hashlib.sha256((copy / name).read_bytes()).hexdigest() == undisturbed[name]
+    assert not project.checkpoints()
+
+
+def test_checkpoints_of_other_settings_are_kept_and_not_used(project: Project, capsys: pytest.CaptureFixture[str]):
+    watch = Watch()
+    watch.stop_at = 8
+    with pytest.raises(Stopped):
+        project.stage("train", watch)
+    (left,) = project.checkpoints()
+    project.change(seed=project.seed + 10)
+    again = Watch()
+    project.stage("train", again)
+    assert again.steps == 3 * STEPS
+    assert "training starts afresh" in capsys.readouterr().out
+    assert project.checkpoints() == [left]
+
+
+def test_the_curve_grows_while_training_goes_on(project: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("thirtytwo.training.curves._INTERVAL", 0.0)
+    path, seen = project.folder / "plots/train/vae.csv", []
+
+    class Reader(Watch):
+        def exit_code(self) -> int:
+            seen.append(path.read_bytes())
+            return super().exit_code()
+
+    project.stage("train", Reader())
+    final = path.read_bytes()
+    assert [text.count(b"\n") for text in seen[:STEPS]] == [2, 3, 4, 5, 6]  # the header and a row a step
+    assert all(final.startswith(text) for text in seen)  # the curve is that of the first training
+
+
+def test_event_files_hold_the_curves_once_though_the_training_was_stopped(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("THIRTYTWO_LOG", "tensorboard")
+    stopped = Watch()
+    stopped.stop_at = 3
+    with pytest.raises(Stopped):
+        project.stage("train", stopped)
+    project.stage("train")
+    events = EventAccumulator(str(project.folder / "logs/tensorboard/vae/0")).Reload()
+    rows = pd.read_csv(project.folder / "plots/train/vae.csv")
+    points = events.Scalars("train/loss")
+    assert [point.step for point in points] == rows["step"].tolist()
+    assert [point.value for point in points] == pytest.approx(rows["loss"].tolist(), rel=1e-4)
+    assert [point.step for point in events.Scalars("validation/reconstruction")] == [STEPS]
+
+
+def test_an_unknown_log_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("THIRTYTWO_LOG", "tensorbord")
+    with pytest.raises(ParamsError, match=r"THIRTYTWO_LOG: .*'tensorbord'"):
+        project.stage("train")

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from thirtytwo.cli import checkpoints
 from thirtytwo.cli.finding import Finding
 from thirtytwo.cli.installation import machine, packages
 from thirtytwo.cli.places import inception, sources, space
@@ -30,14 +31,14 @@ def run(args: argparse.Namespace) -> int:
         ProjectError: the working directory is in no project.
     """
     missing = 0
-    for finding in _findings(Project.containing(Path.cwd()), args.network):
+    for finding in _findings(Project.containing(Path.cwd()), args.network, args.clean):
         remedy = f"  -> {finding.remedy}" if finding.remedy else ""
         print(f"{finding.state:8}{finding.what}{remedy}", flush=True)
         missing |= finding.state == "missing"
     return missing
 
 
-def _findings(project: Project, network: bool) -> Iterator[Finding]:
+def _findings(project: Project, network: bool, clean: float | None) -> Iterator[Finding]:
     yield from packages(project)
     with tempfile.TemporaryDirectory() as folder:
         resolved = Project(Path(folder))
@@ -56,7 +57,10 @@ def _findings(project: Project, network: bool) -> Iterator[Finding]:
         yield inception(project, network)
     yield space(project, source_of)
     yield stale(project)
-    yield from leftovers(project, set(settings.runs))
+    if clean is not None:
+        yield from checkpoints.clean(project, clean)
+    yield from checkpoints.findings(project)
+    yield from leftovers(project)
 
 
 def stale(project: Project) -> Finding:
@@ -74,19 +78,12 @@ def stale(project: Project) -> Finding:
     return Finding("note", f"stale stages: {len(stages)} ({', '.join(stages[:_LISTED])}{more})", "dvc repro")
 
 
-def leftovers(project: Project, runs: set[str]) -> Iterator[Finding]:
-    """Files of interrupted work: checkpoints, partial downloads, temporary files."""
+def leftovers(project: Project) -> Iterator[Finding]:
+    """Files of interrupted work in the project: partial downloads, temporary files."""
 
     def short(path: Path) -> str:
         return path.relative_to(project.root).as_posix()
 
-    for folder in sorted(path for path in project.all_checkpoints.glob("*") if path.is_dir()):
-        steps = [int(path.name[:9]) for path in folder.rglob("*-*.pt") if path.name[:9].isdecimal()]
-        what = f"{short(folder)}: a training that was stopped or is running, at step {max(steps, default=0)}"
-        if folder.name in runs:
-            yield Finding("note", what, f"`dvc repro train@{folder.name}` continues it")
-        else:
-            yield Finding("note", f"{what}, of a run that params.yaml no longer has", f"delete {short(folder)}")
     for path in sorted(project.downloads.glob("*.part")):
         yield Finding("note", f"{short(path)}: a partial download", "`dvc repro` continues it")
     for path in sorted(path for folder in project.outputs for path in folder.rglob(".*.tmp")):

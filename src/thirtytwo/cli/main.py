@@ -49,6 +49,14 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument(
         "--network", action="store_true", help="also check the URLs of files that are not stored locally"
     )
+    doctor.add_argument(
+        "--clean",
+        nargs="?",
+        type=float,
+        const=30.0,
+        metavar="DAYS",
+        help="remove checkpoints that no training has changed for DAYS (30)",
+    )
     return parser
 
 
@@ -78,6 +86,7 @@ def _repro(parser: argparse.ArgumentParser) -> None:
         "--jobs", type=_positive, help="stages to run in parallel (default: one per GPU, or one per CPU core)"
     )
     parser.add_argument("--scheduler", metavar="ADDRESS", help="address of a running Dask cluster, tcp://HOST:PORT")
+    parser.add_argument("--log", choices=["tensorboard"], help="also write training curves to logs/tensorboard")
 
 
 def _sample(parser: argparse.ArgumentParser) -> None:

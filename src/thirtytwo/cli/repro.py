@@ -21,6 +21,8 @@ def run(args: argparse.Namespace) -> int:
         CommandError, ParamsError: DVC refuses, or params.yaml is invalid.
     """
     project = Project.containing(Path.cwd())
+    if args.log:
+        os.environ["THIRTYTWO_LOG"] = args.log  # local workers inherit it
     values = configs.load_yaml(project.params)
     compute = parse(configs.Compute, values.get("compute"), "compute") if "compute" in values else None
     devices = _gpus() if compute and compute.device in ("auto", "cuda") else []

@@ -3,14 +3,17 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
 from threadpoolctl import threadpool_limits
 
+from thirtytwo.core import processes
 from thirtytwo.runtime.errors import ParamsError
 
-__all__ = ["set_up"]
+__all__ = ["set_up", "tf32"]
 
 
 class Compute(Protocol):
@@ -31,9 +34,16 @@ class Compute(Protocol):
 def set_up(compute: Compute) -> torch.device:
     """Apply `compute` to this process and return the device to work on.
 
+    Afterwards float32 means float32 on every device, except inside `tf32`.
+
     Raises:
-        ParamsError: the device is missing, the precision does not fit it, or the compiler for it is missing.
+        ParamsError: the device is missing, the precision does not fit it, the compiler for it is missing, or `torchrun`
+            started several processes of a stage that does not join them, or more than the machine has GPUs.
     """
+    if processes.requested() != processes.count():
+        raise ParamsError(
+            f"torchrun: {processes.requested()} processes, but this stage runs in one; start it with python"
+        )
     torch.set_num_threads(compute.threads)
     threadpool_limits(compute.threads)  # of numpy and scipy, whose sums also round by their number of threads
     torch.set_flush_denormal(True)
@@ -42,8 +52,8 @@ def set_up(compute: Compute) -> torch.device:
     if not available[name]:
         usable = ", ".join(n for n in available if available[n])
         raise ParamsError(f"compute.device: '{name}' is not available on this machine; use auto or one of: {usable}")
-    if compute.precision == "bfloat16" and name != "cuda":
-        raise ParamsError(f"compute.precision: bfloat16 is for CUDA, this device is '{name}'; use float32")
+    if compute.precision != "float32" and name != "cuda":
+        raise ParamsError(f"compute.precision: {compute.precision} needs CUDA, this device is '{name}'; use float32")
     if compute.compile and name == "cpu":
         compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # torch's choice
         if shutil.which(compiler) is None:
@@ -59,4 +69,33 @@ def set_up(compute: Compute) -> torch.device:
         else:
             torch.set_deterministic_debug_mode("error")
     torch.backends.cudnn.benchmark = not compute.deterministic
-    return torch.device(name)
+    _allow_tf32(False)
+    return _own_gpu() if name == "cuda" and processes.count() > 1 else torch.device(name)
+
+
+@contextmanager
+def tf32(allowed: bool) -> Iterator[None]:
+    """Let CUDA's matrix products and convolutions of float32 use TF32 inside the block, with 10 bits of mantissa."""
+    _allow_tf32(allowed)
+    try:
+        yield
+    finally:
+        _allow_tf32(False)
+
+
+def _allow_tf32(allow: bool) -> None:
+    # Torch allows it in convolutions by default. The newer attribute `fp32_precision` breaks torch.compile in torch 2.11.
+    torch.backends.cuda.matmul.allow_tf32 = allow
+    torch.backends.cudnn.allow_tf32 = allow
+
+
+def _own_gpu() -> torch.device:
+    """Return the GPU of this process."""
+    number = processes.local_rank()
+    if number >= torch.cuda.device_count():
+        raise ParamsError(
+            f"torchrun: process {number} of this machine has no GPU; use --nproc-per-node"
+            f" {torch.cuda.device_count()} or compute.device: cpu"
+        )
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from thirtytwo.core import processes
 from thirtytwo.core.arrays import check_features, check_images
 from thirtytwo.core.weights import load_weights
 from thirtytwo.data.batches import to_float
@@ -65,10 +66,13 @@ def extract_floats(images: np.ndarray, classifier: Classifier, where: str) -> np
 
 @torch.inference_mode()
 def _extract(images: np.ndarray, classifier: Classifier, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """The last chunk is padded with its last image, so that every forward pass has the same shape."""
-    weight = next(classifier.parameters())
-    features, probabilities = [], []
-    for start in tqdm(range(0, len(images), CHUNK), desc="features", unit="chunk", delay=2):
+    """The last chunk is padded with its last image, so that every forward pass has the same shape.
+
+    Several processes compute different chunks, and each returns all features.
+    """
+    weight, parts = next(classifier.parameters()), []
+    starts = processes.share(range(0, len(images), CHUNK))
+    for start in tqdm(starts, desc="features", unit="chunk", delay=2, disable=not processes.first()):
         chunk = images[start : start + CHUNK]
         missing = CHUNK - len(chunk)
         if missing:
@@ -77,8 +81,9 @@ def _extract(images: np.ndarray, classifier: Classifier, where: str) -> tuple[np
         activations = classifier.features(
             to_float(batch) if chunk.dtype == np.uint8 else batch.permute(0, 3, 1, 2).to(weight)
         )
-        features.append(activations.cpu().numpy())
-        probabilities.append(classifier.head(activations).softmax(dim=1).cpu().numpy())
-    joined = np.concatenate(features)[: len(images)]
-    check_features(joined, where)
-    return joined, np.concatenate(probabilities)[: len(images)]
+        parts.append((activations.cpu().numpy(), classifier.head(activations).softmax(dim=1).cpu().numpy()))
+    features, probabilities = (
+        np.concatenate(part)[: len(images)] for part in zip(*processes.gather(parts), strict=True)
+    )
+    check_features(features, where)
+    return features, probabilities

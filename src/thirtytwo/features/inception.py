@@ -24,6 +24,7 @@ from cleanfid.resize import build_resizer
 from torch import nn
 from tqdm import tqdm
 
+from thirtytwo.core import processes
 from thirtytwo.core.arrays import check_features, check_images, read_arrays
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import EvaluationError
@@ -82,16 +83,15 @@ def inception_features(images: np.ndarray, network: nn.Module, device: torch.dev
     """
     check_images(images, where)
     resize, features = build_resizer("clean"), []
-    for start in tqdm(
-        range(0, len(images), _CHUNK), desc=f"Inception features of {where}", unit="chunk", mininterval=1.0
-    ):
+    starts, title = processes.share(range(0, len(images), _CHUNK)), f"Inception features of {where}"
+    for start in tqdm(starts, desc=title, unit="chunk", mininterval=1.0, disable=not processes.first()):
         chunk = images[start : start + _CHUNK]
         colour = np.repeat(chunk, 3, axis=3) if chunk.shape[3] == 1 else chunk
         resized = np.stack([resize(image) for image in colour])
         padded = np.concatenate([resized, np.repeat(resized[-1:], _CHUNK - len(resized), axis=0)])
         batch = torch.from_numpy(padded).permute(0, 3, 1, 2).to(device)
         features.append(network(batch)[: len(chunk)].float().cpu().numpy())
-    joined = np.concatenate(features)
+    joined = np.concatenate(processes.gather(features))
     check_features(joined, where)
     return joined
 
@@ -111,6 +111,8 @@ def cached_features(images: np.ndarray, weights: Path, device: torch.device, fol
             return np.load(path)
         print(f"warning: {path}: damaged, computing it again")
     features = inception_features(images, inception(weights, device), device, where)
+    if not processes.first():
+        return features
     buffer = io.BytesIO()
     np.save(buffer, features)
     files.write(path, buffer.getvalue())

@@ -15,12 +15,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from thirtytwo.core import processes
+
 __all__ = ["Batch", "ChildFamily", "Family", "NormalisedFamily", "Phase"]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One training batch.
+    """One training batch, or one process's slice of it if several processes train the model.
 
     Attributes:
         images: [B, C, 32, 32] float in [-1, 1].
@@ -28,6 +30,7 @@ class Batch:
         progress: fraction of the training completed before this step, in [0, 1).
         epoch: epoch of this batch, counted from 0.
         epochs: total epochs of the run; fractional when the budget is in steps.
+        part, parts: this is slice `part` of `parts` equal slices of the global batch.
     """
 
     images: Tensor
@@ -35,15 +38,35 @@ class Batch:
     progress: float
     epoch: int
     epochs: float
+    part: int = 0
+    parts: int = 1
+
+    def random(self, draw: Callable[[int], Tensor]) -> Tensor:
+        """Return this slice of `draw(n)`, random numbers [n, ...] for the n images of the global batch.
+
+        An image thus gets the same noise in any number of processes.
+        """
+        size = len(self.images)
+        return draw(size * self.parts)[self.part * size : (self.part + 1) * size]
+
+    def normal_like(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Return noise N(0, 1) of the shape of x [B, ...], drawn in the order of x in memory."""
+        whole = x if self.parts == 1 else torch.cat([x] * self.parts)
+        return self.random(lambda n: torch.empty_like(whole).normal_(generator=rng))
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return the mean of `values` [B, ...] over the global batch, for losses that are not linear in it."""
+        return processes.total(values.mean()) / self.parts if self.parts > 1 else values.mean()
 
 
 @dataclass(frozen=True)
 class Phase:
     """One training objective: every `every` steps, one optimiser step of `module` on `loss`.
 
-    `loss(batch, rng)` returns the scalar to minimise and named scalars for the training curves. All randomness comes
-    from `rng`, a generator on the batch's device that the loop seeds for this run, step and phase. While a phase runs,
-    only the parameters of its `module` require gradients. `lr_scale(step)` multiplies the learning rate at that step.
+    `loss(batch, rng)` returns the scalar to minimise and named scalars for the training curves, all of them means over
+    the batch. All randomness comes, through `batch.random`, from `rng`, a generator on the batch's device that the loop
+    seeds for this run, step and phase. While a phase runs, only the parameters of its `module` require gradients.
+    `lr_scale(step)` multiplies the learning rate at that step.
     """
 
     name: str

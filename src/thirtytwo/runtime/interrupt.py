@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -11,9 +11,9 @@ from types import FrameType
 import psutil
 from filelock import FileLock, Timeout
 
-from thirtytwo.runtime.errors import TrainingError
+from thirtytwo.runtime.errors import Stopped
 
-__all__ = ["StopSignals", "exclusive"]
+__all__ = ["StopSignals", "exclusive", "in_use", "lock_file"]
 
 _SHELLS = {"sh", "bash", "dash", "zsh", "fish"}
 
@@ -49,22 +49,45 @@ class StopSignals:
 
 
 @contextmanager
-def exclusive(folder: Path, wait_seconds: float = 60) -> Iterator[None]:
-    """Create `folder` and keep other processes that want it waiting, so that no two train one run at a time.
+def exclusive(folder: Path, exit_code: Callable[[], int] = lambda: 0) -> Iterator[None]:
+    """Create `folder` for this process alone; another process that wants it waits until the block ends.
 
     The lock file lies beside the folder, which may be deleted inside the block. It stays after the block; the
     operating system releases the lock itself even when the process is killed.
 
+    Args:
+        exit_code: called twice a second while waiting; a result other than 0 ends the wait.
+
     Raises:
-        TrainingError: another process still holds the lock after `wait_seconds`.
+        Stopped: `exit_code` returned a code other than 0.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder.with_name(f"{folder.name}.lock")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock, waiting = FileLock(lock_file(folder)), False
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=0.5)
+        except Timeout:
+            if code := exit_code():
+                raise Stopped(code) from None
+            if not waiting:
+                print(f"waiting for another process with the same work, which holds {lock.lock_file}", flush=True)
+            waiting = True
     try:
-        lock = FileLock(path).acquire(timeout=wait_seconds)
-    except Timeout:
-        raise TrainingError(
-            f"{path} is held by another process that trains this run; wait for it to end or stop it"
-        ) from None
-    with lock:
+        folder.mkdir(exist_ok=True)
         yield
+    finally:
+        lock.release()
+
+
+def lock_file(folder: Path) -> Path:
+    """Return the file that `exclusive` locks."""
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process is inside `exclusive(folder)`."""
+    try:
+        with exclusive(folder, lambda: 1):
+            return False
+    except Stopped:
+        return True

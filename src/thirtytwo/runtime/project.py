@@ -1,10 +1,11 @@
 """Every path in the project's folder that a stage or the command reads or writes."""
 
+import configparser
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from thirtytwo.runtime.errors import ProjectError
+from thirtytwo.runtime.errors import ParamsError, ProjectError
 
 __all__ = ["Project"]
 
@@ -99,15 +100,37 @@ class Project:
 
     @property
     def all_checkpoints(self) -> Path:
-        """Folder of the checkpoints of all unfinished trainings: THIRTYTWO_CHECKPOINTS, or checkpoints/ in the project.
+        """Folder of the checkpoints of all unfinished trainings: THIRTYTWO_CHECKPOINTS, or a folder beside DVC's cache.
 
-        Workers that run the same project in several checkouts share one folder.
+        Temporary copies of the project and checkouts that share the cache thus share the checkpoints.
         """
-        return self.root / Path(os.environ.get("THIRTYTWO_CHECKPOINTS", "checkpoints")).expanduser()
+        chosen = os.environ.get("THIRTYTWO_CHECKPOINTS")
+        return self.root / Path(chosen).expanduser() if chosen else self.dvc_cache.with_name("checkpoints")
 
     def checkpoints(self, run: str) -> Path:
-        """Folder of the checkpoints of an unfinished training."""
+        """Folder of the checkpoints of a run's unfinished trainings, with a folder for each fingerprint."""
         return self.all_checkpoints / run
+
+    @property
+    def dvc_cache(self) -> Path:
+        """DVC's cache, from the project's own configuration; importing DVC takes seconds."""
+        folder = self.root / ".dvc"
+        parser = configparser.ConfigParser(strict=False, interpolation=None)
+        parser.read([folder / "config", folder / "config.local"], encoding="utf-8")  # the second overrides the first
+        # A path is relative to the file that gives it. `dvc exp run --temp` and `--queue` write that of the workspace's
+        # cache to the copy's config.local.
+        cache = parser.get("cache", "dir", fallback="cache").strip("\"'")
+        return Path(os.path.normpath(folder / Path(cache).expanduser()))
+
+    def tensorboard(self, run: str) -> Path | None:
+        """Folder of a run's event files if the environment variable THIRTYTWO_LOG is tensorboard, else None.
+
+        Raises:
+            ParamsError: THIRTYTWO_LOG has another value.
+        """
+        if (log := os.environ.get("THIRTYTWO_LOG")) not in (None, "", "tensorboard"):
+            raise ParamsError(f"THIRTYTWO_LOG: expected tensorboard or nothing, got '{log}'")
+        return self.root / "logs/tensorboard" / run if log else None
 
     def sample_folder(self, run: str) -> Path:
         return self.root / "data/samples" / run

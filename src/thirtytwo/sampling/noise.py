@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from thirtytwo.core import processes
 from thirtytwo.runtime.errors import ParamsError
 
 __all__ = ["CHUNK", "NoiseStreams", "chunk_numbers", "draw", "given", "in_chunks", "latents"]
@@ -125,6 +126,7 @@ def in_chunks(
 
     The network always receives image i at the same position of the same chunk, because convolutions and matrix products
     round differently for other batch sizes. A chunk is computed in full even if only some of its images are requested.
+    Several processes compute different chunks, and each returns all images.
 
     Args:
         compute: computes a chunk of images from their noise streams and labels.
@@ -133,18 +135,19 @@ def in_chunks(
         return compute(fixed, labels).float()
     chunk = CHUNK[device.type]
     numbers, slots = (torch.from_numpy(part) for part in np.divmod(np.asarray(indices, np.int64), chunk))
-    images: Tensor | None = None
-    for number in chunk_numbers(indices, device):
+    chunks, parts = chunk_numbers(indices, device), []
+    if not chunks:
+        raise ParamsError("sampling.images: 0; expected at least 1")
+    for number in processes.share(chunks):
         requested = (numbers == number).nonzero()[:, 0]
         chunk_labels = None
         if labels is not None:
             padded = torch.zeros(chunk, dtype=torch.int64).index_copy(0, slots[requested], labels[requested].cpu())
             chunk_labels = padded.to(device)
         streams = NoiseStreams(seed, range(number * chunk, (number + 1) * chunk))
-        computed = compute(streams, chunk_labels).float().cpu()
-        if images is None:
-            images = computed.new_empty((len(indices), *computed.shape[1:]))
-        images[requested] = computed[slots[requested]]
-    if images is None:
-        raise ParamsError("sampling.images: 0; expected at least 1")
+        parts.append(compute(streams, chunk_labels).float().cpu()[slots[requested]])
+    parts = processes.gather(parts)
+    images = parts[0].new_empty((len(indices), *parts[0].shape[1:]))
+    for number, part in zip(chunks, parts, strict=True):
+        images[numbers == number] = part
     return images

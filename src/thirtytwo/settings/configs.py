@@ -28,8 +28,8 @@ class Compute(Strict):
 
     device: Literal["auto", "cuda", "mps", "cpu"]
     threads: int = Field(ge=1, description="CPU threads; results round differently for other counts")
-    precision: Literal["float32", "bfloat16"] = Field(
-        description="precision of autocast in training; bfloat16 needs CUDA"
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        description="precision of training; tf32 and bfloat16 need CUDA. Samples, features and scores are in float32"
     )
     compile: bool = Field(description="compile the networks with torch.compile; on a CPU this needs a C++ compiler")
     deterministic: bool = Field(description="use only deterministic algorithms")

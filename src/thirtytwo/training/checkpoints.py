@@ -6,19 +6,48 @@ without the other. The folder keeps the two newest. Loading skips a damaged one 
 
 import hashlib
 import re
+import shutil
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from thirtytwo.core import processes
 from thirtytwo.core.weights import parse_weights, serialise
 from thirtytwo.runtime import files
+from thirtytwo.runtime.interrupt import exclusive
 
-__all__ = ["load_latest", "save"]
+__all__ = ["load_latest", "reserved", "save"]
 
 KEPT = 2
 _NAME = re.compile(r"(\d{9})-([0-9a-f]{64})\.pt\Z")
+
+
+@contextmanager
+def reserved(folder: Path, exit_code: Callable[[], int]) -> Iterator[Path]:
+    """Reserve the folder of the checkpoints of one fingerprint, and delete it if the block succeeds.
+
+    Copies of the project share the folder: if two of them run the same training, the second waits for the first.
+
+    Args:
+        folder: <run>/<fingerprint>, where the fingerprint is of everything that the weights depend on.
+        exit_code: called while waiting; a result other than 0 ends the wait.
+
+    Raises:
+        Stopped: `exit_code` returned a code other than 0.
+    """
+    if not processes.first():
+        yield folder
+        return
+    with exclusive(folder, exit_code):
+        others = [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
+        if others and not any(folder.iterdir()):
+            print("settings, data or code differ from those of all checkpoints of this run: training starts afresh")
+        yield folder
+        shutil.rmtree(folder)
 
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
@@ -34,14 +63,22 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
 def load_latest(folder: Path, device: torch.device) -> dict[str, Any] | None:
     """Return the newest state that passes its checksum, or None; a warning on stderr names each damaged one.
 
+    With several processes, all of them return the state that the first one reads.
+
     Raises:
         CheckpointError: the checksum holds but the content is not plain weights (a pickle that would run code).
     """
+    newest: tuple[bytes, Path] | None = processes.broadcast(_newest(folder) if processes.first() else None)
+    return parse_weights(newest[0], newest[1], device) if newest else None
+
+
+def _newest(folder: Path) -> tuple[bytes, Path] | None:
+    """Return content and path of the newest undamaged file."""
     for path in _newest_first(folder):
         match = _NAME.search(path.name)
         data = path.read_bytes()
         if match and hashlib.sha256(data).hexdigest() == match[2]:
-            return parse_weights(data, path, device)
+            return data, path
         print(f"warning: {path}: damaged (its sha256 differs from its name); trying the one before", file=sys.stderr)
     return None
 

@@ -2,6 +2,9 @@
 
 Step s draws its images from the permutation of its epoch and seeds its noise from s. No loader and no generator carries
 state from step to step, so a resumed run takes exactly the steps of an uninterrupted one.
+
+Several processes (`core.processes`) take equal slices of each batch and average their gradients. All of them hold the
+same state, which the first one saves, so a training can resume in another number of processes.
 """
 
 import copy
@@ -17,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from thirtytwo.core import processes
+from thirtytwo.core.device import tf32
 from thirtytwo.core.seeds import derive_seed
 from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.data.batches import ImageSet, to_float
@@ -25,6 +30,8 @@ from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import Stopped, TrainingError
 from thirtytwo.settings.training import TrainSettings
 from thirtytwo.training import checkpoints
+from thirtytwo.training.curves import CurveLog
+from thirtytwo.training.global_batch import synchronise
 
 __all__ = ["State", "initialise", "snapshots", "train"]
 
@@ -76,8 +83,12 @@ def total_steps(settings: TrainSettings, images: int) -> int:
     """Return the budget in steps; an epoch drops its last, incomplete batch.
 
     Raises:
-        TrainingError: fewer images than one batch.
+        TrainingError: fewer images than one batch, or a batch that the processes cannot divide equally.
     """
+    if settings.batch_size % processes.count():
+        raise TrainingError(
+            f"batch_size: {settings.batch_size} is not a multiple of the {processes.count()} processes; change either"
+        )
     if images < settings.batch_size:
         raise TrainingError(f"batch_size: {settings.batch_size} exceeds the {images} training images; make it smaller")
     return settings.steps or settings.epochs * (images // settings.batch_size)
@@ -93,6 +104,7 @@ def train(
     precision: str,
     folder: Path,
     exit_code: Callable[[], int],
+    log: CurveLog | None = None,
 ) -> State:
     """Train `family` on the train split of `data`, resuming from the newest checkpoint in `folder`.
 
@@ -100,9 +112,10 @@ def train(
 
     Args:
         seed: of this training: the run's seed plus the number of the training.
-        precision: "float32", or "bfloat16" for autocast.
+        precision: "float32", "tf32" for float32 with TF32 products on CUDA, or "bfloat16" for autocast.
         folder: of this configuration's checkpoints.
         exit_code: called after each step; a result other than 0 saves the state and stops.
+        log: writes the curves while they grow.
 
     Raises:
         TrainingError: a loss term is not finite; names the step and the term. The last good checkpoint is kept.
@@ -116,13 +129,19 @@ def train(
     family.modules.to(device).to(memory_format=torch.channels_last)
     averaged = {name: family.modules[name] for name in family.averaged} if settings.ema_decay else {}
     state = State(family, family.phases(), copy.deepcopy(nn.ModuleDict(averaged)).requires_grad_(False))
+    if processes.count() > 1:
+        synchronise(family.modules)
     if packed := checkpoints.load_latest(folder, device):
         state.unpack(packed)
-        print(f"resumed at step {state.step} of {steps}")
+        if processes.first():
+            print(f"resumed at step {state.step} of {steps}")
     per_epoch = len(images) // settings.batch_size
     validate_every = settings.validate_every or per_epoch
     curve_every = max(1, steps // _CURVE_ROWS)
-    with tqdm(total=steps, initial=state.step, unit="step", mininterval=1.0) as bar:
+    log = log or CurveLog(None, None)
+    log.update(state.curve, state.validation, saved=True)
+    bar = tqdm(total=steps, initial=state.step, unit="step", mininterval=1.0, disable=not processes.first())
+    with bar, tf32(precision == "tf32"):
         while state.step < steps:
             batch = _batch(images, labels, settings, seed, state.step, steps)
             state.window.append(_step(state, batch, settings, seed, precision))
@@ -132,13 +151,16 @@ def train(
                 _flush(state, per_epoch, bar)
             if state.step % validate_every == 0 or last:
                 state.validation.append(_validate(state, data, seed, device, per_epoch))
+            log.update(state.curve, state.validation, saved=False)
             if settings.snapshot_every and (state.step % settings.snapshot_every == 0 or last):
                 _recompute_statistics(state, labels, seed)
                 _snapshot(state, folder)
-            code = exit_code()
+            code = processes.largest(exit_code())
             if code or last or state.step % settings.checkpoint_every == 0:
                 _check_finite(state)
-                checkpoints.save(folder, state.step, state.pack())
+                if processes.first():
+                    checkpoints.save(folder, state.step, state.pack())
+                log.update(state.curve, state.validation, saved=True)
             if code:
                 raise Stopped(code)
             bar.update()
@@ -174,6 +196,8 @@ def _recompute_statistics(state: State, labels: Tensor, seed: int) -> None:
 
 def _snapshot(state: State, folder: Path) -> None:
     """Write the weights that sampling uses, averaged if the run averages; a resumed run writes the same bytes."""
+    if not processes.first():
+        return
     weights = {name: state.ema[name] if state.ema else state.family.modules[name] for name in state.family.averaged}
     data = serialise({name: module.state_dict() for name, module in weights.items()})
     files.write(folder / "snapshots" / f"{state.step:09d}.pt", data)
@@ -187,16 +211,18 @@ def snapshots(folder: Path, steps: int) -> dict[int, dict[str, Any]]:
 
 
 def _batch(images: Tensor, labels: Tensor, settings: TrainSettings, seed: int, step: int, steps: int) -> Batch:
-    """Return the images of step `step`: the next slice of its epoch's permutation, mirrored if the settings ask for it."""
+    """Return this process's images of step `step`: of the next part of its epoch's permutation, mirrored if set."""
     per_epoch = len(images) // settings.batch_size
     epoch, position = divmod(step, per_epoch)
     permutation = _permutation(seed, epoch, len(images))
-    chosen = permutation[position * settings.batch_size : (position + 1) * settings.batch_size].to(images.device)
+    size, rank, count = settings.batch_size, processes.rank(), processes.count()
+    own = slice(rank * size // count, (rank + 1) * size // count)
+    chosen = permutation[position * size : (position + 1) * size][own].to(images.device)
     x = to_float(images[chosen])
     if settings.horizontal_flip:
-        flipped = np.random.default_rng(derive_seed(seed, _FLIP, step)).random(len(chosen)) < 0.5
-        x = torch.where(torch.from_numpy(flipped).to(x.device)[:, None, None, None], x.flip(3), x)
-    return Batch(x, labels[chosen], step / steps, epoch, steps / per_epoch)
+        flipped = np.random.default_rng(derive_seed(seed, _FLIP, step)).random(size) < 0.5
+        x = torch.where(torch.from_numpy(flipped[own]).to(x.device)[:, None, None, None], x.flip(3), x)
+    return Batch(x, labels[chosen], step / steps, epoch, steps / per_epoch, rank, count)
 
 
 @functools.lru_cache(maxsize=1)
@@ -221,11 +247,13 @@ def _step(state: State, batch: Batch, settings: TrainSettings, seed: int, precis
             loss, named = phase.loss(batch, rng)
         phase.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        named = {name: value.detach() for name, value in named.items()}
+        processes.average([p.grad for p in phase.module.parameters() if p.grad is not None] + list(named.values()))
         norm = nn.utils.clip_grad_norm_(phase.module.parameters(), settings.clip_norm or math.inf)
         for group in phase.optimiser.param_groups:
             group["lr"] = settings.lr * phase.lr_scale(state.step)
         phase.optimiser.step()
-        terms |= {name: value.detach() for name, value in named.items()} | {f"grad_norm_{phase.name}": norm.detach()}
+        terms |= named | {f"grad_norm_{phase.name}": norm.detach()}
     _average(state, settings.ema_decay)
     return terms
 
@@ -248,7 +276,9 @@ def _flush(state: State, per_epoch: int, bar: tqdm) -> None:
     """Append the mean of each term over the window to the curve."""
     _check_finite(state)
     names = sorted({name for terms in state.window for name in terms})
-    row = {name: torch.stack([t[name] for t in state.window if name in t]).double().mean().item() for name in names}
+    row = {
+        name: torch.stack([t[name] for t in state.window if name in t]).cpu().double().mean().item() for name in names
+    }
     state.curve.append({"step": state.step, "epoch": round(state.step / per_epoch, 4)} | row)
     state.window.clear()
     bar.set_postfix({name: f"{value:.3g}" for name, value in row.items() if not name.startswith("grad_norm")})
@@ -271,12 +301,15 @@ def _validate(state: State, data: ImageSet, seed: int, device: torch.device, per
     held_out = data.only("test")
     state.family.modules.eval()
     totals: dict[str, float] = {}
-    for start in range(0, len(held_out.images), _VALIDATION_BATCH):
+    for start in processes.share(range(0, len(held_out.images), _VALIDATION_BATCH)):
         x = to_float(torch.from_numpy(held_out.images[start : start + _VALIDATION_BATCH]).to(device))
         y = torch.from_numpy(held_out.labels[start : start + _VALIDATION_BATCH]).to(device)
         rng = torch.Generator(device).manual_seed(derive_seed(seed, _VALIDATION, start))
         terms = state.family.validate(Batch(x, y, 1.0, 0, 1.0), rng)
         for name, value in terms.items():
             totals[name] = totals.get(name, 0.0) + value.item() * len(x)
-    means = {name: total / len(held_out.images) for name, total in totals.items()}
-    return {"step": state.step, "epoch": round(state.step / per_epoch, 4)} | means
+    names = processes.broadcast(list(totals))  # a process without a batch has none
+    sums = torch.tensor([totals.get(name, 0.0) for name in names], dtype=torch.float64)
+    processes.average([sums])
+    means = (sums * processes.count() / len(held_out.images)).tolist()
+    return {"step": state.step, "epoch": round(state.step / per_epoch, 4)} | dict(zip(names, means, strict=True))

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from thirtytwo.core import processes
 from thirtytwo.core.intervals import Estimate, over_trainings
 from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.data.batches import ImageSet, to_float
@@ -19,6 +20,7 @@ from thirtytwo.models.contract import ChildFamily, Family
 from thirtytwo.runtime.errors import CheckpointError, TrainingError
 from thirtytwo.runtime.files import sha256
 from thirtytwo.settings.training import TrainConfig
+from thirtytwo.training.curves import CurveLog, table
 from thirtytwo.training.loop import State, initialise, snapshots, train
 
 __all__ = ["Trained", "fingerprint", "published", "summary", "train_run"]
@@ -47,18 +49,19 @@ class Trained:
 
 def train_run(
     cfg: TrainConfig[Any, Any], data: ImageSet, *, parent: Path, device: torch.device, checkpoints: Path,
-    fingerprint: str, exit_code: Callable[[], int],
+    exit_code: Callable[[], int], curve: Path, events: Path | None = None,
 ) -> tuple[list[Trained], dict[int, dict[str, Any]]]:  # fmt: skip
     """Train the run as often as it has seeds; trainings that a checkpoint shows as finished are read from it.
 
     Args:
         parent: file of the parent run's weights; unused where the run has no parent run.
-        checkpoints: folder of this run's checkpoints.
-        fingerprint: of all that the weights depend on; checkpoints of another fingerprint are not used.
+        checkpoints: folder of the checkpoints with the run's `fingerprint`.
         exit_code: see `loop.train`.
+        curve: file that grows with the training curve of the first training.
+        events: folder for TensorBoard's event files; None writes none.
 
     Returns:
-        the trainings, and the snapshots of the first one by their step.
+        the trainings, and the snapshots of the first one by their step; only the first process has snapshots.
 
     Raises:
         TrainingError, Stopped, CheckpointError: as `loop.train`.
@@ -66,20 +69,20 @@ def train_run(
     trainings, kept = [], {}
     for training in range(cfg.seeds):
         seed, folder = cfg.seed + training, checkpoints / str(training)
-        if cfg.seeds > 1:
+        if cfg.seeds > 1 and processes.first():
             print(f"training {training + 1} of {cfg.seeds}, seed {seed}")
-        if folder.is_dir() and not (folder / fingerprint).exists():
-            print("settings, data or code changed since the last checkpoint: training starts afresh")
+        log = CurveLog(None if training else curve, events and events / str(training))
         try:
             state = train(
                 _start(cfg, data, seed, parent), data, cfg.settings, seed=seed, device=device,
-                precision=cfg.compute.precision, folder=folder / fingerprint, exit_code=exit_code,
+                precision=cfg.compute.precision, folder=folder, exit_code=exit_code,
+                log=log if processes.first() else None,
             )  # fmt: skip
         except TrainingError as error:
             raise TrainingError(f"training {training} (seed {seed}): {error}") from None
         trainings.append(_outcome(state, cfg, data))
-        if not training:
-            kept = snapshots(folder / fingerprint, state.step)
+        if not training and processes.first():
+            kept = snapshots(folder, state.step)
     return trainings, kept
 
 
@@ -161,8 +164,7 @@ def _outcome(state: State, cfg: TrainConfig[Any, Any], data: ImageSet) -> Traine
     }
     metrics = {"steps": state.step, "images_seen": state.step * cfg.settings.batch_size}
     metrics |= {f"parameters_{n}": sum(p.numel() for p in m.parameters()) for n, m in state.family.modules.items()}
-    terms, tables = dict[str, float](), list[pd.DataFrame]()
+    terms = dict[str, float]()
     for prefix, rows in (("train", state.curve), ("validation", state.validation)):
         terms |= {f"{prefix}_{k}": v for k, v in (rows or [{}])[-1].items() if k not in ("step", "epoch")}
-        tables.append(pd.DataFrame(rows, columns=None if rows else ["step", "epoch"]))
-    return Trained(serialise(weights), metrics, terms, *tables)
+    return Trained(serialise(weights), metrics, terms, table(state.curve), table(state.validation))

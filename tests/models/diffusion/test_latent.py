@@ -43,6 +43,10 @@ def images(count=400):
     return nn.functional.interpolate(torch.randn(count, 1, 4, 4, generator=generator), scale_factor=8)
 
 
+def batch(x):
+    return Batch(x, torch.zeros(len(x), dtype=torch.int64), 0.0, 0, 1.0)
+
+
 def model(**changes):
     torch.manual_seed(0)
     settings = parse(DiffusionSettings, SETTINGS | {"conditional": True, "patch": 1} | changes, "lddpm")
@@ -56,16 +60,16 @@ def test_codes_are_standardised_to_mean_0_and_variance_1():
     # The block means are N(0, 1), so codes have variances 9 + 1/4 and 25 + 1/4.
     torch.testing.assert_close(space.mean.flatten(), torch.tensor([1.0, 0.0]), atol=0.1, rtol=0)
     torch.testing.assert_close(space.std.flatten(), torch.tensor([9.25**0.5, 25.25**0.5]), atol=0.1, rtol=0)
-    codes = space.encode(x, torch.Generator().manual_seed(1))
+    codes = space.encode(batch(x), torch.Generator().manual_seed(1))
     torch.testing.assert_close(codes.mean((0, 2, 3)), torch.zeros(2), atol=0.02, rtol=0)
     torch.testing.assert_close(codes.std((0, 2, 3)), torch.ones(2), atol=0.02, rtol=0)
-    assert not torch.equal(codes, space.encode(x, torch.Generator().manual_seed(2)))
+    assert not torch.equal(codes, space.encode(batch(x), torch.Generator().manual_seed(2)))
 
 
 def test_decoding_inverts_the_standardisation():
     space, labels = LatentSpace(StandIn(sigma=1e-30)), torch.zeros(8, dtype=torch.int64)
     space.fit(images())
-    codes = space.encode(images(8), torch.Generator().manual_seed(0))
+    codes = space.encode(batch(images(8)), torch.Generator().manual_seed(0))
     torch.testing.assert_close(10 * space.decode(codes, labels), 3 * images(8) + 1, atol=1e-5, rtol=1e-5)
 
 

@@ -6,6 +6,7 @@ al. 2015, except that the encoder sees only the image).
 """
 
 import math
+from collections.abc import Callable
 from types import ModuleType
 
 import torch
@@ -36,7 +37,9 @@ def image(likelihood: Likelihood, outputs: Tensor) -> Tensor:
     return 2 * outputs.sigmoid() - 1 if likelihood == "bernoulli" else outputs
 
 
-def reconstruction(likelihood: Likelihood, x: Tensor, outputs: Tensor) -> Tensor:
+def reconstruction(
+    likelihood: Likelihood, x: Tensor, outputs: Tensor, mean: Callable[[Tensor], Tensor] = torch.mean
+) -> Tensor:
     """Return the reconstruction loss -log p(x|z) of each image x [B, C, H, W] in [-1, 1]: [B].
 
     gaussian: |x - x_hat|^2, which is -log N(x; x_hat, I/2) without its constant D/2 log pi, D = C H W.
@@ -44,12 +47,15 @@ def reconstruction(likelihood: Likelihood, x: Tensor, outputs: Tensor) -> Tensor
         batch (Rybkin et al. 2021, "optimal sigma-VAE"). At this minimum the gradient with respect to sigma is 0.
     bernoulli: -sum_i y_i log p_i + (1 - y_i) log(1 - p_i) of grey levels y = (x + 1) / 2 (Kingma & Welling 2014,
         appendix C.1). For y strictly between 0 and 1 this is not normalised; `log_density` adds the normaliser.
+
+    Args:
+        mean: the mean over the batch.
     """
     if likelihood == "bernoulli":
         return F.binary_cross_entropy_with_logits(outputs, (x + 1) / 2, reduction="none").flatten(1).sum(1)
     if likelihood == "sigma_vae":
         error = squared_error(x, outputs)
-        variance = error.detach().mean() / x[0].numel()
+        variance = mean(error.detach()) / x[0].numel()
         return error / (2 * variance) + 0.5 * x[0].numel() * (2 * math.pi * variance).log()
     return squared_error(x, outputs)
 
@@ -108,11 +114,13 @@ class Autoencoder:
         x, s = batch.images, self.settings
         mu, log_sigma = self.encode(x)
         if log_sigma is None:
-            return {"reconstruction": reconstruction(s.likelihood, x, self.decode(mu, batch.labels)).mean()}
-        epsilon = torch.randn(mu.shape, generator=rng, device=mu.device)
+            outputs = self.decode(mu, batch.labels)
+            return {"reconstruction": reconstruction(s.likelihood, x, outputs, batch.mean).mean()}
+        epsilon = batch.random(lambda n: torch.randn((n, *mu.shape[1:]), generator=rng, device=mu.device))
         z = mu + log_sigma.exp() * epsilon  # reparameterisation, Kingma & Welling 2014, section 2.4
+        outputs = self.decode(z, batch.labels)
         return {
-            "reconstruction": reconstruction(s.likelihood, x, self.decode(z, batch.labels)).mean(),
+            "reconstruction": reconstruction(s.likelihood, x, outputs, batch.mean).mean(),
             "kl": kl_to_standard_normal(mu, log_sigma).mean(),
         }
 

@@ -87,7 +87,7 @@ def bound(
         denoise: returns x0_hat from x_t [B, ...], t [B] and labels; clipped to [-1, 1] here if `clip`.
         x0: [B, ...] images, 8-bit values in [-1, 1].
         intervals: number of intervals of timesteps; each image draws one timestep from each (stratified sampling).
-        rng: generator on the device of x0.
+        rng: generator on the CPU, so that every device uses the same noise.
 
     Returns:
         [B, 3] float64 bits per dimension: L_T, the sum of L_{t-1} for t = 2 ... T, and L_0.
@@ -97,20 +97,20 @@ def bound(
 
     def predict_x0(t: Tensor) -> Tensor:
         bar = bars[t].to(x0.dtype).to(x0.device).view(-1, *[1] * (x0.ndim - 1))
-        noise = torch.empty_like(x0).normal_(generator=rng)
+        noise = torch.empty_like(x0, device="cpu").normal_(generator=rng).to(x0.device)
         x0_hat = denoise(bar.sqrt() * x0 + (1 - bar).sqrt() * noise, t.to(x0.device), labels)
         return x0_hat.clamp(-1, 1) if clip else x0_hat
 
     def mean(values: Tensor) -> Tensor:
-        return values.double().flatten(1).mean(1).cpu()
+        return values.cpu().double().flatten(1).mean(1)  # float64 on the CPU: MPS has none
 
-    uniforms = torch.rand((intervals, len(x0)), generator=rng, device=x0.device, dtype=torch.float64).cpu()
+    uniforms = torch.rand((intervals, len(x0)), generator=rng, dtype=torch.float64)
     steps = torch.zeros(len(x0), dtype=torch.float64)
     for low, high, u in zip(edges, edges[1:], uniforms, strict=False):
         t = low + (u * (high - low)).long()
         error = mean((x0 - predict_x0(t)).square())
         steps += (high - low) * torch.from_numpy(weights)[t] * _BITS * error
-    mean_at_1 = predict_x0(torch.ones(len(x0), dtype=torch.int64)).double()
-    decoder = decoder_bits(x0.double(), mean_at_1, decoder_sigma(schedule))
-    prior = prior_bits(x0.double(), float(bars[-1]))
+    exact, mean_at_1 = (x.cpu().double() for x in (x0, predict_x0(torch.ones(len(x0), dtype=torch.int64))))
+    decoder = decoder_bits(exact, mean_at_1, decoder_sigma(schedule))
+    prior = prior_bits(exact, float(bars[-1]))
     return torch.stack([mean(prior), steps, mean(decoder)], dim=1)

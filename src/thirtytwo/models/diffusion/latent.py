@@ -5,6 +5,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from thirtytwo.models.contract import Batch
+
 __all__ = ["Autoencoder", "LatentSpace"]
 
 _CHUNK = 500
@@ -48,10 +50,10 @@ class LatentSpace(nn.Module):
     @torch.no_grad()
     def fit(self, images: Tensor) -> None:
         """Compute mean and std of the codes of images [N, C, 32, 32], with Var z = Var mu + E sigma^2."""
-        total, squares = torch.zeros(2, self.mean.shape[1], dtype=torch.float64, device=self.mean.device)
+        total, squares = torch.zeros(2, self.mean.shape[1], dtype=torch.float64)  # on the CPU: MPS has no float64
         count = 0
         for x in images.split(_CHUNK):
-            mu, log_sigma = (None if part is None else part.double() for part in self.autoencoder.encode(x))
+            mu, log_sigma = (None if part is None else part.cpu().double() for part in self.autoencoder.encode(x))
             assert mu is not None
             second_moment = mu.square() if log_sigma is None else mu.square() + (2 * log_sigma).exp()
             total, squares = total + mu.sum((0, 2, 3)), squares + second_moment.sum((0, 2, 3))
@@ -62,10 +64,10 @@ class LatentSpace(nn.Module):
         self.std.copy_(variance.sqrt().view(1, -1, 1, 1))
 
     @torch.no_grad()
-    def encode(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Draw standardised codes [B, *latent_shape] of images from q(z|x)."""
-        mu, log_sigma = self.autoencoder.encode(x)
-        noise = torch.empty_like(mu).normal_(generator=rng)
+    def encode(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        """Draw standardised codes [B, *latent_shape] of a batch's images from q(z|x)."""
+        mu, log_sigma = self.autoencoder.encode(batch.images)
+        noise = batch.normal_like(mu, rng)
         return ((mu if log_sigma is None else mu + log_sigma.exp() * noise) - self.mean) / self.std
 
     @torch.no_grad()

@@ -73,8 +73,9 @@ class Diffusion:
         It is L_simple (Ho et al. eq. 14), or the bound (eq. 5) in bits per dimension without its constant L_T.
         """
         T, x0 = self.schedule.timesteps, self._data(batch, rng)
-        t = torch.randint(1, T + 1, (len(x0),), generator=rng, device=x0.device)
-        loss = self._error(x0, t, rng, self._drop_labels(batch.labels, rng)).mean()
+        t = batch.random(lambda n: torch.randint(1, T + 1, (n,), generator=rng, device=x0.device))
+        labels = self._drop_labels(batch, rng)
+        loss = self._error(x0, t, batch.normal_like(x0, rng), labels).mean()
         return loss, {"loss": loss.detach()}
 
     @torch.no_grad()
@@ -87,7 +88,8 @@ class Diffusion:
         net = self.modules["denoiser"]
         training = net.training
         net.eval()
-        loss = self._error(self._data(batch, rng), t, rng, batch.labels).mean()
+        x0 = self._data(batch, rng)
+        loss = self._error(x0, t, batch.normal_like(x0, rng), batch.labels).mean()
         net.train(training)
         return {"loss": loss}
 
@@ -145,20 +147,20 @@ class Diffusion:
     def _lr_scale(self, step: int) -> float:
         return min(1.0, (step + 1) / max(self.settings.warmup, 1))
 
-    def _drop_labels(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+    def _drop_labels(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Replace labels [B] by the null class with probability `label_dropout` (Ho & Salimans 2022, algorithm 1)."""
+        labels = batch.labels
         if not self.settings.label_dropout:
             return labels
-        dropped = torch.rand(len(labels), generator=rng, device=labels.device) < self.settings.label_dropout
-        return labels.masked_fill(dropped, self.classes)
+        u = batch.random(lambda n: torch.rand(n, generator=rng, device=labels.device))
+        return labels.masked_fill(u < self.settings.label_dropout, self.classes)
 
     def _data(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return x_0 of a batch: its images or their codes."""
-        return batch.images if self.latent_space is None else self.latent_space.encode(batch.images, rng)
+        return batch.images if self.latent_space is None else self.latent_space.encode(batch, rng)
 
-    def _error(self, x0: Tensor, t: Tensor, rng: torch.Generator, labels: Tensor) -> Tensor:
-        """Return the error of every value of x_0 at timesteps `t` [B], with noise from `rng`."""
-        epsilon = torch.empty_like(x0).normal_(generator=rng)
+    def _error(self, x0: Tensor, t: Tensor, epsilon: Tensor, labels: Tensor) -> Tensor:
+        """Return the error of every value of x_0 at timesteps `t` [B] with noise `epsilon`."""
         x = self.noised(x0, t, epsilon)
         prediction = self.modules["denoiser"](x, t - 1, labels if self.conditional else None).float()
         if self.settings.weighting == "variational":

@@ -173,7 +173,8 @@ class GAN:
         return outputs.sigmoid() if self.settings.loss in ("minimax", "non_saturating") else outputs
 
     def _generate(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        z = torch.randn((len(batch.images), *self.latent_shape), generator=rng, device=batch.images.device)
+        device = batch.images.device
+        z = batch.random(lambda n: torch.randn((n, *self.latent_shape), generator=rng, device=device))
         return self.draw(z, batch.labels)
 
     def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
@@ -185,7 +186,7 @@ class GAN:
         """Add instance noise (Soenderby et al. 2017), which decreases linearly to 0 during training."""
         if not self.settings.input_noise:
             return images
-        noise = torch.randn(images.shape, generator=rng, device=images.device)
+        noise = batch.random(lambda n: torch.randn((n, *images.shape[1:]), generator=rng, device=images.device))
         return images + self.settings.input_noise * (1 - batch.progress) * noise
 
     def _discriminator_loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -209,7 +210,7 @@ class GAN:
         d_real, d_fake = self._to_score(real).mean(), self._to_score(fake).mean()
         terms = {"discriminator_loss": loss, "d_real": d_real, "d_fake_before": d_fake}
         if s.loss == "wgan_gp":
-            u = torch.rand(len(real), generator=rng, device=real.device)
+            u = batch.random(lambda n: torch.rand(n, generator=rng, device=real.device))
             penalty = gradient_penalty(discriminator, x_real, x_fake, u)
         if s.loss in ("wgan_gp", "relativistic"):
             loss, terms = loss + s.penalty * penalty, terms | {"gradient_penalty": penalty}

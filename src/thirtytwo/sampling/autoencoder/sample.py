@@ -226,7 +226,7 @@ def _likelihood_bound(model: Autoencoder, train: Subset, held_out: Subset, job: 
     variance = 0.5
     if model.settings.likelihood == "sigma_vae":
         codes = _encode(model, train, job, 5)
-        variance = _distortion(model, train, codes, job).double().mean().item() / x[0].numel()
+        variance = _distortion(model, train, codes, job).cpu().double().mean().item() / x[0].numel()
     batch_size = max(1, _CHUNK // s.bound_samples)
     batches = list(zip(x.to(job.device).split(batch_size), labels.to(job.device).split(batch_size), strict=True))
     weights = []
@@ -234,7 +234,7 @@ def _likelihood_bound(model: Autoencoder, train: Subset, held_out: Subset, job: 
         shape = (s.bound_samples, len(images), *model.latent_shape)
         epsilon = torch.from_numpy(rng.standard_normal(shape, np.float32)).to(job.device)
         weights.append(log_weights(model, images, y, epsilon, variance))
-    log_w = torch.cat(weights, dim=1).double().cpu()  # [K, n]
+    log_w = torch.cat(weights, dim=1).cpu().double()  # [K, n]
     iwae = log_w.logsumexp(0) - math.log(s.bound_samples)
     return {
         "iwae_bits": bits_per_dim(iwae, x[0].numel()).numpy(),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from thirtytwo.core import processes
 from thirtytwo.models.diffusion.schedules import Schedule
 from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.sampling.diffusion.solvers import SAMPLERS, Predict, Step, evaluations
@@ -123,8 +124,9 @@ def generate(
     """
     s = settings
     steps = path(schedule, s.steps, s.spacing)
-    calls = len(chunk_numbers(indices, device)) * evaluations(s.sampler, s.steps)
-    bar = tqdm(total=calls, desc=f"{s.sampler}, {s.steps} steps", unit="batch", mininterval=1.0)
+    calls = len(processes.share(chunk_numbers(indices, device))) * evaluations(s.sampler, s.steps)
+    name = f"{s.sampler}, {s.steps} steps"
+    bar = tqdm(total=calls, desc=name, unit="batch", mininterval=1.0, disable=not processes.first())
 
     def denoise_with_progress(x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
         bar.update()

@@ -144,6 +144,6 @@ def _likelihood_bound(model: Diffusion, job: Job) -> dict[str, np.ndarray]:
         chunk = subset[start : start + _CHUNK]
         x0 = to_float(torch.from_numpy(test.images[chunk]).to(job.device))
         y = torch.from_numpy(test.labels[chunk]).to(job.device)
-        rng = torch.Generator(job.device).manual_seed(derive_seed(seed, _BOUND_SEED, start))
+        rng = torch.Generator().manual_seed(derive_seed(seed, _BOUND_SEED, start))
         bits.append(bound.bound(model.denoise, model.schedule, x0, y, intervals=intervals, clip=s.clip, rng=rng))
     return {"bound_bits": torch.cat(bits).numpy()}

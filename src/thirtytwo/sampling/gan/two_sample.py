@@ -125,7 +125,8 @@ def _cross_entropy(network: Network, real: Labelled, fake: Labelled) -> float:
 @torch.no_grad()
 def probabilities(networks: list[Network], images: Labelled) -> np.ndarray:
     """Return the mean probability of the networks that each image is real: [N] float64."""
-    return torch.stack([_logits(network, images).double().sigmoid() for network in networks]).mean(0).cpu().numpy()
+    logits = torch.stack([_logits(network, images) for network in networks]).cpu()  # MPS has no float64
+    return logits.double().sigmoid().mean(0).numpy()
 
 
 def _logits(network: Network, images: Labelled) -> Tensor:
