@@ -57,7 +57,7 @@ def test_git_has_nothing_that_dvc_keeps(clone: Clone):
     assert not [
         name
         for name in tracked
-        if name.startswith(("data/", "configs/", "report/", "checkpoints/", "logs/", "scores/"))
+        if name.startswith(("data/", "configs/", "report/", "checkpoints/", "logs/", "plots/", "scores/"))
     ]
     assert [name for name in tracked if name.endswith(".gitignore")] == [".dvc/.gitignore", ".gitignore"]
 

@@ -41,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
         "--score", action="append", help="score to compare; may be repeated (default: all shared scores)"
     )
     compare.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    export = commands.add_parser("export", help="write a run for others to sample from", description=_EXPORT)
+    export.add_argument("run", metavar="RUN", help="a name under `runs:` of params.yaml")
+    export.add_argument("--to", metavar="FOLDER", help="a new folder (default: exports/RUN in the project)")
     _repro(commands.add_parser("repro", help="run stale stages in parallel", description=_REPRO))
     doctor = commands.add_parser("doctor", help="check the installation and the project", description=_DOCTOR)
     doctor.add_argument(
@@ -56,6 +59,8 @@ _SAMPLE = """Draws images from the trained weights of RUN in the same way as the
 settings, image i is the same. Omitted options keep the run's settings."""
 _EVALUATE = """Scores images of any model under the pipeline's protocol and prints the floor, the score of as many real
 images, next to each score. `thirtytwo compare` can compare the output file (--out) with a run."""
+_EXPORT = """Writes a folder with the weights of RUN (safetensors), a program that draws images from them, the settings, a
+model card with the scores, and sample.py, which draws the same images as `thirtytwo sample` without this package."""
 _COMPARE = "Reports for each score which of the two is better, if their intervals and protocols allow a comparison."
 _DOCTOR = (
     "Checks the installation and the project, and suggests how to fix problems. Exit code 1: a requirement is missing."

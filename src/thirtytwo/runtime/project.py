@@ -140,6 +140,10 @@ class Project:
         """What a stage printed when `thirtytwo repro` ran it (.log); a stage of a run is called train@vae."""
         return self.root / "logs/repro" / f"{stage}.log"
 
+    def export(self, run: str) -> Path:
+        """Default folder of a run that `thirtytwo export` writes."""
+        return self.root / "exports" / run
+
     @property
     def report(self) -> Path:
         """Folder of the report."""

@@ -7,7 +7,9 @@ images of a run can coincide. Torch's CPU generator keeps only 32 bits of a seed
 images likely.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from thirtytwo.runtime.errors import ParamsError
 
-__all__ = ["CHUNK", "NoiseStreams", "chunk_numbers", "draw", "in_chunks", "latents"]
+__all__ = ["CHUNK", "NoiseStreams", "chunk_numbers", "draw", "given", "in_chunks", "latents"]
 
 CHUNK = {"cpu": 50, "cuda": 500, "mps": 100}  # images in one call of the network
 
@@ -38,6 +40,35 @@ class NoiseStreams:
         for stream, out in zip(self.streams, noise, strict=True):
             stream.standard_normal(dtype=np.float32, out=out)
         return torch.from_numpy(noise)
+
+
+class Given(NoiseStreams):
+    """Noise of one chunk that was drawn elsewhere.
+
+    Args:
+        noise: [K, chunk, *shape], one row for each call of `normal`.
+    """
+
+    def __init__(self, noise: Tensor):
+        self.noise, self.calls = noise, 0
+
+    def normal(self, shape: Sequence[int]) -> Tensor:
+        """Return the next row."""
+        self.calls += 1
+        return self.noise[self.calls - 1].reshape(-1, *shape)
+
+
+_GIVEN: ContextVar[Given | None] = ContextVar("given", default=None)
+
+
+@contextmanager
+def given(streams: Given) -> Iterator[None]:
+    """Within the block, compute one whole chunk from this noise, so that the computation can be traced."""
+    token = _GIVEN.set(streams)
+    try:
+        yield
+    finally:
+        _GIVEN.reset(token)
 
 
 def latents(seed: int, indices: Sequence[int], shape: Sequence[int]) -> Tensor:
@@ -98,6 +129,8 @@ def in_chunks(
     Args:
         compute: computes a chunk of images from their noise streams and labels.
     """
+    if (fixed := _GIVEN.get()) is not None:
+        return compute(fixed, labels).float()
     chunk = CHUNK[device.type]
     numbers, slots = (torch.from_numpy(part) for part in np.divmod(np.asarray(indices, np.int64), chunk))
     images: Tensor | None = None

@@ -1,0 +1,61 @@
+"""`thirtytwo export`: the folder draws the images of `thirtytwo sample` without this package."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from huggingface_hub import ModelCard
+from safetensors.numpy import load_file
+
+from cli_project import RUNS, comparable_scores
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_folder_draws_the_images_of_the_run(run, command, tmp_path):
+    folder, count = tmp_path / "exported", 60
+    assert command(f"export {run} --to {folder}") == 0
+    assert command(f"sample {run} --n {count} --out {tmp_path / 'ours.npz'}") == 0
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.modules['thirtytwo'] = None; sys.argv = ['sample.py', '60'];"
+         "exec(open('sample.py').read())"],
+        cwd=folder, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    with np.load(folder / "images.npz") as theirs, np.load(tmp_path / "ours.npz") as ours:
+        assert len(np.unique(theirs["images"])) > 50
+        np.testing.assert_allclose(theirs["images"].astype(int), ours["images"].astype(int), rtol=0, atol=1)
+        if (ours["labels"] >= 0).all():
+            np.testing.assert_array_equal(theirs["labels"], ours["labels"])
+    weights = load_file(folder / "model.safetensors")
+    assert any(np.abs(value).max() > 0.1 for value in weights.values())
+    script = (folder / "sample.py").read_text(encoding="utf-8")
+    assert len([line for line in script.splitlines() if line.strip()]) <= 25
+    assert set(re.findall(r"^(?:import|from) (\w+)", script, re.M)) == {"sys", "numpy", "torch", "safetensors"}
+    assert json.loads((folder / "settings.json").read_text(encoding="utf-8"))["train"]["run"] == run
+
+
+def test_the_card_has_scores_with_intervals_and_floors(command, card, project, tmp_path):
+    assert command(f"export cddpm --to {tmp_path / 'exported'}") == 0
+    shown = ModelCard.load(tmp_path / "exported/README.md")
+    assert shown.data.license == "mit"
+    names = {result.metric_type: result.metric_value for result in shown.data.eval_results}
+    assert names["fd_classifier"] == pytest.approx(card.measured.estimate("fd_classifier").value, rel=0.1)
+    row = next(line for line in shown.text.splitlines() if line.startswith("| fd_classifier "))
+    value, floor = (float(re.findall(r"[\d.,]+", cell)[0].replace(",", "")) for cell in row.split("|")[2:4])
+    assert value == pytest.approx(card.measured.estimate("fd_classifier").value, rel=0.1)
+    assert floor == pytest.approx(card.floor.estimate("fd_classifier").value, rel=0.1)
+    assert "N = 40 images" in shown.text
+
+
+def test_an_existing_folder_and_an_unknown_run_are_refused(command, tmp_path, capsys):
+    comparable_scores(tmp_path / "full/a.json", 1)
+    for line, message in ((f"export dcgan --to {tmp_path / 'full'}", "--to: .*full exists"), ("export dcgna", "dcgan")):
+        assert command(line) == 1
+        error = capsys.readouterr().err
+        assert re.search(message, error)
+        assert error.count("\n") == 1
