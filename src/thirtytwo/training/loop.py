@@ -126,15 +126,9 @@ def train(
     images = torch.from_numpy(data.only("train").images).to(device)
     labels = torch.from_numpy(data.only("train").labels).to(device)
     steps = total_steps(settings, len(images))
-    family.modules.to(device).to(memory_format=torch.channels_last)
-    averaged = {name: family.modules[name] for name in family.averaged} if settings.ema_decay else {}
-    state = State(family, family.phases(), copy.deepcopy(nn.ModuleDict(averaged)).requires_grad_(False))
-    if processes.count() > 1:
-        synchronise(family.modules)
-    if packed := checkpoints.load_latest(folder, device):
-        state.unpack(packed)
-        if processes.first():
-            print(f"resumed at step {state.step} of {steps}")
+    state = _resume(family, settings, folder, device)
+    if state.step and processes.first():
+        print(f"resumed at step {state.step} of {steps}")
     per_epoch = len(images) // settings.batch_size
     validate_every = settings.validate_every or per_epoch
     curve_every = max(1, steps // _CURVE_ROWS)
@@ -165,6 +159,18 @@ def train(
                 raise Stopped(code)
             bar.update()
     _recompute_statistics(state, labels, seed)
+    return state
+
+
+def _resume(family: Family, settings: TrainSettings, folder: Path, device: torch.device) -> State:
+    """Return the state of the newest checkpoint in `folder`, or that before the first step, on the device."""
+    family.modules.to(device).to(memory_format=torch.channels_last)
+    averaged = {name: family.modules[name] for name in family.averaged} if settings.ema_decay else {}
+    state = State(family, family.phases(), copy.deepcopy(nn.ModuleDict(averaged)).requires_grad_(False))
+    if processes.count() > 1:  # after the copy, whose statistics every process computes alone
+        synchronise(family.modules)
+    if packed := checkpoints.load_latest(folder, device):
+        state.unpack(packed)
     return state
 
 
@@ -276,9 +282,7 @@ def _flush(state: State, per_epoch: int, bar: tqdm) -> None:
     """Append the mean of each term over the window to the curve."""
     _check_finite(state)
     names = sorted({name for terms in state.window for name in terms})
-    row = {
-        name: torch.stack([t[name] for t in state.window if name in t]).cpu().double().mean().item() for name in names
-    }
+    row = {n: torch.stack([t[n] for t in state.window if n in t]).cpu().double().mean().item() for n in names}
     state.curve.append({"step": state.step, "epoch": round(state.step / per_epoch, 4)} | row)
     state.window.clear()
     bar.set_postfix({name: f"{value:.3g}" for name, value in row.items() if not name.startswith("grad_norm")})
