@@ -37,7 +37,7 @@ def test_codes_are_those_of_the_weights_that_the_parent_samples_with(
     data = ImageSet(pixels, np.arange(12) % 2, split, ("a", "b"), np.zeros((12, 0), np.float32), ())
     trainings, _ = train_run(
         cfg, data, parent=tmp_path / "0.pt", device=torch.device("cpu"), checkpoints=tmp_path / "checkpoints",
-        exit_code=lambda: 0,
+        exit_code=lambda: 0, curve=tmp_path / "curve.csv",
     )  # fmt: skip
     (tmp_path / "trained.pt").write_bytes(trainings[0].model)
     saved = torch.load(tmp_path / "trained.pt", weights_only=True)["modules"]
