@@ -129,7 +129,7 @@ def another_run(params: Any) -> None:
     [
         (sampler_steps, {"sample@ddpm"}),
         (images_drawn, {f"sample@{run}" for run in RUNS}),
-        (intervals, {"floor@shapes", *(f"evaluate@{run}" for run in RUNS)}),
+        (intervals, {"floor@shapes", "sweep@ddpm", *(f"evaluate@{run}" for run in RUNS)}),
         (override, {"train@vae"}),
         (another_run, {"train@added", "sample@added", "evaluate@added"}),
     ],

@@ -179,9 +179,7 @@ def _recompute_statistics(state: State, labels: Tensor, seed: int) -> None:
     """Compute the averaged networks' BatchNorm statistics anew, in passes over fixed noise (Izmailov et al. 2018).
 
     The running statistics are those of the raw weights' features, which differ from those of the averaged weights.
-
-    Args:
-        labels: of the training images, from which those of the passes are drawn.
+    `labels` are those of the training images, from which those of the passes are drawn.
     """
     norms = [module for module in state.ema.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     if not norms:
