@@ -163,6 +163,7 @@ def add_family(copy: Copy) -> list[str]:
     return commands
 
 
+@pytest.mark.slow
 def test_the_family_of_the_howto_trains_samples_and_passes_its_tests(copy: Copy) -> None:
     commands = add_family(copy)
     assert HOUSE in commands

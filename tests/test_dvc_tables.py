@@ -138,6 +138,7 @@ def test_the_drawing_code_is_of_the_versions_that_dvc_expects():
         assert f"{package} {version}" in page
 
 
+@pytest.mark.slow
 def test_a_sweep_is_a_table_and_its_curves_lie_in_one_plot(three_runs: Results):
     params = YAML(typ="safe").load(three_runs.folder / "params.yaml")
     for beta in (0.5, 1.5, 2.0):

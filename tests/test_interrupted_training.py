@@ -29,7 +29,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 def long_run(params: Any) -> None:
     params["runs"]["long"] = {
         "family": "gan", "net": "upsampling_gan", "settings": "gan", "dataset": "shapes", "parent": ".no-parent", "seeds": 1,
-        "set": {"steps": 300, "checkpoint_every": 5, "validate_every": 50, "ema_decay": 0.9, "generator_every": 3,
+        "set": {"steps": 150, "checkpoint_every": 5, "validate_every": 50, "ema_decay": 0.9, "generator_every": 3,
                 "loss": "wgan_gp", "snapshot_every": 40},
     }  # fmt: skip
 
@@ -65,7 +65,7 @@ def test_stopped_training_ends_as_if_never_stopped(clone: Clone):
         undisturbed = hashes(folder)
         for name in undisturbed:
             (folder / name).unlink()
-        for step in (20, 90):
+        for step in (20, 60):
             process = clone.start(*command)
             wait_for(lambda step=step: newest_step(folder) >= step, f"step {step}", process)
             process.kill()

@@ -14,7 +14,9 @@ from safetensors.numpy import load_file
 from cli_project import RUNS, comparable_scores
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize(
+    "run", [run if run in ("dcgan", "cvae") else pytest.param(run, marks=pytest.mark.slow) for run in RUNS]
+)
 def test_the_folder_draws_the_images_of_the_run(run, command, tmp_path):
     folder, count = tmp_path / "exported", 60
     assert command(f"export {run} --to {folder}") == 0

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
 from dvc_project import environment, locked, sh
 
@@ -38,6 +39,7 @@ def cluster(checkouts: list[Path], variables: dict[str, str]) -> Iterator[tuple[
             process.wait()
 
 
+@pytest.mark.slow
 def test_two_checkouts_and_a_killed_worker_lock_what_one_machine_locks(
     project: Callable[[str], Path], tmp_path: Path
 ) -> None:
