@@ -26,7 +26,8 @@ wants_cpu_wheels() {
 with_uv() {
   entries 1 uv
   "$python" -m pip install --require-hashes -r "$selected" || return
-  local uv=(.venv/bin/uv pip install --python "$python")
+  # uv compiles nothing unless told to. Where Python may not write bytecode, each process would compile torch anew.
+  local uv=(.venv/bin/uv pip install --python "$python" --compile-bytecode)
   if wants_cpu_wheels; then
     echo "no NVIDIA GPU: trying PyTorch's CPU wheels"
     entries 1 'torch|torchvision'
