@@ -37,7 +37,7 @@ def blocks(project: Project, columns: int) -> list[list[tuple[str, np.ndarray]]]
         indices = [np.flatnonzero(test.labels == i % len(test.classes))[i // len(test.classes)] for i in range(columns)]
         rows = [(f"real {name}", row(test.images[indices]))]
         for run, run_settings in settings.runs.items():
-            if run_settings.dataset == name and project.samples(run).is_file():
+            if run_settings.dataset == name:
                 with np.load(project.samples(run)) as file:
                     rows.append((run, row(file["images"][:columns])))
         result.append(rows)

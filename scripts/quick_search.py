@@ -101,7 +101,7 @@ def trial(run: str, params: dict[str, Any], folder: Path) -> dict[str, Any]:
     project(place, params)
     for path in ("data", "scores"):
         shutil.copytree(base / path, place / path, dirs_exist_ok=True, copy_function=link)
-    parent = str(params["runs"][run].get("needs", params["runs"][run].get("parent", "")))
+    parent = params["runs"][run]["parent"]
     if parent.startswith("data/models/"):
         name = Path(parent).name
         stage_seconds(place, "train", name)
