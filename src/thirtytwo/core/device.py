@@ -68,6 +68,8 @@ def set_up(compute: Compute) -> torch.device:
             torch.use_deterministic_algorithms(True)  # tells the compiler as well, which takes 2 s to import
         else:
             torch.set_deterministic_debug_mode("error")
+        # Otherwise torch fills each new tensor with NaN, to expose reads of memory that nothing has written.
+        torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = not compute.deterministic
     _allow_tf32(False)
     return _own_gpu() if name == "cuda" and processes.count() > 1 else torch.device(name)
