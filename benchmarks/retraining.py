@@ -25,6 +25,7 @@ from thirtytwo.evaluate.scores import frechet_score
 from thirtytwo.evaluate.trainings import retraining_ratio
 from thirtytwo.features.extraction import extract, load_classifier
 from thirtytwo.models.build import load
+from thirtytwo.nets.classifier import Classifier
 from thirtytwo.runtime.files import sha256
 from thirtytwo.runtime.project import Project
 from thirtytwo.sampling import drawing
@@ -39,7 +40,7 @@ def estimates(run: str, steps: int, seeds: int, project: Project) -> list[Estima
     cfg = cfg.model_copy(update={"seeds": seeds, "settings": cfg.settings.model_copy(update=short)})
     device, data = set_up(cfg.compute), batches.load(project.prepared(cfg.dataset))
     weights = project.judge(cfg.dataset)
-    classifier, _ = load_classifier(weights, device)
+    classifier, _ = load_classifier(Classifier, weights, device)
     real = read_real(project.features(cfg.dataset), "train", sha256(weights))
     task = drawing.Task(sampling, data, device)
     family = import_module(f"thirtytwo.sampling.{cfg.family}.sample")

@@ -1,12 +1,15 @@
-"""classifier: trains the data set's classifier; writes its weights and its accuracy on the test split."""
+"""classifier: trains the data set's two classifiers; writes their weights and their accuracy on the test split."""
 
 import time
 
 from thirtytwo.core.device import set_up
-from thirtytwo.core.intervals import share
+from thirtytwo.core.intervals import Estimate, share
+from thirtytwo.core.seeds import derive_seed
 from thirtytwo.data.batches import load
 from thirtytwo.features.extraction import extract
 from thirtytwo.features.training import save, train
+from thirtytwo.nets.classifier import Classifier
+from thirtytwo.nets.mixer import Mixer
 from thirtytwo.runtime.files import write_json
 from thirtytwo.runtime.interrupt import StopSignals
 from thirtytwo.runtime.project import Project
@@ -16,23 +19,30 @@ from thirtytwo.settings.classifier import ClassifierConfig
 
 
 def main(project: Project, dataset: str) -> None:
-    """Write data/classifiers/<set>.pt and scores/classifier/<set>.json."""
+    """Write data/classifiers/<set>.pt, data/second_classifiers/<set>.pt and scores/classifier/<set>.json."""
     settings = configs.read(ClassifierConfig, "classifier", dataset, project)
-    device, start = set_up(settings.compute), time.monotonic()
+    device, stop = set_up(settings.compute), StopSignals()
     data = load(project.prepared(dataset))
-    model = train(data, settings.classifier, seed=settings.seed, device=device, exit_code=StopSignals().exit_code)
-    seconds = time.monotonic() - start
-    test = data.only("test")
-    _, probabilities = extract(test.images, model, f"the test split of {dataset}")
-    correct = share(probabilities.argmax(axis=1) == test.labels)
-    save(model, data.classes, project.classifier(dataset))
-    parameters = sum(weight.numel() for weight in model.parameters())
-    scores = {"accuracy_test": correct, "n_test": len(test.labels), "parameters": parameters}
+    test, first, second = data.only("test"), settings.classifier, settings.classifier.second
+    scores: dict[str, Estimate | int] = {"n_test": len(test.labels)}
+    seconds = {}
+    for suffix, network, training, seed, path in (
+        ("", Classifier, first, settings.seed, project.classifier(dataset)),
+        ("_second", Mixer, second, derive_seed(settings.seed, 1), project.second_classifier(dataset)),
+    ):
+        start = time.monotonic()
+        model = train(network, data, training, seed=seed, device=device, exit_code=stop.exit_code)
+        seconds[f"seconds{suffix}"] = time.monotonic() - start
+        _, probabilities = extract(test.images, model, f"the test split of {dataset}")
+        correct = share(probabilities.argmax(axis=1) == test.labels)
+        save(model, data.classes, path)
+        scores[f"accuracy_test{suffix}"] = correct
+        scores[f"parameters{suffix}"] = sum(weight.numel() for weight in model.parameters())
+        interval = f"95 % interval {correct.low:.2%} to {correct.high:.2%}"
+        print(f"{dataset}{suffix}: {correct.value:.2%} of {len(test.labels)} test images ({interval})")
     write_json(project.scores(dataset, "classifier"), scores)
-    log = {"seconds": seconds, "device": str(device), "threads": settings.compute.threads}
+    log = {**seconds, "device": str(device), "threads": settings.compute.threads}
     write_json(project.log("classifier", dataset), log)
-    interval = f"95 % interval {correct.low:.2%} to {correct.high:.2%}"
-    print(f"{dataset}: {correct.value:.2%} of {len(test.labels)} test images ({interval})")
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@ from thirtytwo.core import processes
 from thirtytwo.core.arrays import read_arrays
 from thirtytwo.core.device import set_up
 from thirtytwo.data.batches import load
-from thirtytwo.evaluate.real import read_real
+from thirtytwo.evaluate.real import read_real, read_seen
 from thirtytwo.evaluate.run import Extractors, Factors, Inception, Rules, score_run
 from thirtytwo.evaluate.scorecard import Floors, headline, metrics
 from thirtytwo.evaluate.trainings import sample_files
 from thirtytwo.features import inception
 from thirtytwo.features.extraction import extract, extract_floats, load_classifier
+from thirtytwo.nets.classifier import Classifier
+from thirtytwo.nets.mixer import Mixer
 from thirtytwo.runtime.errors import EvaluationError
 from thirtytwo.runtime.files import read_json, sha256, write, write_json
 from thirtytwo.runtime.project import Project
@@ -25,12 +27,16 @@ def main(project: Project, run: str) -> None:
     settings = configs.read(EvaluateConfig, "evaluate", run, project)
     processes.join()
     device, dataset = set_up(settings.compute), settings.dataset
-    classifier, _ = load_classifier(project.judge(dataset), device)
+    classifier, _ = load_classifier(Classifier, project.judge(dataset), device)
+    mixer, _ = load_classifier(Mixer, project.second_judge(dataset), device)
     extractors = Extractors(
         lambda images, where: extract(images, classifier, where),
         lambda images, where: extract_floats(images, classifier, where),
+        lambda images, where: extract(images, mixer, where),
     )
-    real = read_real(project.features(dataset), settings.reference_split, sha256(project.judge(dataset)))
+    split = settings.reference_split
+    real = read_real(project.features(dataset), split, sha256(project.judge(dataset)))
+    second = read_seen(project.second_features(dataset), split, sha256(project.second_judge(dataset)))
     floors = read_json(project.scores(dataset, "floor"), Floors)
     data = load(project.prepared(dataset))
     factors = None
@@ -50,8 +56,8 @@ def main(project: Project, run: str) -> None:
     rules = Rules(settings.mode_share, settings.bootstrap_resamples, settings.seed)
     network = None
     if settings.fid:
-        network = Inception(*inception.reference(project, dataset, data.only(settings.reference_split).images, device))
-    card, tables = score_run(trainings, probes, real, floors, rules, extractors, network, factors)
+        network = Inception(*inception.reference(project, dataset, data.only(split).images, device))
+    card, tables = score_run(trainings, probes, real, second, floors, rules, extractors, network, factors)
     if not processes.first():  # the processes share the extraction of features
         return
     write_json(project.scores(run), card)

@@ -1,4 +1,4 @@
-"""floor: classifier features of all real images, their scores against one another, and how these depend on N."""
+"""floor: features of all real images by both classifiers, their scores against one another, and how these depend on N."""
 
 import json
 
@@ -6,10 +6,12 @@ from thirtytwo.core.device import set_up
 from thirtytwo.data.batches import load
 from thirtytwo.evaluate.classes import class_indices
 from thirtytwo.evaluate.floor_by_size import floor_by_size
-from thirtytwo.evaluate.real import measure_real, real_bytes
+from thirtytwo.evaluate.real import Scored, Seen, measure_real, real_bytes, seen_bytes
 from thirtytwo.evaluate.scorecard import Floors
-from thirtytwo.evaluate.scores import classifier_floor
+from thirtytwo.evaluate.scores import classifier_floor, second_floor
 from thirtytwo.features.extraction import extract, load_classifier
+from thirtytwo.nets.classifier import Classifier
+from thirtytwo.nets.mixer import Mixer
 from thirtytwo.runtime.files import sha256, write, write_json
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.stage import run_stage
@@ -18,21 +20,37 @@ from thirtytwo.settings.evaluation import FloorConfig
 
 
 def main(project: Project, dataset: str) -> None:
-    """Write data/features/<set>.npz and .pt (the classifier), scores/floor/<set>.json and plots/floor/<set>.csv."""
+    """Write scores/floor/<set>.json, plots/floor/<set>.csv, and for each classifier the features and the weights:
+    data/features/<set>.npz and .pt, data/second_features/<set>.npz and .pt.
+    """
     settings = configs.read(FloorConfig, "floor", dataset, project)
-    device, weights = set_up(settings.compute), project.classifier(settings.classifier)
+    device = set_up(settings.compute)
+    weights, other = project.classifier(settings.classifier), project.second_classifier(settings.classifier)
     data, facts = load(project.prepared(dataset)), json.loads(project.facts(dataset).read_text(encoding="utf-8"))
-    classifier, names = load_classifier(weights, device)
+    classifier, names = load_classifier(Classifier, weights, device)
+    mixer, _ = load_classifier(Mixer, other, device)
     real = measure_real(
         *extract(data.images, classifier, dataset), data.labels, data.split, reference_split=settings.reference_split,
         classes=tuple(names), class_places=class_indices(data.classes, names), features_sha256=sha256(weights),
         resampler=facts["resample"],
     )  # fmt: skip
     drawing = {"samples": settings.samples, "resamples": settings.bootstrap_resamples, "seed": settings.seed}
-    floors = Floors(*(classifier_floor(real, **drawing, within_classes=within) for within in (False, True)))
+    second = Seen(
+        Scored(*extract(data.images, mixer, dataset), real.images.labels),
+        data.split,
+        real.reference_split,
+        sha256(other),
+    )
+    floors = Floors(*(
+        classifier_floor(real, **drawing, within_classes=within)
+        | second_floor(second, **drawing, within_classes=within)
+        for within in (False, True)
+    ))  # fmt: skip
     by_size = floor_by_size(real, **drawing)
     write(project.features(dataset), real_bytes(real, data.factors, data.factor_names))
     write(project.judge(dataset), weights.read_bytes())
+    write(project.second_features(dataset), seen_bytes(second))
+    write(project.second_judge(dataset), other.read_bytes())
     write(project.plot("floor", dataset), by_size.to_csv(index=False).encode())
     write_json(project.scores(dataset, "floor"), floors)
     for floor in (floors.at_random, floors.within_classes):

@@ -15,6 +15,7 @@ from thirtytwo.core.tiling import rows_png
 from thirtytwo.evaluate import frechet
 from thirtytwo.features.extraction import extract, load_classifier
 from thirtytwo.models.build import load
+from thirtytwo.nets.classifier import Classifier
 from thirtytwo.runtime.files import write, write_json
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.stage import run_stage
@@ -31,7 +32,7 @@ def main(project: Project, run: str) -> None:
     cfg = configs.read(SweepConfig, "sweep", run, project)
     device = set_up(cfg.compute)
     model = load(read_train(run, project), project.model(run), cfg.weights, device, compiled=cfg.compute.compile)
-    classifier, _ = load_classifier(project.judge(cfg.sweep.dataset), device)
+    classifier, _ = load_classifier(Classifier, project.judge(cfg.sweep.dataset), device)
     real, split = read_arrays(project.features(cfg.sweep.dataset), ("features", "split"))
     mu, sigma = frechet.statistics(real[split == {"train": 0, "test": 1}[cfg.reference_split]])
     labels = cycle_labels(model, cfg.sweep.images, model.classes)

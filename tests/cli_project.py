@@ -15,6 +15,7 @@ from thirtytwo.evaluate.scorecard import Fact, Measured, Scorecard
 from thirtytwo.features.training import save
 from thirtytwo.models.build import untrained
 from thirtytwo.nets.classifier import Classifier
+from thirtytwo.nets.mixer import Mixer
 from thirtytwo.runtime.files import write, write_json
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.families import read_train
@@ -73,6 +74,7 @@ def make(project: Project, root: Path) -> None:
     _prepare(project)
     torch.manual_seed(0)
     save(Classifier(1, len(CLASSES), 8).eval(), CLASSES, project.classifier("digits5k"))
+    save(Mixer(1, len(CLASSES), 8).eval(), CLASSES, project.second_classifier("digits5k"))
     configure(project, other_params(root))
     for run in RUNS:
         _write_weights(project, run)

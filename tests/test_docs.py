@@ -110,7 +110,8 @@ def tiny(params: Any, *runs: str) -> Any:
     if "shapes" in sets:
         params["sources"]["shapes"]["images"] = params["datasets"]["shapes"]["expected_images"] = 160
     for classifier in params["classifiers"].values():
-        classifier |= {"epochs": 1, "width": 8}
+        for network in (classifier, classifier["second"]):
+            network |= {"epochs": 1, "width": 8}
     params["sweeps"] = {}
     params["sampling"] |= {"images": 120, "grid_side": 3, "snapshot_images": 12, "c2st_steps": 2}
     params["evaluation"] |= {"samples": 100, "bootstrap_resamples": 20}

@@ -28,7 +28,8 @@ def tiny(params: Any) -> Any:
     params["sweeps"] = {"ddpm": params["sweeps"]["ddpm"] | {"images": 20, "steps": [1, 2], "etas": [0.0]}}
     params["sampling"] |= {"images": 30, "grid_side": 3, "snapshot_images": 12, "c2st_steps": 2}
     params["evaluation"] |= {"samples": 25, "bootstrap_resamples": 20, "fid": False}
-    params["classifiers"] = {"shapes": params["classifiers"]["shapes"] | {"epochs": 1, "width": 8, "batch_size": 16}}
+    small, classifier = {"epochs": 1, "width": 8, "batch_size": 16}, params["classifiers"]["shapes"]
+    params["classifiers"] = {"shapes": classifier | small | {"second": classifier["second"] | small}}
     for block in params.values():
         if isinstance(block, dict) and "family" in block:
             every = {"validate_every": 1, "checkpoint_every": 1}

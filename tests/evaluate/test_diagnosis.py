@@ -31,7 +31,7 @@ def digits():
     images = Scored(pixels[:1347], classifier.predict_proba(pixels[:1347] / 16), labels[:1347])
     names = tuple("0123456789")
     ratio = copy_ratio(pixels[:1347], SPLIT)
-    real = Real(images, SPLIT, "train", mean_among(pixels[:900]), 0.0, ratio, names, np.arange(10), "0", "none")
+    real = Real(images, SPLIT, "train", "0", mean_among(pixels[:900]), 0.0, ratio, names, np.arange(10), "none")
     floor = classifier_floor(real, samples=N, resamples=50, seed=1, within_classes=False)
 
     def diagnosed(samples: np.ndarray) -> tuple[str, str]:

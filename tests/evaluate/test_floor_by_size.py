@@ -13,7 +13,7 @@ def test_the_floor_falls_with_n_as_the_bias_of_a_frechet_distance_does(samples, 
     rng = np.random.default_rng(3)
     split = np.repeat(np.array([0, 1], np.uint8), [800, 110])
     images = Scored(rng.standard_normal((910, 4)), np.zeros((910, 1)), np.zeros(910, np.int64))
-    real = Real(images, split, "train", 0.0, 0.0, 0.0, ("a",), np.arange(1), "0", "bicubic")
+    real = Real(images, split, "train", "0", 0.0, 0.0, 0.0, ("a",), np.arange(1), "bicubic")
     table = floor_by_size(real, samples=samples, resamples=50, seed=1)
     largest = 110 if samples == 100 else 400
     assert table["n"].tolist() == sorted({largest // 2**i for i in range(4) if largest // 2**i >= 50} | {samples})

@@ -28,7 +28,7 @@ def real_images() -> Real:
     images = gaussian(400, 0, np.arange(400) % 4)
     means = mean_among(images.features), mean_among(images.features, images.labels)
     names = ("a", "b", "c", "d")
-    return Real(images, SPLIT[:400], "train", *means, float("nan"), names, np.arange(4), "0" * 64, "bicubic")
+    return Real(images, SPLIT[:400], "train", "0" * 64, *means, float("nan"), names, np.arange(4), "bicubic")
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_a_floor_within_classes_is_lower_where_classes_lie_apart():
     features = rng.standard_normal((600, 5)) + 6 * rng.standard_normal((4, 5))[labels]
     images = Scored(features, np.eye(4)[labels], labels)
     means = mean_among(features), mean_among(features, labels)
-    real = Real(images, np.zeros(600, np.uint8), "train", *means, np.nan, ("a", "b", "c", "d"), np.arange(4), "0", "x")
+    real = Real(images, np.zeros(600, np.uint8), "train", "0", *means, np.nan, ("a", "b", "c", "d"), np.arange(4), "x")
     plain, within = (
         classifier_floor(real, samples=200, resamples=50, seed=1, within_classes=value).scores["fd_classifier"]
         for value in (False, True)

@@ -15,7 +15,7 @@ from thirtytwo.features.extraction import extract, load_classifier
 from thirtytwo.features.training import augment, save, train
 from thirtytwo.nets.classifier import Classifier
 from thirtytwo.runtime.errors import CheckpointError, EvaluationError, TrainingError
-from thirtytwo.settings.classifier import Classifier as Settings
+from thirtytwo.settings.classifier import Training as Settings
 
 CPU = torch.device("cpu")
 NAMES = ("across", "down")
@@ -36,7 +36,7 @@ def bars(count: int, channels: int) -> ImageSet:
 
 @pytest.fixture(scope="module")
 def trained() -> Classifier:
-    return train(bars(512, 1), SETTINGS, seed=1, device=CPU)
+    return train(Classifier, bars(512, 1), SETTINGS, seed=1, device=CPU)
 
 
 def sha256(path) -> str:
@@ -62,7 +62,7 @@ def test_a_rerun_gives_equal_bytes_at_any_path_and_hash_seed(trained, tmp_path):
     code = (
         "import sys; sys.path[:0] = ['src', 'tests/features']; from pathlib import Path; import torch;"
         "from test_classifier_training import *; torch.set_num_threads(int(sys.argv[2]));"
-        "save(train(bars(512, 1), SETTINGS, seed=1, device=CPU), NAMES, Path(sys.argv[1]))"
+        "save(train(Classifier, bars(512, 1), SETTINGS, seed=1, device=CPU), NAMES, Path(sys.argv[1]))"
     )
     path = tmp_path / "elsewhere" / "second.pt"
     arguments = [sys.executable, "-c", code, str(path), str(torch.get_num_threads())]
@@ -72,25 +72,25 @@ def test_a_rerun_gives_equal_bytes_at_any_path_and_hash_seed(trained, tmp_path):
 
 def test_another_seed_gives_other_weights(trained):
     short = SETTINGS.model_copy(update={"epochs": 1})
-    first, second = (train(bars(128, 1), short, seed=seed, device=CPU) for seed in (1, 2))
+    first, second = (train(Classifier, bars(128, 1), short, seed=seed, device=CPU) for seed in (1, 2))
     assert not torch.equal(first.head.weight, second.head.weight)
 
 
 def test_saved_and_loaded_gives_the_same_features(trained, tmp_path):
     save(trained, NAMES, tmp_path / "classifier.pt")
     images = bars(16, 1).images
-    again = extract(images, load_classifier(tmp_path / "classifier.pt", CPU)[0])
+    again = extract(images, load_classifier(Classifier, tmp_path / "classifier.pt", CPU)[0])
     np.testing.assert_array_equal(again[0], extract(images, trained)[0])
 
 
 def test_missing_truncated_and_malicious_files_are_refused_in_one_line(trained, tmp_path):
     path = tmp_path / "classifier.pt"
     with pytest.raises(CheckpointError, match="no such file"):
-        load_classifier(path, CPU)
+        load_classifier(Classifier, path, CPU)
     save(trained, NAMES, path)
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(CheckpointError, match=r"classifier\.pt: ") as caught:
-        load_classifier(path, CPU)
+        load_classifier(Classifier, path, CPU)
     assert "\n" not in str(caught.value)
 
     class Malicious:
@@ -99,14 +99,14 @@ def test_missing_truncated_and_malicious_files_are_refused_in_one_line(trained, 
 
     path.write_bytes(pickle.dumps(Malicious()))
     with pytest.raises(CheckpointError):
-        load_classifier(path, CPU)
+        load_classifier(Classifier, path, CPU)
     assert not (tmp_path / "owned").exists()
 
 
 def test_weights_of_something_else_are_refused(tmp_path):
     torch.save({"modules": {}}, tmp_path / "vae.pt")
     with pytest.raises(EvaluationError, match="not a classifier"):
-        load_classifier(tmp_path / "vae.pt", CPU)
+        load_classifier(Classifier, tmp_path / "vae.pt", CPU)
 
 
 @pytest.mark.parametrize("kind", ["shift", "shift_flip"])
@@ -129,12 +129,12 @@ def test_augmentation_repeats_the_edge():
 
 def test_too_little_data_is_refused():
     with pytest.raises(TrainingError, match="batch_size"):
-        train(bars(16, 1), SETTINGS, seed=1, device=CPU)
+        train(Classifier, bars(16, 1), SETTINGS, seed=1, device=CPU)
 
 
 def test_stops_when_asked_to():
     with pytest.raises(SystemExit, match="143"):
-        train(bars(128, 1), SETTINGS, seed=1, device=CPU, exit_code=lambda: 143)
+        train(Classifier, bars(128, 1), SETTINGS, seed=1, device=CPU, exit_code=lambda: 143)
 
 
 @pytest.mark.slow
@@ -147,5 +147,5 @@ def test_real_digits_are_read_at_97_percent():
     digits = ImageSet(images, labels, split, tuple("0123456789"), np.zeros((5000, 0), np.float32), ())
     settings = Settings(width=32, epochs=8, batch_size=64, lr=6e-3, weight_decay=5e-2, augment="shift")
     test = digits.only("test")
-    _, probabilities = extract(test.images, train(digits, settings, seed=1, device=CPU))
+    _, probabilities = extract(test.images, train(Classifier, digits, settings, seed=1, device=CPU))
     assert (probabilities.argmax(axis=1) == test.labels).mean() > 0.97

@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
     names = _names(args.a, args.b)
     outcomes = {score: comparison.compare(a, b, score) for score in scores}
     text = _sentence(names, outcomes, comparison.source(a, b))
+    if "fd_classifier" in scores and (doubt := _doubt(names, a, b)):
+        text = f"{text} {wording.capital(doubt)}."
     if args.json:
         entries = {
             score: {"a": asdict(a.estimate(score)), "b": asdict(b.estimate(score)), **asdict(outcome)}
@@ -80,6 +82,12 @@ def _names(a: str, b: str) -> tuple[str, str]:
     """What the table calls the two: files by their name alone, unless that is the same."""
     short = Path(a).name, Path(b).name
     return short if short[0] != short[1] else (a, b)
+
+
+def _doubt(names: tuple[str, str], a: Measured, b: Measured) -> str:
+    """Where the second classifier does not confirm who is better by fd_classifier; empty if it does."""
+    pairs = {"a": [names], "b": [names[::-1]]}.get(comparison.compare(a, b, "fd_classifier").verdict, [])
+    return comparison.second_opinion(dict(zip(names, (a, b), strict=True)), pairs).clause()
 
 
 def _sentence(names: tuple[str, str], outcomes: dict[str, Comparison], source: str) -> str:

@@ -11,10 +11,12 @@ from thirtytwo.cli.images import UserImages, read
 from thirtytwo.core.device import set_up
 from thirtytwo.core.intervals import Estimate
 from thirtytwo.data.batches import load
-from thirtytwo.evaluate.real import Scored, read_real
+from thirtytwo.evaluate.real import Scored, read_real, read_seen
 from thirtytwo.evaluate.scorecard import Measured, Score, Scorecard
-from thirtytwo.evaluate.scores import classifier_floor, score
+from thirtytwo.evaluate.scores import classifier_floor, score, second_floor, second_scores
 from thirtytwo.features.extraction import extract, load_classifier
+from thirtytwo.nets.classifier import Classifier
+from thirtytwo.nets.mixer import Mixer
 from thirtytwo.report.wording import plain
 from thirtytwo.runtime.errors import CommandError, ParamsError
 from thirtytwo.runtime.files import sha256, write_json
@@ -77,16 +79,20 @@ def score_images(
     Raises:
         EvaluationError, CheckpointError: the reference is missing or of another classifier; too few images.
     """
-    weights = project.judge(dataset)
-    classifier, _ = load_classifier(weights, device)
-    real = read_real(project.features(dataset), protocol.reference_split, sha256(weights))
-    real = real.against(split or protocol.reference_split)
-    samples = Scored(*extract(given.images, classifier), real.places(given.labels))
-    resamples = protocol.bootstrap_resamples
-    within = samples.strata is not None
-    floor = classifier_floor(real, samples=len(given.images), resamples=resamples, seed=seed, within_classes=within)
+    weights, other, reference = project.judge(dataset), project.second_judge(dataset), protocol.reference_split
+    classifier, _ = load_classifier(Classifier, weights, device)
+    mixer, _ = load_classifier(Mixer, other, device)
+    real = read_real(project.features(dataset), reference, sha256(weights)).against(split or reference)
+    second = read_seen(project.second_features(dataset), split or reference, sha256(other))
+    places = real.places(given.labels)
+    samples, by_second = (Scored(*extract(given.images, network), places) for network in (classifier, mixer))
+    n, resamples, within = len(given.images), protocol.bootstrap_resamples, samples.strata is not None
+    floor = classifier_floor(real, samples=n, resamples=resamples, seed=seed, within_classes=within)
+    floor |= second_floor(second, samples=n, resamples=resamples, seed=seed, within_classes=within)
     card, _ = score(samples, real, floor, mode_share=protocol.mode_share, resamples=resamples, seed=seed)
-    return replace(card, measured=card.measured | Measured({}, {"interval_over": "samples"}))
+    measured = second_scores(by_second, second, resamples=resamples, seed=seed)
+    measured |= Measured({}, {"interval_over": "samples"})
+    return replace(card, measured=card.measured | measured)
 
 
 def _dataset(args: argparse.Namespace, datasets: dict[str, Dataset]) -> Dataset:

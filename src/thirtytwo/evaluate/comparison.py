@@ -1,6 +1,6 @@
 """Is one run better than another? Only scores of one protocol are compared; the difference has an interval."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,8 @@ from thirtytwo.evaluate.scorecard import Fact, Measured
 from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = [
-    "HIGHER", "LOWER", "PROTOCOL", "RANGES", "Comparison", "Ranking", "compare", "differences", "rank", "short", "source", "subtract",
+    "HIGHER", "LOWER", "PROTOCOL", "RANGES", "Comparison", "Ranking", "SecondOpinion", "compare", "differences", "rank",
+    "second_opinion", "short", "source", "subtract",
 ]  # fmt: skip
 
 # What two scores must share to be compared, with a phrase for each.
@@ -34,14 +35,19 @@ _NEIGHBOURS = {
     "prdc_n": "the number of samples N",
     "prdc_reference_n": "the number of reference images",
 }
+_SECOND = {key: words for key, words in PROTOCOL.items() if key != "features_sha256"} | {
+    "second_sha256": "the second classifier (weights)"
+}
 _PROTOCOLS = {
     "fid": _INCEPTION,
     "kid": _INCEPTION,
+    "fd_second": _SECOND,
+    "accuracy_second": _SECOND,
     **dict.fromkeys(("precision", "recall", "density", "coverage"), PROTOCOL | _NEIGHBOURS),
 }
 
-LOWER = ("fd_classifier", "fd_classifier_infinity", "kid_classifier", "fid", "kid")
-HIGHER = ("precision", "recall", "density", "coverage", "accuracy")
+LOWER = ("fd_classifier", "fd_second", "fd_classifier_infinity", "kid_classifier", "fid", "kid")
+HIGHER = ("precision", "recall", "density", "coverage", "accuracy", "accuracy_second")
 # Scores whose ends are a range of outcomes, not an interval; each with the score to compare in its place.
 RANGES = {"best_of_5_accuracy": "accuracy"}
 
@@ -185,6 +191,57 @@ def rank(estimates: Mapping[str, Estimate], *, lower: bool) -> Ranking:
                 better.add((one, other))
     leaders = [name for name in order if (order[0], name) not in better]
     return Ranking(tuple(order), tuple(leaders), frozenset(better), factor)
+
+
+@dataclass(frozen=True)
+class SecondOpinion:
+    """What `fd_second` says of pairs (a, b) of which a is better than b by `fd_classifier`.
+
+    Attributes:
+        asked: whether all runs have fd_second, with intervals and under one protocol; otherwise the rest is empty.
+        reversed: pairs of which b is better by fd_second.
+        unconfirmed: pairs that fd_second cannot tell apart.
+    """
+
+    asked: bool = False
+    reversed: frozenset[tuple[str, str]] = frozenset()
+    unconfirmed: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def doubts(self) -> bool:
+        """Whether a pair is not confirmed."""
+        return bool(self.reversed or self.unconfirmed)
+
+    def of(self, names: Collection[str]) -> "SecondOpinion":
+        """The opinion on pairs whose better one, by fd_classifier, is among `names`."""
+        kept = (frozenset(pair for pair in pairs if pair[0] in names) for pairs in (self.reversed, self.unconfirmed))
+        return SecondOpinion(self.asked, *kept)
+
+    def clause(self, quote: str = "") -> str:
+        """What is not confirmed, with `quote` around names: "but by the second classifier ..."; empty if all is."""
+        parts = []
+        for pairs, words in ((self.reversed, "is worse than"), (self.unconfirmed, "cannot be told from")):
+            for one in sorted({pair[0] for pair in pairs}):
+                others = " and ".join(f"{quote}{other}{quote}" for first, other in sorted(pairs) if first == one)
+                parts.append(f"{quote}{one}{quote} {words} {others}")
+        return f"but by the second classifier ({quote}fd_second{quote}) {', and '.join(parts)}" if parts else ""
+
+
+def second_opinion(measured: Mapping[str, Measured], better: Collection[tuple[str, str]]) -> SecondOpinion:
+    """Compare the same runs by `fd_second`, all pairs at once as in `rank`.
+
+    Args:
+        measured: by name.
+        better: pairs (a, b) of names of which a is better by fd_classifier.
+    """
+    estimates = {name: one.estimate("fd_second") for name, one in measured.items()}
+    if any(None in (one.value, one.low, one.high) for one in estimates.values()):
+        return SecondOpinion()
+    if differences({name: one.protocol for name, one in measured.items()}, _SECOND):
+        return SecondOpinion()
+    found = rank(estimates, lower=True).better
+    reversed_pairs = frozenset((one, other) for one, other in better if (other, one) in found)
+    return SecondOpinion(True, reversed_pairs, frozenset(better) - found - reversed_pairs)
 
 
 def _simultaneous(errors: tuple[float, ...]) -> float:

@@ -1,8 +1,9 @@
-"""The real images of a data set as the classifier sees them, with what is computed on them once for all runs."""
+"""The real images of a data set as its classifiers see them, with what is computed on them once for all runs."""
 
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,18 +12,16 @@ from thirtytwo.evaluate.kid import mean_among
 from thirtytwo.evaluate.memorisation import copy_ratio
 from thirtytwo.runtime.errors import EvaluationError
 
-__all__ = ["Real", "Scored", "measure_real", "read_real", "real_bytes"]
+__all__ = ["Real", "Scored", "Seen", "measure_real", "read_real", "read_seen", "real_bytes", "seen_bytes"]
 
 _SPLITS = {"train": 0, "test": 1}
-_ARRAYS = (
-    "features", "probabilities", "labels", "split", "classes", "class_places", "features_sha256", "resampler",
-    "kernel_mean", "kernel_mean_within", "copy_ratio",
-)  # fmt: skip
+_SEEN = ("features", "probabilities", "labels", "split", "features_sha256")
+_ARRAYS = ("classes", "class_places", "resampler", "kernel_mean", "kernel_mean_within", "copy_ratio")
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Images as the classifier sees them.
+    """Images as a classifier sees them.
 
     Attributes:
         features: [N, D] float32.
@@ -50,37 +49,46 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Real:
-    """All real images of a data set, and what is computed on them once for all runs.
+class Seen:
+    """All real images of a data set as one classifier sees them.
 
     Attributes:
-        images: as the classifier sees them.
+        images: as the classifier sees them; labels are places among its classes.
         split: [M] uint8, 0 train, 1 test.
         reference_split: "train" or "test", whose images samples are scored against.
-        kernel_mean: `kid.mean_among` of the reference.
-        kernel_mean_within: the same weighted by class, for samples of requested labels.
-        copy_ratio: `memorisation.copy_ratio` of the real images.
-        classes: names of the classifier's classes.
-        class_places: [number of the data set's classes], the place of each among `classes`.
         features_sha256: of the classifier's weights.
-        resampler: filter by which the images were resized.
     """
 
     images: Scored
     split: np.ndarray
     reference_split: str
-    kernel_mean: float
-    kernel_mean_within: float
-    copy_ratio: float
-    classes: tuple[str, ...]
-    class_places: np.ndarray
     features_sha256: str
-    resampler: str
 
     @property
     def reference(self) -> Scored:
         """The images of the reference split."""
         return self.images.only(self.split == _SPLITS[self.reference_split])
+
+
+@dataclass(frozen=True)
+class Real(Seen):
+    """All real images as the first classifier sees them, and what is computed on them once for all runs.
+
+    Attributes:
+        kernel_mean: `kid.mean_among` of the reference.
+        kernel_mean_within: the same weighted by class, for samples of requested labels.
+        copy_ratio: `memorisation.copy_ratio` of the real images.
+        classes: names of the classifier's classes.
+        class_places: [number of the data set's classes], the place of each among `classes`.
+        resampler: filter by which the images were resized.
+    """
+
+    kernel_mean: float
+    kernel_mean_within: float
+    copy_ratio: float
+    classes: tuple[str, ...]
+    class_places: np.ndarray
+    resampler: str
 
     def against(self, split: str) -> "Real":
         """The same images with `split`, "train" or "test", as the reference."""
@@ -104,19 +112,35 @@ def measure_real(
     reference = images.only(split == _SPLITS[reference_split])
     means = mean_among(reference.features), mean_among(reference.features, reference.labels)
     return Real(
-        images, split, reference_split, *means, copy_ratio(features, split), classes, class_places, features_sha256,
+        images, split, reference_split, features_sha256, *means, copy_ratio(features, split), classes, class_places,
         resampler,
     )  # fmt: skip
+
+
+def seen_bytes(seen: Seen) -> bytes:
+    """The content of data/second_features/<set>.npz; equal arrays give equal bytes."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **_seen_arrays(seen))
+    return buffer.getvalue()
+
+
+def read_seen(path: Path, reference_split: str, features_sha256: str) -> Seen:
+    """Read what `seen_bytes` or `real_bytes` wrote; arguments and errors are those of `read_real`."""
+    features, probabilities, labels, split, actual = read_arrays(path, _SEEN)
+    if str(actual) != features_sha256:
+        raise EvaluationError(
+            f"{path}: features of the classifier {actual}, expected {features_sha256}; run `dvc repro floor`"
+        )
+    return Seen(Scored(features, probabilities, labels), split, reference_split, features_sha256)
 
 
 def real_bytes(real: Real, factors: np.ndarray, factor_names: tuple[str, ...]) -> bytes:
     """The content of data/features/<set>.npz; equal arrays give equal bytes."""
     buffer = io.BytesIO()
     np.savez(
-        buffer, features=real.images.features, probabilities=real.images.probabilities, labels=real.images.labels,
-        split=real.split, classes=np.array(real.classes), class_places=real.class_places, factors=factors,
-        factor_names=np.array(factor_names), features_sha256=real.features_sha256, resampler=real.resampler,
-        copy_ratio=real.copy_ratio, kernel_mean=real.kernel_mean, kernel_mean_within=real.kernel_mean_within,
+        buffer, **_seen_arrays(real), classes=np.array(real.classes), class_places=real.class_places, factors=factors,
+        factor_names=np.array(factor_names), resampler=real.resampler, copy_ratio=real.copy_ratio,
+        kernel_mean=real.kernel_mean, kernel_mean_within=real.kernel_mean_within,
     )  # fmt: skip
     return buffer.getvalue()
 
@@ -131,20 +155,23 @@ def read_real(path: Path, reference_split: str, features_sha256: str) -> Real:
     Raises:
         EvaluationError: the file is missing or damaged, or another classifier made it.
     """
+    seen = read_seen(path, reference_split, features_sha256)
     arrays = dict(zip(_ARRAYS, read_arrays(path, _ARRAYS), strict=True))
-    if (actual := str(arrays["features_sha256"])) != features_sha256:
-        raise EvaluationError(
-            f"{path}: features of the classifier {actual}, expected {features_sha256}; run `dvc repro floor`"
-        )
     return Real(
-        images=Scored(arrays["features"], arrays["probabilities"], arrays["labels"]),
-        split=arrays["split"],
+        images=seen.images,
+        split=seen.split,
         reference_split=reference_split,
+        features_sha256=features_sha256,
         kernel_mean=float(arrays["kernel_mean"]),
         kernel_mean_within=float(arrays["kernel_mean_within"]),
         copy_ratio=float(arrays["copy_ratio"]),
         classes=tuple(str(name) for name in arrays["classes"]),
         class_places=arrays["class_places"],
-        features_sha256=actual,
         resampler=str(arrays["resampler"]),
     )
+
+
+def _seen_arrays(seen: Seen) -> dict[str, Any]:
+    images = seen.images
+    values = (images.features, images.probabilities, images.labels, seen.split, seen.features_sha256)
+    return dict(zip(_SEEN, values, strict=True))

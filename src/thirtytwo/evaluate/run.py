@@ -18,9 +18,9 @@ from thirtytwo.evaluate.fid import inception_scores, read_inception_floor
 from thirtytwo.evaluate.latent_space import FactorReader, directions, path_length
 from thirtytwo.evaluate.likelihood import bits_per_dim
 from thirtytwo.evaluate.posterior import bound_scores, code_scores
-from thirtytwo.evaluate.real import Real, Scored
+from thirtytwo.evaluate.real import Real, Scored, Seen
 from thirtytwo.evaluate.scorecard import Floors, Measured, Score, Scorecard
-from thirtytwo.evaluate.scores import frechet_score, label_scores, per_class, score
+from thirtytwo.evaluate.scores import frechet_score, label_scores, per_class, score, second_scores
 from thirtytwo.evaluate.trainings import combine, seed_table
 
 __all__ = ["Extractors", "Factors", "Inception", "Rules", "score_run", "trajectory"]
@@ -40,15 +40,17 @@ class Rules:
 
 @dataclass(frozen=True)
 class Extractors:
-    """The classifier of the data set, as functions of images and of their name in messages.
+    """The classifiers of the data set, as functions of images and of their name in messages.
 
     Attributes:
         images: features [N, D] and class probabilities [N, K] of [N, 32, 32, C] uint8.
         floats: features of [N, 32, 32, C] float32 in [-1, 1].
+        second: as `images`, by the second classifier.
     """
 
     images: Extract
     floats: Callable[[np.ndarray, str], np.ndarray]
+    second: Extract
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,15 @@ class Factors:
 
 
 def score_run(
-    trainings: Sequence[tuple[np.ndarray, np.ndarray]], probes: Mapping[str, np.ndarray], real: Real, floors: Floors,
-    rules: Rules, extract: Extractors, inception: Inception | None, factors: Factors | None,
+    trainings: Sequence[tuple[np.ndarray, np.ndarray]], probes: Mapping[str, np.ndarray], real: Real, second: Seen,
+    floors: Floors, rules: Rules, extract: Extractors, inception: Inception | None, factors: Factors | None,
 ) -> tuple[Scorecard, dict[str, pd.DataFrame]]:  # fmt: skip
     """The scorecard, and tables by their folder in plots/.
 
     Args:
         trainings: images [N, 32, 32, C] uint8 and labels [N] of each training, the first one first.
         probes: what else was drawn from the first training's model, by name.
+        second: the images of `real` as the second classifier sees them.
         inception: None skips FID and KID.
         factors: None where they are not known.
 
@@ -100,11 +103,15 @@ def score_run(
     """
     cards = []
     for training, (images, labels) in enumerate(trainings):
-        samples = Scored(*extract.images(images, f"samples of training {training}"), real.places(labels))
+        where, places = f"samples of training {training}", real.places(labels)
+        samples = Scored(*extract.images(images, where), places)
         card, nearest = score(
             samples, real, floors.of(samples.strata), mode_share=rules.mode_share,
             resamples=rules.bootstrap_resamples, seed=rules.seed,
         )  # fmt: skip
+        by_second = Scored(*extract.second(images, where), places)
+        measured = second_scores(by_second, second, resamples=rules.bootstrap_resamples, seed=rules.seed)
+        card = replace(card, measured=card.measured | measured)
         cards.append(_with_inception(card, images, samples.strata, inception, training) if inception else card)
         if training == 0:
             tables = {

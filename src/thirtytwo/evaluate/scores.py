@@ -1,4 +1,4 @@
-"""Scores in the classifier's features and classes, of samples and of real images in their place."""
+"""Scores in the classifiers' features and classes, of samples and of real images in their place."""
 
 from dataclasses import replace
 
@@ -10,14 +10,17 @@ from thirtytwo.evaluate import frechet, kid
 from thirtytwo.evaluate.classes import accuracy, best_of, class_counts, class_scores
 from thirtytwo.evaluate.diagnosis import diagnose, passes_for_noise
 from thirtytwo.evaluate.extrapolation import at_infinity
-from thirtytwo.evaluate.floor import real_pair
+from thirtytwo.evaluate.floor import RealPair, real_pair
 from thirtytwo.evaluate.memorisation import COPY_QUANTILE, memorisation, unknown
 from thirtytwo.evaluate.prdc import K, balls, prdc
-from thirtytwo.evaluate.real import Real, Scored
+from thirtytwo.evaluate.real import Real, Scored, Seen
 from thirtytwo.evaluate.scorecard import Fact, Measured, Score, Scorecard
 from thirtytwo.runtime.errors import EvaluationError
 
-__all__ = ["classifier_floor", "classifier_scores", "frechet_score", "label_scores", "per_class", "score"]
+__all__ = [
+    "classifier_floor", "classifier_scores", "frechet_score", "label_scores", "per_class", "score", "second_floor",
+    "second_scores",
+]  # fmt: skip
 
 _DRAWS = 10  # one draw of heavy-tailed features varies by half its value
 
@@ -58,23 +61,42 @@ def classifier_floor(real: Real, *, samples: int, resamples: int, seed: int, wit
     Raises:
         EvaluationError: too few images.
     """
-    strata = real.images.labels if within_classes else None
-    pairs = [real_pair(real.split, real.reference_split, samples, seed, draw, strata) for draw in range(_DRAWS)]
-    features, (first, *_) = real.images.features, pairs
-    values = [frechet.distance_to(features[p.samples], *frechet.statistics(features[p.reference])) for p in pairs]
-    drawn, reference = real.images.only(first.samples), real.images.only(first.reference)
-    unlabelled = replace(drawn, labels=np.full(len(drawn.labels), -1))
-    pair_strata = reference.labels if within_classes else None
-    mean = kid.mean_among(reference.features, pair_strata)
-    measured = _feature_scores(drawn if within_classes else unlabelled, reference, mean, resamples, seed)
-    measured |= label_scores(drawn, seed) | Measured({"train_nearer": 0.5, "copies": COPY_QUANTILE})
-    distance = measured.scores["fd_classifier"]
-    assert isinstance(distance, Estimate)
-    assert distance.value is not None
-    shift = float(np.mean(values)) - distance.value
+    pairs = _pairs(real, samples, seed, within_classes)
+    (drawn, reference), first = _images(real, pairs[0], within_classes), pairs[0]
+    mean = kid.mean_among(reference.features, reference.labels if within_classes else None)
+    measured = _feature_scores(drawn, reference, mean, resamples, seed)
+    measured |= label_scores(real.images.only(first.samples), seed)
+    measured |= Measured({"train_nearer": 0.5, "copies": COPY_QUANTILE})
+    distance = _over_draws(measured.estimate("fd_classifier"), real, pairs)
     sizes: dict[str, Fact] = {"n": len(drawn.features), "reference_n": len(reference.labels), "split": first.name}
     sizes["drawn"] = "within classes" if within_classes else "at random"
-    return measured | Measured({"fd_classifier": distance + shift}, {**sizes, **_about(real)})
+    return measured | Measured({"fd_classifier": distance}, {**sizes, **_about(real)})
+
+
+def second_floor(second: Seen, *, samples: int, resamples: int, seed: int, within_classes: bool) -> Measured:
+    """`second_scores` of the same real images against the same others as in `classifier_floor`.
+
+    Raises:
+        EvaluationError: too few images.
+    """
+    pairs = _pairs(second, samples, seed, within_classes)
+    drawn, reference = _images(second, pairs[0], within_classes)
+    distance = _over_draws(frechet_score(drawn, reference, resamples, seed), second, pairs)
+    labelled = second.images.only(pairs[0].samples)
+    scores = {"fd_second": distance, "accuracy_second": accuracy(labelled.predicted, labelled.labels)}
+    return Measured(scores, {"second_sha256": second.features_sha256})
+
+
+def second_scores(samples: Scored, second: Seen, *, resamples: int, seed: int) -> Measured:
+    """fd_second and, where labels were requested, accuracy_second: fd_classifier and accuracy by the second classifier.
+
+    Args:
+        samples: as the second classifier sees them.
+    """
+    scores = {"fd_second": frechet_score(samples, second.reference, resamples, seed)}
+    if samples.strata is not None:
+        scores["accuracy_second"] = accuracy(samples.predicted, samples.labels)
+    return Measured(scores, {"second_sha256": second.features_sha256})
 
 
 def classifier_scores(
@@ -107,7 +129,7 @@ def classifier_scores(
 
 
 def frechet_score(samples: Scored, reference: Scored, resamples: int, seed: int) -> Estimate:
-    """fd_classifier of samples against the reference."""
+    """Fréchet distance of samples to the reference, with its bootstrap interval."""
     distance, count = frechet.Subsets(samples.features, *frechet.statistics(reference.features)), len(samples.labels)
     return bootstrap(distance, distance(np.arange(count)), count, resamples, seed, samples.strata)
 
@@ -153,6 +175,27 @@ def per_class(samples: Scored, reference: Scored, names: tuple[str, ...]) -> pd.
         mu, sigma = frechet.statistics(reference.features[real])
         rows.append(((predicted[drawn] == index).mean(), frechet.distance_to(samples.features[drawn], mu, sigma)))
     return table.assign(asked=requested, accuracy=[row[0] for row in rows], fd_classifier=[row[1] for row in rows])
+
+
+def _pairs(seen: Seen, samples: int, seed: int, within_classes: bool) -> list[RealPair]:
+    strata = seen.images.labels if within_classes else None
+    return [real_pair(seen.split, seen.reference_split, samples, seed, draw, strata) for draw in range(_DRAWS)]
+
+
+def _images(seen: Seen, pair: RealPair, within_classes: bool) -> tuple[Scored, Scored]:
+    """The images in place of samples, with labels only if drawn within classes; and those they are compared with."""
+    drawn = seen.images.only(pair.samples)
+    if not within_classes:
+        drawn = replace(drawn, labels=np.full(len(drawn.labels), -1))
+    return drawn, seen.images.only(pair.reference)
+
+
+def _over_draws(first: Estimate, seen: Seen, pairs: list[RealPair]) -> Estimate:
+    """The mean Fréchet distance of all pairs, with the interval of the first."""
+    features = seen.images.features
+    values = [frechet.distance_to(features[p.samples], *frechet.statistics(features[p.reference])) for p in pairs]
+    assert first.value is not None
+    return first + (float(np.mean(values)) - first.value)
 
 
 def _feature_scores(samples: Scored, reference: Scored, kernel_mean: float, resamples: int, seed: int) -> Measured:

@@ -1,10 +1,13 @@
-"""Features and class probabilities of images by the data set's classifier."""
+"""Features and class probabilities of images by the data set's classifiers."""
 
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from thirtytwo.core import processes
@@ -16,20 +19,36 @@ from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["CHUNK", "extract", "extract_floats", "load_classifier"]
 
+Net = TypeVar("Net", bound=nn.Module)
+
 CHUNK = 250  # images at a time; a constant, because kernels may round differently for other shapes
 
 
-def load_classifier(path: Path, device: torch.device) -> tuple[Classifier, list[str]]:
+class Judge(Protocol):
+    """What extraction needs of a network: see `nets.classifier`."""
+
+    channels: int
+    head: nn.Linear
+
+    def features(self, x: Tensor) -> Tensor: ...
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+
+def load_classifier(network: Callable[[int, int, int], Net], path: Path, device: torch.device) -> tuple[Net, list[str]]:
     """The classifier in `path`, in eval mode, and the names of its classes.
+
+    Args:
+        network: class of the network, see `features.training.train`.
 
     Raises:
         CheckpointError: missing, truncated or not plain weights.
-        EvaluationError: weights of another kind of model.
+        EvaluationError: weights of another network.
     """
     state = load_weights(path, device)
     try:
         names = list(state["classes"])
-        model = Classifier(state["channels"], len(names), state["width"])
+        model = network(state["channels"], len(names), state["width"])
         model.load_state_dict(state["state_dict"])
     except (KeyError, TypeError, RuntimeError):
         raise EvaluationError(
@@ -39,7 +58,7 @@ def load_classifier(path: Path, device: torch.device) -> tuple[Classifier, list[
     return model.eval(), names
 
 
-def extract(images: np.ndarray, classifier: Classifier, where: str = "images") -> tuple[np.ndarray, np.ndarray]:
+def extract(images: np.ndarray, classifier: Judge, where: str = "images") -> tuple[np.ndarray, np.ndarray]:
     """Penultimate activations [N, D] float32 and class probabilities [N, K] float32 of [N, 32, 32, C] uint8.
 
     Raises:
@@ -65,7 +84,7 @@ def extract_floats(images: np.ndarray, classifier: Classifier, where: str) -> np
 
 
 @torch.inference_mode()
-def _extract(images: np.ndarray, classifier: Classifier, where: str) -> tuple[np.ndarray, np.ndarray]:
+def _extract(images: np.ndarray, classifier: Judge, where: str) -> tuple[np.ndarray, np.ndarray]:
     """The last chunk is padded with its last image, so that every forward pass has the same shape.
 
     Several processes compute different chunks, and each returns all features.

@@ -1,35 +1,41 @@
-"""Training of the classifier. Everything random derives from (seed, step), so equal settings give equal weights."""
+"""Training of the classifiers. Everything random derives from (seed, step), so equal settings give equal weights."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
 from thirtytwo.core.seeds import derive_seed
 from thirtytwo.core.weights import serialise
-from thirtytwo.data.batches import ImageSet, to_float
-from thirtytwo.nets.classifier import Classifier
+from thirtytwo.data.batches import ImageSet, to_float, to_uint8
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import TrainingError
-from thirtytwo.settings.classifier import Classifier as Settings
+from thirtytwo.settings.classifier import Training as Settings
 
 __all__ = ["augment", "save", "train"]
 
+Net = TypeVar("Net", bound=nn.Module)
+
 _SHIFT = 2  # pixels, each way
+_TURN, _SCALE = math.radians(6), 0.08  # of affine augmentation, each way
 _WARM_UP = 0.2  # share of the steps in which the learning rate rises
 _SMOOTHING = 0.05
 
 
 def train(
-    data: ImageSet, settings: Settings, *, seed: int, device: torch.device, exit_code: Callable[[], int] = lambda: 0
-) -> Classifier:
+    network: Callable[[int, int, int], Net], data: ImageSet, settings: Settings, *, seed: int, device: torch.device,
+    exit_code: Callable[[], int] = lambda: 0,
+) -> Net:  # fmt: skip
     """Train on the train split with AdamW and the one-cycle rate (Smith and Topin 2018); returns it in eval mode.
 
     Args:
+        network: class of the network, called with the numbers of channels and classes and the width.
         exit_code: called after each step; a result other than 0 stops the training, of which nothing is kept.
 
     Raises:
@@ -43,8 +49,8 @@ def train(
             f"the data set has {len(data.classes)} classes and {len(part.labels)} training images"
         )
     torch.manual_seed(derive_seed(seed, 0))
-    model = Classifier(part.images.shape[3], len(data.classes), settings.width)
-    model = model.to(device).to(memory_format=torch.channels_last)
+    model = network(part.images.shape[3], len(data.classes), settings.width)
+    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images, labels = torch.from_numpy(part.images).to(device), torch.from_numpy(part.labels).to(device)
     per_epoch = len(images) // settings.batch_size
     steps = settings.epochs * per_epoch
@@ -72,14 +78,17 @@ def train(
 
 
 def augment(images: Tensor, kind: str, rng: torch.Generator) -> Tensor:
-    """Shift each image [B, H, W, C] uint8 by up to 2 pixels each way, repeating its edge; flips half of them.
+    """Move each image [B, H, W, C] uint8, repeating its edge.
 
     Args:
-        kind: "none", "shift" or "shift_flip".
-        rng: on the CPU, so that every device sees the same shifts.
+        kind: "none"; "shift", by up to 2 pixels each way; "affine", the same not in whole pixels, with a rotation by up
+            to 6 degrees and a change of size by up to 8 %; with "_flip", half of the images are mirrored as well.
+        rng: on the CPU, so that every device sees the same moves.
     """
     if kind == "none":
         return images
+    if kind.startswith("affine"):
+        return _affine(images, kind == "affine_flip", rng)
     count, height, width = images.shape[:3]
     dy, dx = torch.randint(-_SHIFT, _SHIFT + 1, (2, count, 1), generator=rng)
     rows = (torch.arange(height) + dy).clamp(0, height - 1)
@@ -92,7 +101,20 @@ def augment(images: Tensor, kind: str, rng: torch.Generator) -> Tensor:
     return images[tuple(index.to(images.device) for index in where)]
 
 
-def save(model: Classifier, classes: tuple[str, ...], path: Path) -> None:
+def _affine(images: Tensor, flip: bool, rng: torch.Generator) -> Tensor:
+    count, height = images.shape[:2]
+    turn, scale, *shift = torch.rand(4, count, generator=rng) * 2 - 1
+    mirrored = torch.where(torch.rand(count, generator=rng) < 0.5, -1.0, 1.0) if flip else torch.ones(count)
+    size, cos, sin = 1 + _SCALE * scale, torch.cos(_TURN * turn), torch.sin(_TURN * turn)
+    offset = torch.stack(shift, dim=1) * 2 * _SHIFT / height  # the image is 2 high in the coordinates of the grid
+    rows = torch.stack([size * cos * mirrored, -size * sin, size * sin * mirrored, size * cos], dim=1)
+    maps = torch.cat([rows.view(count, 2, 2), offset[:, :, None]], dim=2).to(images.device)
+    floats = to_float(images)
+    grid = functional.affine_grid(maps, list(floats.shape), align_corners=False)
+    return to_uint8(functional.grid_sample(floats, grid, padding_mode="border", align_corners=False))
+
+
+def save(model: nn.Module, classes: tuple[str, ...], path: Path) -> None:
     """Write weights, shape and the names of the classes; equal weights give equal bytes, whatever the path.
 
     Raises:

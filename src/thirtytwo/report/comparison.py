@@ -25,6 +25,8 @@ class Column(NamedTuple):
 QUALITY = (
     Column("FD", "fd_classifier", 1, "`fd_classifier`: the Fréchet distance between classifier features of samples and "
           "of real images. Lower is better."),
+    Column("second FD", "fd_second", 1, "`fd_second`: FD by a second classifier, built and trained in another way. Its "
+          "scale differs from FD's. Lower is better."),
     Column("FD at N = ∞", "fd_classifier_infinity", 1, "FD extrapolated to infinitely many samples, which removes the "
           "bias of a finite N. Lower is better."),
     Column("KID × 1000", "kid_classifier", 1000, "`kid_classifier`: the kernel distance of the same features, unbiased "
@@ -74,7 +76,7 @@ def blocks(dataset: SetResult) -> list[Block]:
         tables.append(_scores(dataset, runs, verdict, CLASSES, "Classes and memorisation."))
     tables += [*_diagnoses(runs), _models(runs)]
     if verdict.kind in ("best", "tie") and sum(run.scored for run in runs) > 2:
-        tables.append(_pairs(runs, verdict.better))
+        tables.append(_pairs(runs, verdict))
     return [*tables, _all_metrics(dataset.runs)]
 
 
@@ -180,16 +182,24 @@ def _models(runs: list[RunResult]) -> Table:
     return Table("Models and samplers.", columns, rows, numeric, help=_HELP)
 
 
-def _pairs(runs: list[RunResult], better: frozenset[tuple[str, str]]) -> Table:
+def _pairs(runs: list[RunResult], verdict: Verdict) -> Table:
     names = [run.name for run in runs if run.scored]
+    second = verdict.second
 
     def word(one: str, other: str) -> str:
         if one == other:
             return ""
-        return "better" if (one, other) in better else "worse" if (other, one) in better else "tie"
+        pairs, opposite = ((one, other), (other, one)), {"better": "worse", "worse": "better"}
+        found = next((text for pair, text in zip(pairs, opposite, strict=True) if pair in verdict.better), "tie")
+        if any(pair in second.reversed for pair in pairs):
+            return f"{found}, second: {opposite[found]}"
+        return f"{found}, second: tie" if any(pair in second.unconfirmed for pair in pairs) else found
 
     rows = [Row(one, [word(one, other) for other in names]) for one in names]
-    caption = "Pairs of runs by `fd_classifier`: is the run of the row better than the run of the column?"
+    caption = (
+        "Pairs of runs by `fd_classifier`: is the run of the row better than the run of the column? What the second "
+        "classifier says (`fd_second`) is added where it does not confirm a difference."
+    )
     return Table(caption, ["run", *names], rows, [False] * (len(names) + 1), folded=True)
 
 

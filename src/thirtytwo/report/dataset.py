@@ -115,12 +115,23 @@ def _removed(facts: dict[str, Any]) -> Table:
 
 
 def _classifier(dataset: SetResult) -> str:
-    """One sentence on the classifier whose features and labels score the runs."""
+    """On the classifiers whose features and labels score the runs."""
     if dataset.accuracy.value is None:
         return "The accuracy of this data set's classifier is missing."
-    parameters, n = (Measured(dataset.classifier).estimate(key).value for key in ("parameters", "n_test"))
+    measured = Measured(dataset.classifier)
+    parameters, n = (measured.estimate(key).value for key in ("parameters", "n_test"))
     size = f" It has {wording.count(parameters)} parameters." if parameters else ""
     return (
         f"The classifier that scores the samples recognises {wording.inline(dataset.accuracy, 100)} % of "
-        f"{wording.count(n)} test images (95 % Wilson interval).{size}"
+        f"{wording.count(n)} test images (95 % Wilson interval).{size}{_second(measured)}"
+    )
+
+
+def _second(measured: Measured) -> str:
+    accuracy, parameters = (measured.estimate(f"{key}_second") for key in ("accuracy_test", "parameters"))
+    if accuracy.value is None:
+        return ""
+    return (
+        f" The second classifier, an MLP-Mixer of {wording.count(parameters.value)} parameters, recognises "
+        f"{wording.inline(accuracy, 100)} %."
     )

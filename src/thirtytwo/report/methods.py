@@ -56,6 +56,14 @@ def _scores(results: Results) -> list[Block]:
             "the data and the features. Scores that differ in any of these are not compared."
         ),
     ]
+    if _has(results, "fd_second"):
+        blocks.append(
+            Text(
+                "A second classifier, an MLP-Mixer trained from another seed and on other deformations of the images, "
+                "scores the same samples (`fd_second`). Where it does not confirm a difference in FD, the verdict says so: "
+                "the difference may then be one of how well runs please a network rather than of how real they look."
+            )
+        )
     if _has(results, "kid_classifier") or _has(results, "kid"):
         blocks += [
             Text(

@@ -140,7 +140,8 @@ def _glance(results: Results) -> Table:
         scored = [run for run in ranked(dataset.runs, verdict) if run.scored]
         words = {"best": "beats all others", "tie": f"tie of {len(verdict.runs)}", "single": "only score",
                  "unknown": "no interval", "incomparable": "not comparable", "none": "no score"}  # fmt: skip
-        cells = [words[verdict.kind], *[wording.MISSING] * 4, f"{len(scored)} of {len(dataset.runs)}"]
+        doubt = ", not by the second classifier" if verdict.doubt.doubts else ""
+        cells = [f"{words[verdict.kind]}{doubt}", *[wording.MISSING] * 4, f"{len(scored)} of {len(dataset.runs)}"]
         if verdict.runs:
             first, rest = verdict.runs[0], [run for run in scored if run not in verdict.runs]
             cells[1] = wording.estimated(first.estimate("fd_classifier"))
@@ -179,7 +180,7 @@ def sentence(dataset: SetResult, verdict: Verdict) -> Text:
         return Text(f"{reasons}. The report names no winner.", f"{name}: not comparable.")
     first = verdict.runs[0]
     scores = "; ".join(f"`{run.name}` {wording.score(run, 'fd_classifier')}" for run in verdict.runs)
-    end = f"{_floor(first, dataset)} {_health(verdict)}".strip()
+    end = " ".join(text for text in (_second(verdict), _floor(first, dataset), _health(verdict)) if text)
     of_these = wording.one_training([run for run in dataset.runs if run.scored])
     if verdict.kind == "single":
         return Text(f"FD of {scores}. {end}", f"{name}: only {first.name} has a score.")
@@ -195,8 +196,15 @@ def sentence(dataset: SetResult, verdict: Verdict) -> Text:
         f"`{first.name}` has FD {wording.score(first, 'fd_classifier')}; the next is `{second.name}` with "
         f"{wording.score(second, 'fd_classifier')}"
     )
-    lead = f"{first.name} {'has the lowest FD' if _health(verdict) else 'is best'}{of_these}"
+    lead = f"{first.name} {'has the lowest FD' if verdict.doubt.doubts or _health(verdict) else 'is best'}{of_these}"
     return Text(f"{scores}. {end}", f"{name}: {lead}.")
+
+
+def _second(verdict: Verdict) -> str:
+    """Whether the second classifier confirms that the best runs beat the others; empty where it was not asked."""
+    if clause := verdict.doubt.clause("`"):
+        return f"{wording.capital(clause)}."
+    return "The second classifier (`fd_second`) agrees." if verdict.second.asked and verdict.better else ""
 
 
 def _health(verdict: Verdict) -> str:

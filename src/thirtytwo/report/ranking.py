@@ -1,10 +1,10 @@
 """Rank the runs of a data set: only scores of one protocol, and only differences beyond chance."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from thirtytwo.core.intervals import Estimate
-from thirtytwo.evaluate.comparison import PROTOCOL, differences, rank, short
+from thirtytwo.evaluate.comparison import PROTOCOL, SecondOpinion, differences, rank, second_opinion, short
 from thirtytwo.report.results import RunResult, SetResult
 
 __all__ = ["Verdict", "floor_of", "floor_ratio", "judge", "ranked"]
@@ -21,21 +21,28 @@ class Verdict:
         runs: the winner, or the tied runs, lowest score first.
         reasons: for "incomparable", one phrase for each difference.
         better: pairs (a, b) of names of which a beats b, with all runs compared at once.
+        second: what the second classifier says of these pairs.
     """
 
     kind: Literal["best", "tie", "single", "unknown", "incomparable", "none"]
     runs: tuple[RunResult, ...]
     reasons: tuple[str, ...] = ()
     better: frozenset[tuple[str, str]] = frozenset()
+    second: SecondOpinion = field(default_factory=SecondOpinion)
+
+    @property
+    def doubt(self) -> SecondOpinion:
+        """What the second classifier says of the winner, or of the tied runs, against the runs that they beat."""
+        return self.second.of([run.name for run in self.runs])
 
     def mark(self, run: RunResult) -> str:
-        """The badge of a winner, "best" or "tied"; empty for all other runs."""
-        words = {"best": "best", "tie": "tied"}
+        """The badge of a winner: "best", "tied", or "lowest FD" where the second classifier doubts it; else empty."""
+        words = {"best": "lowest FD" if self.doubt.doubts else "best", "tie": "tied"}
         return words.get(self.kind, "") if run in self.runs else ""
 
 
 def judge(dataset: SetResult) -> Verdict:
-    """Compares the runs of a data set by `fd_classifier`; lower is better."""
+    """Compares the runs of a data set by `fd_classifier`; lower is better. `fd_second` gives a second opinion."""
     scored = [run for run in dataset.runs if run.scored]
     if not scored:
         return Verdict("none", ())
@@ -49,7 +56,8 @@ def judge(dataset: SetResult) -> Verdict:
         return Verdict("unknown", (order[0],))
     ranking = rank({run.name: run.estimate("fd_classifier") for run in order}, lower=True)
     leaders = tuple(run for run in order if run.name in ranking.leaders)
-    return Verdict("best" if len(leaders) == 1 else "tie", leaders, better=ranking.better)
+    second = second_opinion({run.name: run.measured for run in order}, ranking.better)
+    return Verdict("best" if len(leaders) == 1 else "tie", leaders, better=ranking.better, second=second)
 
 
 def ranked(runs: list[RunResult], verdict: Verdict) -> list[RunResult]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from thirtytwo.core.intervals import Estimate, decimals
-from thirtytwo.evaluate.comparison import compare, rank, subtract
+from thirtytwo.evaluate.comparison import compare, rank, second_opinion, subtract
 from thirtytwo.report.results import RunResult, SetResult
 
 __all__ = [
@@ -168,13 +168,15 @@ def difference(a: RunResult, b: RunResult, key: str) -> tuple[Literal["lower", "
 
 
 def beats(a: RunResult, b: RunResult) -> str:
-    """Which of two runs is better by `fd_classifier`, or why they cannot be compared."""
+    """Which of two runs is better by `fd_classifier`, and whether `fd_second` disagrees; or why this is not known."""
     comparison = compare(a.measured, b.measured, "fd_classifier")
     if comparison.verdict == "incomparable":
         return f"not comparable ({comparison.reason.rstrip('.')})"
-    these = one_training((a, b))
+    pairs = {"a": [(a.name, b.name)], "b": [(b.name, a.name)]}.get(comparison.verdict, [])
+    second = second_opinion({run.name: run.measured for run in (a, b)}, pairs)
+    notes = [text for text in (one_training((a, b)).strip(), second.clause("`")) if text]
     better = {"a": f"`{a.name}` is better", "b": f"`{b.name}` is better", "tie": "a tie"}[comparison.verdict]
-    return f"{better}{f' ({these.strip()})' if these else ''}"
+    return f"{better} ({'; '.join(notes)})" if notes else better
 
 
 def groups(dataset: SetResult, family: str, metric: str, free: Sequence[str]) -> list[list[RunResult]]:

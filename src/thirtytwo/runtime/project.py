@@ -70,6 +70,10 @@ class Project:
         """Weights of the classifier trained on a data set."""
         return self.root / "data/classifiers" / f"{dataset}.pt"
 
+    def second_classifier(self, dataset: str) -> Path:
+        """Weights of the second classifier trained on a data set."""
+        return self.root / "data/second_classifiers" / f"{dataset}.pt"
+
     def features(self, dataset: str) -> Path:
         """Classifier features of a data set's real images (.npz)."""
         return self.root / "data/features" / f"{dataset}.npz"
@@ -77,6 +81,14 @@ class Project:
     def judge(self, dataset: str) -> Path:
         """Weights of the classifier that scores a data set and computed its `features`."""
         return self.root / "data/features" / f"{dataset}.pt"
+
+    def second_features(self, dataset: str) -> Path:
+        """Features of a data set's real images by the second classifier (.npz)."""
+        return self.root / "data/second_features" / f"{dataset}.npz"
+
+    def second_judge(self, dataset: str) -> Path:
+        """Weights of the second classifier that scores a data set and computed its `second_features`."""
+        return self.root / "data/second_features" / f"{dataset}.pt"
 
     def fid_stats(self, dataset: str) -> Path:
         """Folder of the Inception statistics of a data set's real images."""
