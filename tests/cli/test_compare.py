@@ -10,7 +10,7 @@ from cli_project import comparable_scores
 from thirtytwo.cli.main import main
 from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate.scorecard import Measured, Scorecard
-from thirtytwo.runtime.files import write_json
+from thirtytwo.runtime.files import read_json, write_json
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,29 @@ def test_scores_of_the_longest_names_fit_into_a_terminal(tmp_path, capsys):
     table = capsys.readouterr().out.split("\n\n")[0].splitlines()
     assert len(table) == 4
     assert max(map(len, table)) <= 120
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (20, ""),
+        (1, "But by the second classifier (fd_second) a.json is worse than b.json."),
+        (10.5, "But by the second classifier (fd_second) a.json cannot be told from b.json."),
+    ],
+)
+def test_the_sentence_says_where_the_second_classifier_disagrees(second, words, tmp_path, capsys):
+    files = [comparable_scores(tmp_path / f"{name}.json", value) for name, value in (("a", 10), ("b", 20))]
+    for file, value in zip(files, (10, second), strict=True):
+        card = read_json(file, Scorecard)
+        write_json(
+            file, replace(card, measured=card.measured | Measured({"fd_second": Estimate(value, value - 1, value + 1)}))
+        )
+    for options in ("", "--score fd_classifier"):
+        assert main(["compare", *map(str, files), *options.split()]) == 0
+        text = " ".join(capsys.readouterr().out.split("\n\n")[1].split())
+        assert text.endswith(words or "not of their methods).")
+    assert main(["compare", *map(str, files[::-1]), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sentence"].endswith(words or "not of their methods).")
 
 
 def test_files_of_one_name_are_told_apart(tmp_path, capsys):

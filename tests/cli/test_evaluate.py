@@ -26,7 +26,7 @@ def test_images_of_a_stage_get_the_scores_of_the_stage(command, project, card, t
     assert command(f"evaluate {project.samples('cddpm')} --against digits5k --out {out}") == 0
     scored = read_json(out, Scorecard)
     comparable = [key for key in (*comparison.LOWER, *comparison.HIGHER) if key in card.measured.scores]
-    assert {"fd_classifier", "accuracy", "coverage"} <= {*comparable}
+    assert {"fd_classifier", "fd_second", "accuracy", "accuracy_second", "coverage"} <= {*comparable}
     assert {*comparable} <= {*scored.measured.scores} & {*scored.floor.scores}
     assert {key: card.measured.scores[key] for key in scored.measured.scores} == scored.measured.scores
     assert scored.measured.protocol["removed"] == 0
@@ -54,7 +54,11 @@ def test_a_folder_gets_the_same_scores_and_its_removed_files_are_listed(command,
     assert [one.measured.protocol["removed"] for one in scored] == [2, 0]
     # of the folder the classes come one after another, so that sums and resamples round and fall otherwise
     values = [
-        [part.estimate(key).value for part in (one.measured, one.floor) for key in ("fd_classifier", "accuracy")]
+        [
+            part.estimate(key).value
+            for part in (one.measured, one.floor)
+            for key in ("fd_classifier", "fd_second", "accuracy")
+        ]
         for one in scored
     ]
     np.testing.assert_allclose(*values, rtol=1e-5)

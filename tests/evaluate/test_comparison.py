@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from thirtytwo.core.intervals import Estimate
-from thirtytwo.evaluate.comparison import PROTOCOL, compare, differences, rank
+from thirtytwo.evaluate.comparison import PROTOCOL, SecondOpinion, compare, differences, rank, second_opinion
 from thirtytwo.evaluate.scorecard import Fact, Measured
 from thirtytwo.runtime.errors import EvaluationError
 
@@ -124,3 +124,60 @@ def test_the_best_leads_alone_where_it_beats_all_others():
     assert tied.leaders == ("0", "1")
     with pytest.raises(EvaluationError, match="gan: "):
         rank({"gan": Estimate(1.0), "vae": Estimate(2.0, 1.0, 3.0)}, lower=True)
+
+
+def twice(first: float, second: float | None, **facts: Fact) -> Measured:
+    """A run by both classifiers, each with an interval of 1 on each side."""
+    scores = {"fd_classifier": Estimate(first, first - 1, first + 1)}
+    if second is not None:
+        scores["fd_second"] = Estimate(second, second - 1, second + 1)
+    return Measured(scores, SAME | {"second_sha256": "same"} | facts)
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (20, ""),
+        (1, "but by the second classifier (`fd_second`) `a` is worse than `b`"),
+        (10.5, "but by the second classifier (`fd_second`) `a` cannot be told from `b`"),
+    ],
+)
+def test_the_second_classifier_confirms_reverses_or_leaves_open(second, words):
+    runs = {"a": twice(10, 10), "b": twice(20, second)}
+    found = second_opinion(runs, [("a", "b")])
+    assert found.asked
+    assert found.doubts == bool(words)
+    assert found.clause("`") == words
+    verdict = compare(runs["a"], runs["b"], "fd_second").verdict
+    assert verdict == {20: "a", 1: "b", 10.5: "tie"}[second]
+
+
+def test_no_difference_is_none_to_confirm():
+    assert second_opinion({"a": twice(10, 10), "b": twice(10.5, 1)}, []) == SecondOpinion(asked=True)
+
+
+def test_of_many_runs_each_pair_is_confirmed_or_not():
+    seconds = {"a": 10, "b": 40, "c": 1, "d": 10.5}
+    runs = {name: twice(10 * place, second) for place, (name, second) in enumerate(seconds.items())}
+    better = rank({name: one.estimate("fd_classifier") for name, one in runs.items()}, lower=True).better
+    assert len(better) == 6
+    found = second_opinion(runs, better)
+    assert found.reversed == {("a", "c"), ("b", "c"), ("b", "d")}
+    assert found.unconfirmed == {("a", "d")}
+    assert found.of(["a"]).clause() == (
+        "but by the second classifier (fd_second) a is worse than c, and a cannot be told from d"
+    )
+    assert "b is worse than c and d" in found.clause()
+    assert not found.of(["c"]).doubts
+
+
+def test_the_second_classifier_has_no_opinion_without_its_score_or_across_protocols():
+    pairs, a = [("a", "b")], twice(10, 10)
+    assert second_opinion({"a": a, "b": twice(20, None)}, pairs) == SecondOpinion()
+    without = twice(20, None) | Measured({"fd_second": Estimate(1.0)})
+    assert second_opinion({"a": a, "b": without}, pairs) == SecondOpinion()
+    for facts in ({"second_sha256": "other"}, {"n": 5}, {"reference_split": "test"}):
+        assert second_opinion({"a": a, "b": twice(20, 1, **facts)}, pairs) == SecondOpinion()
+    assert second_opinion({"a": a, "b": twice(20, 1, features_sha256="other")}, pairs).doubts
+    found = compare(a, twice(20, 1, second_sha256="other"), "fd_second")
+    assert (found.verdict, "second classifier" in found.reason) == ("incomparable", True)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from thirtytwo.core.intervals import Estimate
-from thirtytwo.evaluate.frechet import distance
+from thirtytwo.evaluate.frechet import distance, distance_to, statistics
 from thirtytwo.evaluate.kid import mean_among
-from thirtytwo.evaluate.real import Real, Scored, read_real, real_bytes
+from thirtytwo.evaluate.real import Real, Scored, Seen, read_real, read_seen, real_bytes, seen_bytes
 from thirtytwo.evaluate.scorecard import Diagnosis, Floors, Measured, Scorecard, metrics
-from thirtytwo.evaluate.scores import classifier_floor, label_scores, per_class, score
+from thirtytwo.evaluate.scores import classifier_floor, label_scores, per_class, score, second_floor, second_scores
 from thirtytwo.runtime.errors import EvaluationError, FileError
 from thirtytwo.runtime.files import read_json, write_json
 
@@ -174,3 +174,44 @@ def test_a_floor_within_classes_is_lower_where_classes_lie_apart():
     )
     assert within.value < 0.5 * plain.value
     assert within.high - within.low < 0.5 * (plain.high - plain.low)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_the_second_classifiers_scores_are_distance_and_accuracy_in_its_view(labelled):
+    labels = np.arange(100) % 4
+    samples = gaussian(100, 1, np.roll(labels, 1) if labelled else np.full(100, -1))
+    real = real_images()
+    second = Seen(real.images, SPLIT[:400], "train", "2" * 64)
+    measured = second_scores(samples, second, resamples=50, seed=1)
+    value = measured.estimate("fd_second")
+    assert value.value == pytest.approx(distance_to(samples.features, *statistics(real.images.features)), rel=1e-6)
+    assert value.low < value.value < value.high
+    assert measured.protocol == {"second_sha256": "2" * 64}
+    assert ("accuracy_second" in measured.scores) == labelled
+    if labelled:  # the planted predictions are 0, 1, 2, 3 in turn, and every label is another
+        assert measured.estimate("accuracy_second").value == 0
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_both_classifiers_have_floors_of_the_same_images(within):
+    real, drawing = real_images(), {"samples": 100, "resamples": 50, "seed": 1, "within_classes": within}
+    first = classifier_floor(real, **drawing)
+    second = second_floor(Seen(real.images, real.split, "train", "2" * 64), **drawing)
+    assert second.estimate("fd_second") == first.estimate("fd_classifier")
+    assert second.estimate("accuracy_second") == first.estimate("accuracy")
+    doubled = replace(real.images, features=2 * real.images.features)  # a Fréchet distance is quadratic in features
+    scaled = second_floor(Seen(doubled, real.split, "train", "2" * 64), **drawing).estimate("fd_second")
+    assert scaled.value == pytest.approx(4 * first.estimate("fd_classifier").value)
+    assert scaled.high == pytest.approx(4 * first.estimate("fd_classifier").high)
+
+
+def test_what_the_second_classifier_sees_is_read_back_and_that_of_another_refused(tmp_path):
+    split = np.repeat(np.array([0, 1], np.uint8), [300, 100])
+    path, seen = tmp_path / "shapes.npz", Seen(real_images().images, split, "train", "2" * 64)
+    path.write_bytes(seen_bytes(seen))
+    again = read_seen(path, "test", "2" * 64)
+    np.testing.assert_array_equal(again.images.features, seen.images.features)
+    np.testing.assert_array_equal(again.images.labels, seen.images.labels)
+    assert len(again.reference.labels) == 100
+    with pytest.raises(EvaluationError, match=r"shapes\.npz: .*dvc repro floor"):
+        read_seen(path, "train", "3" * 64)

@@ -1,12 +1,14 @@
 """Winners, ties and floors: only among scores of one protocol, only beyond chance."""
 
+from pathlib import Path
+
 import pytest
 
 from report_pages import render, set_of
 from report_results import edit_card, edit_floor
 from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate.scorecard import Diagnosis
-from thirtytwo.report import overview
+from thirtytwo.report import overview, wording
 from thirtytwo.report.ranking import floor_of, floor_ratio, judge
 
 
@@ -73,6 +75,52 @@ def test_a_winner_far_from_real_images_is_not_crowned(small):
     badges = [its["class"] for tag, its in page.elements if tag == "span" and "badge" in its.get("class", "")]
     assert badges == ["badge plain", "badge plain", "badge fair", "badge plain"]
     assert "lowest FD" in page.text
+
+
+def second(root: Path, **values: float) -> None:
+    """Give runs an `fd_second` with an interval of 1 on each side."""
+    for name, value in values.items():
+        edit_card(root, name, {"fd_second": Estimate(value, value - 1, value + 1)}, {"second_sha256": "same"})
+
+
+def test_a_winner_that_the_second_classifier_confirms_stays_best(small):
+    second(small, wgan_gp=40, vae=88, ddpm=12)
+    dataset = set_of(small, "shapes")
+    text = overview.sentence(dataset, judge(dataset))
+    assert "ddpm is best of these trained models" in text.lead
+    assert "The second classifier (`fd_second`) agrees." in text.text
+
+
+def test_a_winner_that_the_second_classifier_doubts_is_not_called_best(small):
+    second(small, wgan_gp=4, vae=12.5, ddpm=12)
+    dataset, page = set_of(small, "shapes"), render(small)
+    verdict = judge(dataset)
+    text = overview.sentence(dataset, verdict)
+    assert text.lead == "shapes: ddpm has the lowest FD of these trained models."
+    assert (
+        "But by the second classifier (`fd_second`) `ddpm` is worse than `wgan_gp`, and `ddpm` cannot be told from `vae`."
+        in text.text
+    )
+    assert verdict.mark(verdict.runs[0]) == "lowest FD"
+    rows = {row["data set"]: row for row in page.table("data set", "best run")}
+    assert rows["shapes"]["verdict"] == "beats all others, not by the second classifier"
+    pairs = {row["run"]: row for row in page.table("run", "ddpm", "wgan_gp")}
+    assert (pairs["ddpm"]["wgan_gp"], pairs["wgan_gp"]["ddpm"]) == ("better, second: worse", "worse, second: better")
+    assert (pairs["ddpm"]["vae"], pairs["vae"]["ddpm"]) == ("better, second: tie", "worse, second: tie")
+    assert pairs["wgan_gp"]["vae"] == "better"
+    answer = wording.beats(*(next(run for run in dataset.runs if run.name == name) for name in ("ddpm", "wgan_gp")))
+    assert answer == (
+        "`ddpm` is better (of these two trained models; but by the second classifier (`fd_second`) `ddpm` is worse than "
+        "`wgan_gp`)"
+    )
+
+
+def test_a_run_without_a_second_score_leaves_the_verdict_as_it_is(small):
+    second(small, wgan_gp=4, vae=12.5)
+    dataset = set_of(small, "shapes")
+    text = overview.sentence(dataset, judge(dataset))
+    assert "ddpm is best" in text.lead
+    assert "second classifier" not in text.text
 
 
 def test_overview_names_winner_and_tie(full):

@@ -96,6 +96,7 @@ def test_misspelt_key_is_reported_as_unknown_before_missing(params: Any, write_p
         ("gan/decay_steps/generator", "gan.decay_steps.generator"),
         ("ddpm/sample/steps", "ddpm.sample.steps"),
         ("classifiers/shapes/lr", "classifiers.shapes.lr"),
+        ("classifiers/shapes/second/lr", "classifiers.shapes.second.lr"),
         ("sources/shapes/kind", "sources.shapes.kind"),
         ("runs/vae/set", "runs.vae.set"),
         ("runs/vae/seeds", "runs.vae.seeds"),
@@ -323,6 +324,7 @@ def test_files_of_a_removed_run_are_deleted(params: Any, write_params: Write, tm
         ("evaluation/samples", 100, ("train", "classifier", "sample", "prepare", "download")),
         ("evaluation/fid", True, ("train", "classifier", "sample", "prepare", "download")),
         ("classifiers/shapes/epochs", 1, ("train", "sample", "prepare", "download", "floor", "evaluate")),
+        ("classifiers/shapes/second/epochs", 1, ("train", "sample", "prepare", "download", "floor", "evaluate")),
         ("vae/beta", 2.0, ("sample", "evaluate", "classifier", "prepare", "download")),
     ],
 )
