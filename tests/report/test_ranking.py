@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from report_pages import render, set_of
-from report_results import edit_card, edit_floor
+from report_results import edit_card, edit_floor, make
 from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate.scorecard import Diagnosis
 from thirtytwo.report import overview, wording
@@ -77,23 +77,28 @@ def test_a_winner_far_from_real_images_is_not_crowned(small):
     assert "lowest FD" in page.text
 
 
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    return make(tmp_path, ("wgan_gp", "vae", "ddpm"))
+
+
 def second(root: Path, **values: float) -> None:
     """Give runs an `fd_second` with an interval of 1 on each side."""
     for name, value in values.items():
         edit_card(root, name, {"fd_second": Estimate(value, value - 1, value + 1)}, {"second_sha256": "same"})
 
 
-def test_a_winner_that_the_second_classifier_confirms_stays_best(small):
-    second(small, wgan_gp=40, vae=88, ddpm=12)
-    dataset = set_of(small, "shapes")
+def test_a_winner_that_the_second_classifier_confirms_stays_best(three):
+    second(three, wgan_gp=40, vae=88, ddpm=12)
+    dataset = set_of(three, "shapes")
     text = overview.sentence(dataset, judge(dataset))
     assert "ddpm is best of these trained models" in text.lead
     assert "The second classifier (`fd_second`) agrees." in text.text
 
 
-def test_a_winner_that_the_second_classifier_doubts_is_not_called_best(small):
-    second(small, wgan_gp=4, vae=12.5, ddpm=12)
-    dataset, page = set_of(small, "shapes"), render(small)
+def test_a_winner_that_the_second_classifier_doubts_is_not_called_best(three):
+    second(three, wgan_gp=4, vae=12.5, ddpm=12)
+    dataset, page = set_of(three, "shapes"), render(three)
     verdict = judge(dataset)
     text = overview.sentence(dataset, verdict)
     assert text.lead == "shapes: ddpm has the lowest FD of these trained models."
@@ -115,9 +120,9 @@ def test_a_winner_that_the_second_classifier_doubts_is_not_called_best(small):
     )
 
 
-def test_a_run_without_a_second_score_leaves_the_verdict_as_it_is(small):
-    second(small, wgan_gp=4, vae=12.5)
-    dataset = set_of(small, "shapes")
+def test_a_run_without_a_second_score_leaves_the_verdict_as_it_is(three):
+    second(three, wgan_gp=4, vae=12.5)
+    dataset = set_of(three, "shapes")
     text = overview.sentence(dataset, judge(dataset))
     assert "ddpm is best" in text.lead
     assert "second classifier" not in text.text
