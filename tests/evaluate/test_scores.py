@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from thirtytwo.core.intervals import Estimate
+from thirtytwo.evaluate.floor import real_pair
 from thirtytwo.evaluate.frechet import distance, distance_to, statistics
 from thirtytwo.evaluate.kid import mean_among
 from thirtytwo.evaluate.real import Real, Scored, Seen, read_real, read_seen, real_bytes, seen_bytes
@@ -195,7 +196,13 @@ def test_the_second_classifiers_scores_are_distance_and_accuracy_in_its_view(lab
 @pytest.mark.parametrize("within", [True, False])
 def test_both_classifiers_have_floors_of_the_same_images(within):
     real, drawing = real_images(), {"samples": 100, "resamples": 50, "seed": 1, "within_classes": within}
+    guesses = np.random.default_rng(1).dirichlet(np.ones(4), 400)  # right in a share of cases that varies with the draw
+    real = replace(real, images=replace(real.images, probabilities=guesses))
     first = classifier_floor(real, **drawing)
+    features, strata = real.images.features, real.images.labels if within else None
+    pairs = [real_pair(real.split, "train", 100, 1, draw, strata) for draw in range(10)]
+    values = [distance_to(features[p.samples], *statistics(features[p.reference])) for p in pairs]
+    assert first.estimate("fd_classifier").value == pytest.approx(np.mean(values))
     second = second_floor(Seen(real.images, real.split, "train", "2" * 64), **drawing)
     assert second.estimate("fd_second") == first.estimate("fd_classifier")
     assert second.estimate("accuracy_second") == first.estimate("accuracy")
