@@ -28,7 +28,7 @@ def main(project: Project, dataset: str) -> None:
     save(model, data.classes, project.classifier(dataset))
     parameters = sum(weight.numel() for weight in model.parameters())
     scores = {"accuracy_test": correct, "n_test": len(test.labels), "parameters": parameters}
-    write_json(project.scores(dataset, "classifier"), scores)
+    write_json(project.scores(dataset, "classifier"), scores, sealed=True)
     log = {"seconds": seconds, "device": str(device), "threads": settings.compute.threads}
     write_json(project.log("classifier", dataset), log)
     interval = f"95 % interval {correct.low:.2%} to {correct.high:.2%}"

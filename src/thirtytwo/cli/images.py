@@ -90,14 +90,15 @@ def _files(folder: Path, classes: tuple[str, ...], labelled: bool) -> Iterator[_
 
 
 def _arrays(path: Path, classes: tuple[str, ...]) -> Iterator[_Item]:
-    (images,) = read_arrays(path, ("images",))
+    arrays = read_arrays(path, {}, sealed=False)
+    images, labels = arrays.get("images", np.zeros(0)), arrays.get("labels")
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
         raise CommandError(
             f"{path}: images are {images.dtype} {list(images.shape)}; expected uint8 [N, H, W] or [N, H, W, 1 or 3],"
             " 0 to 255"
         )
-    with np.load(path, allow_pickle=False) as file:
-        labels = file["labels"] if "labels" in file else np.full(len(images), -1)
+    if labels is None:
+        labels = np.full(len(images), -1)
     if labels.shape != (len(images),) or not np.isin(labels, np.arange(-1, len(classes))).all():
         actual = f"{list(labels.shape)} of {np.unique(labels).tolist()[:10]}"
         raise CommandError(

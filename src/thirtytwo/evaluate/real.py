@@ -9,15 +9,18 @@ import numpy as np
 from thirtytwo.core.arrays import read_arrays
 from thirtytwo.evaluate.kid import mean_among
 from thirtytwo.evaluate.memorisation import copy_ratio
-from thirtytwo.runtime.errors import EvaluationError
+from thirtytwo.runtime.errors import EvaluationError, FileError
+from thirtytwo.runtime.project import remedy
+from thirtytwo.runtime.sealed import seal_zip
 
 __all__ = ["Real", "Scored", "measure_real", "read_real", "real_bytes"]
 
 _SPLITS = {"train": 0, "test": 1}
-_ARRAYS = (
-    "features", "probabilities", "labels", "split", "classes", "class_places", "features_sha256", "resampler",
-    "kernel_mean", "kernel_mean_within", "copy_ratio",
-)  # fmt: skip
+_ARRAYS = {
+    "features": "float32 N D", "probabilities": "float32 N K", "labels": "int64 N", "split": "uint8 N", "classes": "str K",
+    "class_places": "int64 L", "features_sha256": "str", "resampler": "str", "kernel_mean": "float",
+    "kernel_mean_within": "float", "copy_ratio": "float",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def real_bytes(real: Real, factors: np.ndarray, factor_names: tuple[str, ...]) -
         factor_names=np.array(factor_names), features_sha256=real.features_sha256, resampler=real.resampler,
         copy_ratio=real.copy_ratio, kernel_mean=real.kernel_mean, kernel_mean_within=real.kernel_mean_within,
     )  # fmt: skip
-    return buffer.getvalue()
+    return seal_zip(buffer.getvalue())
 
 
 def read_real(path: Path, reference_split: str, features_sha256: str) -> Real:
@@ -129,9 +132,15 @@ def read_real(path: Path, reference_split: str, features_sha256: str) -> Real:
         features_sha256: of the classifier that extracts the samples' features.
 
     Raises:
-        EvaluationError: the file is missing or damaged, or another classifier made it.
+        FileError: the file is missing or damaged.
+        EvaluationError: another classifier made it.
     """
-    arrays = dict(zip(_ARRAYS, read_arrays(path, _ARRAYS), strict=True))
+    arrays = read_arrays(path, _ARRAYS)
+    places = np.concatenate([arrays["labels"], arrays["class_places"], [0]])
+    if not 0 <= places.min() <= places.max() < len(arrays["classes"]) or (arrays["split"] > 1).any():
+        raise FileError(
+            f"{path}: expected classes from 0 to {len(arrays['classes']) - 1} and splits 0 and 1; {remedy(path)}"
+        )
     if (actual := str(arrays["features_sha256"])) != features_sha256:
         raise EvaluationError(
             f"{path}: features of the classifier {actual}, expected {features_sha256}; run `dvc repro floor`"

@@ -7,7 +7,16 @@ from pathlib import Path
 
 from thirtytwo.runtime.errors import ParamsError, ProjectError
 
-__all__ = ["Project"]
+__all__ = ["Project", "remedy"]
+
+_MADE_BY = {  # the stage that writes the files of a folder
+    "configs": "resolve", "data/raw": "download", "data/prepared": "prepare", "data/classifiers": "classifier",
+    "data/features": "floor", "data/fid_stats": "fid_stats", "data/models": "train", "data/snapshots": "train",
+    "data/samples": "sample", "data/probes": "sample", "scores": "evaluate", "scores/classifier": "classifier",
+    "scores/floor": "floor", "scores/train": "train", "plots/train": "train", "plots/validation": "train",
+    "plots/samples": "sample", "plots/floor": "floor", "plots/sweep": "sweep", "plots/classes": "evaluate",
+    "plots/confusion": "evaluate", "plots/neighbours": "evaluate", "plots/scores": "evaluate", "plots/seeds": "evaluate",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -176,3 +185,15 @@ class Project:
     def outputs(self) -> tuple[Path, ...]:
         """The folders below which stages write their outputs, the report excepted."""
         return tuple(self.root / name for name in ("data", "metrics", "plots", "scores"))
+
+
+def remedy(path: Path, missing: bool = False) -> str:
+    """What to do about a damaged or missing file: once it is gone, DVC restores it from its cache or makes it again."""
+    parts = path.parts
+    for depth in range(len(parts) - 1, 0, -1):
+        for length in (2, 1):
+            folder = "/".join(parts[max(depth - length, 0) : depth])
+            if stage := _MADE_BY.get(folder):
+                name = "" if stage == "resolve" else f"@{parts[depth].partition('.')[0]}"
+                return f"{'' if missing else 'delete it and '}run `dvc repro {stage}{name}`"
+    return "name another" if missing else "replace it"

@@ -127,7 +127,7 @@ def published(cfg: TrainConfig[Any, Any], data: ImageSet, folder: Path) -> Train
     """
     model = _start(cfg, data, cfg.seed, folder)
     (path,) = folder.iterdir()
-    weights = load_weights(path, CPU)
+    weights = load_weights(path, CPU, sealed=False)
     try:
         model.modules["denoiser"].load_state_dict(weights["model_state_dict"])
     except (KeyError, TypeError, RuntimeError) as error:

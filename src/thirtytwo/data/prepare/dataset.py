@@ -97,7 +97,7 @@ def prepare(project: Project, name: str, kind: str, settings: Preparation, items
         "converted": dict(collected.converted),
         "sha256": sha256(project.prepared(name)),
     }
-    write_json(project.facts(name), facts, sort_keys=True)
+    write_json(project.facts(name), facts, sort_keys=True, sealed=True)
     return facts
 
 
