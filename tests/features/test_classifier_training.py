@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from thirtytwo.core.weights import serialise
 from thirtytwo.data.batches import ImageSet
 from thirtytwo.features.extraction import extract, load_classifier
 from thirtytwo.features.training import augment, save, train

@@ -8,6 +8,7 @@ import pytest
 from report_pages import edit
 from thirtytwo.report.reading import load
 from thirtytwo.runtime.errors import ParamsError, ThirtyTwoError
+from thirtytwo.runtime.files import write_arrays
 from thirtytwo.runtime.project import Project
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from thirtytwo.runtime.errors import ThirtyTwoError
+from thirtytwo.runtime.stage import one_line, unexpected
 
 __all__ = ["main"]
 
@@ -21,10 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command.run(args)
     except ThirtyTwoError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:  # the last line of defence
+        print(f"error: {unexpected(error, f'thirtytwo-{args.command}')}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

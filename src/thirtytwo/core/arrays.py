@@ -79,10 +79,8 @@ def read_arrays(path: Path, expected: Mapping[str, str], *, sealed: bool = True)
         array, (kind, *axes) = arrays[name], form.removeprefix("?").split()
         for size, axis in zip(array.shape, axes, strict=False):
             sizes.setdefault(axis, int(axis) if axis.isdecimal() else size)
-        if (
-            (array.dtype.name.rstrip("0123456789") != kind
-            and array.dtype != kind)
-            or array.shape != tuple(sizes.get(axis) for axis in axes)
+        if (array.dtype.name.rstrip("0123456789") != kind and array.dtype != kind) or array.shape != tuple(
+            sizes.get(axis) for axis in axes
         ):
             known = {axis: size for axis, size in sizes.items() if not axis.isdecimal()}
             where = f" where {', '.join(f'{axis} = {size}' for axis, size in known.items())}" if known else ""

@@ -1,12 +1,14 @@
 """Atomic writing of files and folders, and their sha256."""
 
 import dataclasses
-import glob
 import hashlib
 import io
 import json
 import os
+import platform
+import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,15 +18,17 @@ import numpy as np
 import psutil
 from pydantic import TypeAdapter, ValidationError
 
-from thirtytwo.runtime.errors import FileError
-from thirtytwo.runtime.project import remedy
+from thirtytwo.runtime.errors import FileError, ProjectError
+from thirtytwo.runtime.project import Project, remedy
 from thirtytwo.runtime.sealed import json_is_whole, seal_json, seal_zip, unseal_json
 
 __all__ = [
-    "IMAGE_SUFFIXES", "UNSEALED", "read_bytes", "read_json", "replacing", "sha256", "write", "write_arrays", "write_json",
+    "IMAGE_SUFFIXES", "UNSEALED", "is_abandoned", "read_bytes", "read_json", "replacing", "sha256", "write", "write_arrays", "write_json",
 ]  # fmt: skip
 
 T = TypeVar("T")
+_WEEK = 7 * 24 * 3600  # seconds
+_HOST = re.sub(r"\W", "_", platform.node())[:60] or "host"
 UNSEALED = "damaged: its sha256 is not the one that it carries, or it carries none"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -33,14 +37,15 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".ti
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path for a file or a folder, which replaces `path` if the block ends without error.
 
-    The temporary path contains the process id. Temporary paths of dead processes are removed first.
+    It lies in the project's folder of temporary files, so that what a killed process leaves is never part of a result;
+    outside a project, or where `path` is on another disk, beside it. What dead processes left there is removed first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        pid = leftover.name.rsplit(".", 2)[1]
-        if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+    folder, digest = _temporary_folder(path), hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:8]
+    temporary = folder / f".{path.name[:80]}.{digest}.{_HOST}-{os.getpid()}.tmp"
+    for leftover in folder.glob(".*.tmp"):
+        if leftover == temporary or is_abandoned(leftover):
             _remove(leftover)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
         if path.is_dir():
@@ -48,6 +53,29 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         _remove(temporary)
+
+
+def is_abandoned(temporary: Path) -> bool:
+    """Whether the process that `replacing` gave this path to has ended; of one on another machine, after a week."""
+    writer = temporary.name.rsplit(".", 2)[-2]
+    host, _, pid = writer.rpartition("-")
+    try:
+        old = time.time() - temporary.lstat().st_mtime > _WEEK
+    except FileNotFoundError:  # its own process has just removed it
+        return False
+    return pid.isdecimal() and host != "" and (old or (host == _HOST and not psutil.pid_exists(int(pid))))
+
+
+def _temporary_folder(path: Path) -> Path:
+    try:
+        project = Project.containing(path.parent)
+    except ProjectError:
+        return path.parent
+    folder = project.temporary
+    if not folder.parent.is_dir():
+        return path.parent
+    folder.mkdir(exist_ok=True)
+    return folder if folder.stat().st_dev == path.parent.stat().st_dev else path.parent
 
 
 def write(path: Path, content: bytes) -> None:

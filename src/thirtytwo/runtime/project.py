@@ -168,6 +168,20 @@ class Project:
         """Durations and other details of one execution of a stage, on which no result depends (.json)."""
         return self.root / "logs" / stage / f"{name}.json"
 
+    def error_log(self, job: str) -> Path:
+        """The traceback of an unexpected error in a stage or a command (.log)."""
+        return self.root / "logs/errors" / f"{job}.log"
+
+    @property
+    def temporary(self) -> Path:
+        """Folder of files that are being written; neither DVC nor git looks into it."""
+        return self.root / ".dvc/tmp/thirtytwo-files"
+
+    @property
+    def lock_of_dvc(self) -> Path:
+        """File in which DVC notes what its processes read and write (JSON)."""
+        return self.root / ".dvc/tmp/rwlock"
+
     def output(self, stage: str) -> Path:
         """What a stage printed when `thirtytwo repro` ran it (.log); a stage of a run is called train@vae."""
         return self.root / "logs/repro" / f"{stage}.log"
