@@ -30,8 +30,8 @@ def main(project: Project, dataset: str) -> None:
 
 def measure(project: Project, settings: FidStatsConfig) -> dict[str, Any]:
     """Write and installs the statistics; returns their description, with the floor of FID."""
-    device, weights = set_up(settings.compute), inception.find_weights(project.downloads)
     data, name = load(project.prepared(settings.dataset)), settings.dataset
+    device, weights = set_up(settings.compute), inception.find_weights(project.downloads)
     places = np.flatnonzero(data.split == {"train": 0, "test": 1}[settings.reference_split])
 
     def extract(images: np.ndarray) -> np.ndarray:

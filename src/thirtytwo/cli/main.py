@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from thirtytwo.runtime.errors import ThirtyTwoError
-from thirtytwo.runtime.stage import one_line, unexpected
 
 __all__ = ["main"]
 
@@ -18,16 +17,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (None: those of the process) and return the exit code."""
     args = _parser().parse_args(arguments)
     # Imported late, because importing PyTorch takes seconds, which --help and usage errors should not.
-    command = import_module(f"thirtytwo.cli.{args.command}")
+    command, stage = import_module(f"thirtytwo.cli.{args.command}"), import_module("thirtytwo.runtime.stage")
     try:
         return command.run(args)
     except ThirtyTwoError as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        print(f"error: {stage.one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # the last line of defence
-        print(f"error: {unexpected(error, f'thirtytwo-{args.command}')}", file=sys.stderr)
+        print(f"error: {stage.unexpected(error, f'thirtytwo-{args.command}')}", file=sys.stderr)
         return 1
 
 

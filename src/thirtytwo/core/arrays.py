@@ -56,7 +56,8 @@ def read_arrays(path: Path, expected: Mapping[str, str], *, sealed: bool = True)
 
     Args:
         expected: type and sizes of arrays by name, such as "uint8 N 32 32 C"; a letter stands for the same size in all
-            arrays of the file, and "?" before the type for an array that may be missing. The type `str` is text.
+            arrays of the file, and "?" before the type for an array that may be missing. The type `str` is text;
+            `int` and `float` are of any precision, and `float|nan` may also be NaN.
         sealed: False for a file from elsewhere, which carries no sha256.
 
     Raises:
@@ -77,16 +78,16 @@ def read_arrays(path: Path, expected: Mapping[str, str], *, sealed: bool = True)
                 continue
             raise FileError(f"{path}: no array '{name}'; expected {form}; {todo}")
         array, (kind, *axes) = arrays[name], form.removeprefix("?").split()
+        kind, _, unknown = kind.partition("|")
         for size, axis in zip(array.shape, axes, strict=False):
             sizes.setdefault(axis, int(axis) if axis.isdecimal() else size)
-        if (array.dtype.name.rstrip("0123456789") != kind and array.dtype != kind) or array.shape != tuple(
-            sizes.get(axis) for axis in axes
-        ):
+        of_kind = array.dtype == kind or array.dtype.name.rstrip("0123456789") == kind
+        if not of_kind or array.shape != tuple(sizes.get(axis) for axis in axes):
             known = {axis: size for axis, size in sizes.items() if not axis.isdecimal()}
             where = f" where {', '.join(f'{axis} = {size}' for axis, size in known.items())}" if known else ""
             raise FileError(
                 f"{path}: array '{name}' is {array.dtype} {list(array.shape)}; expected {form}{where}; {todo}"
             )
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if array.dtype.kind == "f" and not unknown and not np.isfinite(array).all():
             raise FileError(f"{path}: array '{name}' holds NaN or infinity; {todo}")
     return arrays

@@ -19,7 +19,7 @@ _SPLITS = {"train": 0, "test": 1}
 _ARRAYS = {
     "features": "float32 N D", "probabilities": "float32 N K", "labels": "int64 N", "split": "uint8 N", "classes": "str K",
     "class_places": "int64 L", "features_sha256": "str", "resampler": "str", "kernel_mean": "float",
-    "kernel_mean_within": "float", "copy_ratio": "float",
+    "kernel_mean_within": "float", "copy_ratio": "float|nan",
 }  # fmt: skip
 
 
