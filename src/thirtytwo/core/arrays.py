@@ -83,7 +83,7 @@ def read_arrays(path: Path, expected: Mapping[str, str], *, sealed: bool = True)
             sizes.setdefault(axis, int(axis) if axis.isdecimal() else size)
         of_kind = array.dtype == kind or array.dtype.name.rstrip("0123456789") == kind
         if not of_kind or array.shape != tuple(sizes.get(axis) for axis in axes):
-            known = {axis: size for axis, size in sizes.items() if not axis.isdecimal()}
+            known = {axis: size for axis, size in sizes.items() if axis in axes and not axis.isdecimal()}
             where = f" where {', '.join(f'{axis} = {size}' for axis, size in known.items())}" if known else ""
             raise FileError(
                 f"{path}: array '{name}' is {array.dtype} {list(array.shape)}; expected {form}{where}; {todo}"
