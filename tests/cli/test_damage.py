@@ -213,3 +213,88 @@ def test_whole_files_of_another_content(
     assert path.name in line
     assert "\n" not in line
     assert "bug" not in line
+
+
+# Files of users
+
+
+def arrays_file(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+PIXELS = np.zeros((4, 32, 32, 1), np.uint8)
+GIVEN = {
+    "empty": b"", "no archive": b"PK", "cut": arrays_file(images=PIXELS)[:900],
+    "flipped": flipped(arrays_file(images=np.arange(4096, dtype=np.uint8).reshape(4, 32, 32, 1))),
+    "no images": arrays_file(pictures=PIXELS), "a number": arrays_file(images=np.uint8(3)),
+    "one dimension": arrays_file(images=PIXELS.ravel()), "no pixels": arrays_file(images=PIXELS[:, :0]),
+    "no images at all": arrays_file(images=PIXELS[:0]), "floats": arrays_file(images=PIXELS / 255),
+    "objects": arrays_file(images=np.array([{}], object)), "text": arrays_file(images=np.array(["a"])),
+    "labels of text": arrays_file(images=PIXELS, labels=np.array(["a", "b", "c", "d"])),
+    "labels of floats": arrays_file(images=PIXELS, labels=np.full(4, np.nan)),
+    "other labels": arrays_file(images=PIXELS, labels=np.arange(5)), "no class": arrays_file(images=PIXELS, labels=[9] * 4),
+    "a label": arrays_file(images=PIXELS, labels=1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", GIVEN.values(), ids=GIVEN)
+def test_images_of_users(content: bytes, run: Callable[[str], str], tmp_path: Path):
+    (tmp_path / "mine.npz").write_bytes(content)
+    line = run(f"thirtytwo evaluate {tmp_path}/mine.npz --against digits5k")
+    assert "mine.npz" in line
+    assert "bug" not in line
+
+
+SCORES = [
+    b"", b"{", b"[]", b"7", b"\xff", b"[" * 50_000, b'{"measured": {"scores": {"fd_classifier": NaN}}}',
+    b'{"measured": {"scores": {"fd_classifier": {"value": 1, "low": 2, "high": 3}}}}', b'{"measured": 3}',
+    b'{"measured": {"scores": {"fd_classifier": []}}}', b'{"measured": {"scores": {}}}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", SCORES)
+def test_scores_of_users(content: bytes, run: Callable[[str], str], tmp_path: Path):
+    (tmp_path / "mine.json").write_bytes(content)
+    line = run(f"thirtytwo compare {tmp_path}/mine.json {tmp_path}/mine.json")
+    assert "mine.json" in line
+    assert "bug" not in line
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[1]", b"a: [", b"\xff\xfe\x00", b"run: cddpm", b"family: 3", b"family: gan", b"{a: &a [*a]}"]
+)
+@pytest.mark.parametrize("stage", ["sample", "train"])
+def test_settings_edited_by_hand(content: bytes, stage: str, copy: Project, run: Callable[[str], str]):
+    with damaged(copy.config(stage, "cddpm"), content):
+        line = run("thirtytwo sample cddpm --n 2 --out new.npz")
+    assert "cddpm.yaml" in line
+    assert "bug" not in line
+
+
+def test_an_error_that_nothing_foresaw_keeps_its_traceback(
+    copy: Project, run: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+):
+    def broken(*arguments: Any) -> None:
+        raise ZeroDivisionError("first\nsecond")
+
+    monkeypatch.setattr("thirtytwo.settings.families.read_sample", broken)
+    monkeypatch.setattr("thirtytwo.cli.sample.read_sample", broken)
+    for job, log in (
+        ("thirtytwo sample cddpm --n 2 --out new.npz", "thirtytwo-sample.log"),
+        ("sample cddpm", "sample@cddpm.log"),
+    ):
+        if not job.startswith("thirtytwo"):
+            monkeypatch.setattr("stages.sample.read_sample", broken)
+        line = run(job)
+        path = copy.root / "logs/errors" / log
+        assert (
+            f"ZeroDivisionError: first second; this is a bug of ThirtyTwo: please report it to its authors with {path}"
+            in line
+        )
+        assert "in broken" in path.read_text()
+
+
+def test_a_stage_says_how_it_is_called(copy: Project, run: Callable[[str], str]):
+    assert run("train") == "error: expected: python train.py RUN"

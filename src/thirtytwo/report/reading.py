@@ -157,14 +157,22 @@ def _run(name: str, run: configs.Run, sweep: Sweep | None, project: Project) -> 
         samples=files.samples(project.samples(name), neighbours),
         probes=files.probes(project.probes(name)),
         seconds=_seconds(name, files, project),
-        model=configs.read_values("train", name, project)["settings"],
-        sampling=configs.read_values("sample", name, project)["sample"],
+        model=_block("train", "settings", name, project),
+        sampling=_block("sample", "sample", name, project),
         settings={
             stage: configs.read_bytes(stage, name, project).decode("utf-8") for stage in ("train", "sample", "evaluate")
         },
         hashes=hashes,
         missing=files.missing,
     )
+
+
+def _block(stage: str, key: str, name: str, project: Project) -> dict[str, Any]:
+    block = configs.read_values(stage, name, project).get(key)
+    if not isinstance(block, dict):
+        path = project.config(stage, name)
+        raise ReportError(f"{path}: {key}: expected a mapping; {remedy(path)}")
+    return block
 
 
 def _sweep(name: str, settings: Sweep, files: _Files, project: Project) -> SweepResult | None:
