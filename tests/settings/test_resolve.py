@@ -138,8 +138,8 @@ def test_wrong_type(params: Any, write_params: Write, tmp_path: Path, key: str, 
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("seed", -1, "seed: expected a number >= 0, got -1"),
-        ("runs/vae/seeds", 0, "runs.vae.seeds: expected a number >= 1, got 0"),
+        ("seed", -1, "seed: expected a number >= 0 and <= 4611686018427387904, got -1"),
+        ("runs/vae/seeds", 0, "runs.vae.seeds: expected a number >= 1 and <= 1000, got 0"),
         ("vae/lr", 0.0, "vae.lr: expected a number > 0"),
         ("vae/lr", float("nan"), "vae.lr: expected a finite number"),
         ("vae/lr", float("inf"), "vae.lr: expected a finite number"),
