@@ -40,7 +40,7 @@ def main(project: Project, dataset: str) -> None:
         scores[f"parameters{suffix}"] = sum(weight.numel() for weight in model.parameters())
         interval = f"95 % interval {correct.low:.2%} to {correct.high:.2%}"
         print(f"{dataset}{suffix}: {correct.value:.2%} of {len(test.labels)} test images ({interval})")
-    write_json(project.scores(dataset, "classifier"), scores)
+    write_json(project.scores(dataset, "classifier"), scores, sealed=True)
     log = {**seconds, "device": str(device), "threads": settings.compute.threads}
     write_json(project.log("classifier", dataset), log)
 

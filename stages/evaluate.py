@@ -1,10 +1,8 @@
 """evaluate: scores of a run's samples beside their floors; histograms; scores along the training."""
 
-import numpy as np
-
 from thirtytwo.core import processes
-from thirtytwo.core.arrays import read_arrays
 from thirtytwo.core.device import set_up
+from thirtytwo.core.drawn import read_probes, read_samples
 from thirtytwo.data.batches import load
 from thirtytwo.evaluate.real import read_real, read_seen
 from thirtytwo.evaluate.run import Extractors, Factors, Inception, Rules, score_run
@@ -45,14 +43,13 @@ def main(project: Project, run: str) -> None:
         factors = Factors(data.factor_names, train, test)
     trainings = []
     for path in sample_files(project.sample_folder(run), settings.seeds):
-        images, labels = read_arrays(path, ("images", "labels"))
+        images, labels = read_samples(path, len(data.classes))
         if len(images) < settings.samples:
             raise EvaluationError(
                 f"{path}: {len(images)} images, evaluation.samples is {settings.samples}; raise sampling.images"
             )
         trainings.append((images[: settings.samples], labels[: settings.samples]))
-    with np.load(project.probes(run), allow_pickle=False) as file:
-        probes = dict(file)
+    probes = read_probes(project.probes(run))
     rules = Rules(settings.mode_share, settings.bootstrap_resamples, settings.seed)
     network = None
     if settings.fid:
@@ -60,7 +57,7 @@ def main(project: Project, run: str) -> None:
     card, tables = score_run(trainings, probes, real, second, floors, rules, extractors, network, factors)
     if not processes.first():  # the processes share the extraction of features
         return
-    write_json(project.scores(run), card)
+    write_json(project.scores(run), card, sealed=True)
     write_json(project.metrics(run), metrics(card))
     for folder, table in tables.items():
         write(project.plot(folder, run), table.to_csv(index=False).encode())

@@ -1,6 +1,5 @@
 """fid_stats: Inception statistics of the reference images, also installed for clean-fid under a name of this project."""
 
-import io
 import shutil
 from typing import Any
 
@@ -13,7 +12,7 @@ from thirtytwo.evaluate.fid import inception_floor
 from thirtytwo.evaluate.floor import real_pair
 from thirtytwo.evaluate.scorecard import Floors
 from thirtytwo.features import inception
-from thirtytwo.runtime.files import sha256, write, write_json
+from thirtytwo.runtime.files import sha256, write_arrays, write_json
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.stage import run_stage
 from thirtytwo.settings import configs
@@ -25,14 +24,14 @@ def main(project: Project, dataset: str) -> None:
     settings = configs.read(FidStatsConfig, "fid_stats", dataset, project)
     shutil.rmtree(project.fid_stats(dataset), ignore_errors=True)
     status = measure(project, settings) if settings.fid else {"fid": "off"}
-    write_json(project.fid_stats(dataset) / "status.json", status)
+    write_json(project.fid_stats(dataset) / "status.json", status, sealed=True)
     print(f"{dataset}: FID {status['fid']}")
 
 
 def measure(project: Project, settings: FidStatsConfig) -> dict[str, Any]:
     """Write and installs the statistics; returns their description, with the floor of FID."""
-    device, weights = set_up(settings.compute), inception.find_weights(project.downloads)
     data, name = load(project.prepared(settings.dataset)), settings.dataset
+    device, weights = set_up(settings.compute), inception.find_weights(project.downloads)
     places = np.flatnonzero(data.split == {"train": 0, "test": 1}[settings.reference_split])
 
     def extract(images: np.ndarray) -> np.ndarray:
@@ -48,9 +47,8 @@ def measure(project: Project, settings: FidStatsConfig) -> dict[str, Any]:
         strata = None if labels is None else (labels[pair.samples], labels[pair.reference])
         floors.append(inception_floor(drawn, others, pair.name, strata))
     mu, sigma = frechet.statistics(features)
-    buffer, path = io.BytesIO(), project.fid_stats(name) / "statistics.npz"
-    np.savez(buffer, mu=mu, sigma=sigma)
-    write(path, buffer.getvalue())
+    path = project.fid_stats(name) / "statistics.npz"
+    write_arrays(path, {"mu": mu, "sigma": sigma}, compressed=False)
     stats_name = inception.statistics_name(name, settings.reference_split, data.images[places])
     inception.install_statistics(stats_name, path)
     about = {"stats_name": stats_name, "n": len(features), "sha256": sha256(path), "weights_sha256": sha256(weights)}

@@ -1,8 +1,7 @@
 """floor: features of all real images by both classifiers, their scores against one another, and how these depend on N."""
 
-import json
-
 from thirtytwo.core.device import set_up
+from thirtytwo.core.facts import Facts
 from thirtytwo.data.batches import load
 from thirtytwo.evaluate.classes import class_indices
 from thirtytwo.evaluate.floor_by_size import floor_by_size
@@ -12,7 +11,7 @@ from thirtytwo.evaluate.scores import classifier_floor, second_floor
 from thirtytwo.features.extraction import extract, load_classifier
 from thirtytwo.nets.classifier import Classifier
 from thirtytwo.nets.mixer import Mixer
-from thirtytwo.runtime.files import sha256, write, write_json
+from thirtytwo.runtime.files import read_json, sha256, write, write_json
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.stage import run_stage
 from thirtytwo.settings import configs
@@ -26,13 +25,13 @@ def main(project: Project, dataset: str) -> None:
     settings = configs.read(FloorConfig, "floor", dataset, project)
     device = set_up(settings.compute)
     weights, other = project.classifier(settings.classifier), project.second_classifier(settings.classifier)
-    data, facts = load(project.prepared(dataset)), json.loads(project.facts(dataset).read_text(encoding="utf-8"))
+    data, facts = load(project.prepared(dataset)), read_json(project.facts(dataset), Facts)
     classifier, names = load_classifier(Classifier, weights, device)
     mixer, _ = load_classifier(Mixer, other, device)
     real = measure_real(
         *extract(data.images, classifier, dataset), data.labels, data.split, reference_split=settings.reference_split,
         classes=tuple(names), class_places=class_indices(data.classes, names), features_sha256=sha256(weights),
-        resampler=facts["resample"],
+        resampler=facts.resample,
     )  # fmt: skip
     drawing = {"samples": settings.samples, "resamples": settings.bootstrap_resamples, "seed": settings.seed}
     second = Seen(
@@ -52,7 +51,7 @@ def main(project: Project, dataset: str) -> None:
     write(project.second_features(dataset), seen_bytes(second))
     write(project.second_judge(dataset), other.read_bytes())
     write(project.plot("floor", dataset), by_size.to_csv(index=False).encode())
-    write_json(project.scores(dataset, "floor"), floors)
+    write_json(project.scores(dataset, "floor"), floors, sealed=True)
     for floor in (floors.at_random, floors.within_classes):
         n, drawn = floor.protocol["n"], floor.protocol["drawn"]
         print(f"{dataset}: floor of fd_classifier {floor.estimate('fd_classifier').value:.4g} at N={n}, {drawn}")

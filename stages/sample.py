@@ -10,9 +10,8 @@ from importlib import import_module
 from thirtytwo.core import processes
 from thirtytwo.core.device import set_up
 from thirtytwo.core.tiling import grid_png
-from thirtytwo.core.weights import load_weights
 from thirtytwo.data import batches
-from thirtytwo.models.build import load
+from thirtytwo.models.build import load, load_snapshots
 from thirtytwo.models.contract import Family
 from thirtytwo.runtime.files import write, write_arrays, write_json
 from thirtytwo.runtime.project import Project
@@ -32,8 +31,9 @@ def main(project: Project, run: str) -> None:
         path, weights = project.model(run, training), cfg.sample.weights
         return load(trained, path, weights, device, compiled=cfg.compute.compile)
 
-    job = drawing.Job(cfg, data, device, load_weights(project.snapshots(run), device))
-    drawn = family.sample(model(0), job)
+    first = model(0)
+    job = drawing.Job(cfg, data, device, load_snapshots(project.snapshots(run), first, device))
+    drawn = family.sample(first, job)
     arrays = drawing.to_arrays(drawn.images, drawn.labels, str(project.model(run)))
     if processes.first():
         shutil.rmtree(project.sample_folder(run), ignore_errors=True)  # there may be more files, of more seeds

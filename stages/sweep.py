@@ -33,8 +33,8 @@ def main(project: Project, run: str) -> None:
     device = set_up(cfg.compute)
     model = load(read_train(run, project), project.model(run), cfg.weights, device, compiled=cfg.compute.compile)
     classifier, _ = load_classifier(Classifier, project.judge(cfg.sweep.dataset), device)
-    real, split = read_arrays(project.features(cfg.sweep.dataset), ("features", "split"))
-    mu, sigma = frechet.statistics(real[split == {"train": 0, "test": 1}[cfg.reference_split]])
+    real = read_arrays(project.features(cfg.sweep.dataset), {"features": "float32 N D", "split": "uint8 N"})
+    mu, sigma = frechet.statistics(real["features"][real["split"] == {"train": 0, "test": 1}[cfg.reference_split]])
     labels = cycle_labels(model, cfg.sweep.images, model.classes)
     rows, timed, pictures, subsets = [], [], [], []
     draw(model, next(points(cfg)), cfg.seed, labels, 1)  # compiles and warms up, outside the first point's seconds

@@ -51,7 +51,7 @@ def keep(project: Project, run: str, trainings: list[Trained], snapshots: dict) 
     write(project.snapshots(run), serialise(snapshots))
     for group, table in (("train", trainings[0].curve), ("validation", trainings[0].validation)):
         write(project.plot(group, run), to_csv(table))
-    write_json(project.scores(run, "train"), summary(trainings))
+    write_json(project.scores(run, "train"), summary(trainings), sealed=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """A project for tests of the command: small networks with random weights, whose images a stage has drawn."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import torch
 from ruamel.yaml import YAML
 
+from prepared_sets import write_prepared
 from staging import run_stage
 from thirtytwo.core.intervals import Estimate
 from thirtytwo.core.weights import serialise
@@ -84,13 +84,9 @@ def make(project: Project, root: Path) -> None:
 
 
 def _prepare(project: Project) -> None:
-    path = project.prepared("digits5k")
-    path.parent.mkdir(parents=True)
     pixels = np.random.default_rng(0).integers(0, 256, (200, 32, 32, 1), np.uint8)
-    labels = np.arange(200) % len(CLASSES)
-    np.savez(path, images=pixels, labels=labels, split=(np.arange(200) % 4 == 3).astype(np.uint8))
-    facts = {"classes": CLASSES, "factor_names": [], "resample": "bicubic"}
-    project.facts("digits5k").write_text(json.dumps(facts), encoding="utf-8")
+    split = (np.arange(200) % 4 == 3).astype(np.uint8)
+    write_prepared(project, "digits5k", pixels, np.arange(200) % len(CLASSES), split, list(CLASSES))
 
 
 def _write_weights(project: Project, run: str) -> None:
@@ -113,5 +109,5 @@ def comparable_scores(path: Path, value: float, **changes: Fact) -> Path:
         "fd_classifier": Estimate(value, value - 1, value + 1),
         "accuracy": Estimate(value / 100, value / 100 - 0.01, value / 100 + 0.01),
     }
-    write_json(path, Scorecard(Measured(scores, protocol | changes)))
+    write_json(path, Scorecard(Measured(scores, protocol | changes)), sealed=True)
     return path

@@ -1,4 +1,5 @@
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,12 @@ def root() -> Path:
 @pytest.fixture
 def params() -> Any:
     """A copy of scales/quick.yaml as plain values, to be changed at will."""
-    return copy.deepcopy(YAML(typ="safe").load(ROOT / "scales/quick.yaml"))
+    return copy.deepcopy(_quick())
+
+
+@functools.cache
+def _quick() -> Any:
+    return YAML(typ="safe").load(ROOT / "scales/quick.yaml")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Image files and archives for tests of preparation."""
 
 import io
-import json
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,10 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from thirtytwo.core.facts import Facts
 from thirtytwo.data import batches
 from thirtytwo.data.batches import ImageSet
 from thirtytwo.data.prepare.dataset import prepare
 from thirtytwo.data.prepare.readers import Item
+from thirtytwo.runtime.files import read_json
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.data import Preparation
 
@@ -62,5 +63,5 @@ def prepared(folder: Path, kind: str, items: Iterable[Item], **changes: Any) -> 
     """The facts about the data set `set` of the project in `folder`, and the set itself, prepared from `items`."""
     project = Project(folder)
     facts = prepare(project, "set", kind, preparation(**changes), items)
-    assert facts == json.loads(project.facts("set").read_text())
+    assert facts == vars(read_json(project.facts("set"), Facts))
     return facts, batches.load(project.prepared("set"))

@@ -71,7 +71,10 @@ def render(root: Path) -> Page:
 
 
 def edit(path: Path, **values) -> None:
-    write_json(path, json.loads(path.read_text(encoding="utf-8")) | values, sort_keys=True)
+    """Replace values in a JSON file, which is sealed if it was."""
+    before = json.loads(path.read_text(encoding="utf-8"))
+    sealed = before.pop("checksum", None) is not None
+    write_json(path, before | values, sort_keys=True, sealed=sealed)
 
 
 def set_of(root: Path, name: str):

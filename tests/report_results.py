@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from thirtytwo.core.intervals import Estimate
 from thirtytwo.core.tiling import grid_png, rows_png
 from thirtytwo.evaluate.scorecard import Diagnosis, Floors, Measured, Scorecard
-from thirtytwo.runtime.files import read_json, write_json
+from thirtytwo.runtime.files import read_json, write_arrays, write_json
 from thirtytwo.runtime.project import Project
 
 QUICK = Path(__file__).parents[1] / "scales/quick.yaml"
@@ -136,7 +136,7 @@ def add_newer(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> None:
         pairs = [(k, 7 * k, 1 + k / 10, 1.5 + k / 10) for k in range(10)]
         _write_csv(root / f"plots/neighbours/{name}.csv", "sample,neighbour,distance,held_out_distance", pairs)
         channels = 3 if RUNS[name][2] == "shapes" else 1
-        np.savez(root / f"data/samples/{name}/0.npz", images=_pictures(rng, np.arange(20) % 5, channels))
+        _write_samples(root, name, _pictures(rng, np.arange(20) % 5, channels))
         write_json(root / f"logs/train/{name}.json", {"seconds": 155.6, "device": "cpu", "threads": 2})
         write_json(root / f"logs/sample/{name}.json", {"seconds": 21.5, "device": "cpu", "images": 2000})
     for name in ("shapes", "digits5k"):
@@ -169,14 +169,14 @@ def edit_card(
     path = Project(root).scores(run)
     card = read_json(path, Scorecard)
     measured = card.measured | Measured(scores or {}, protocol or {})
-    write_json(path, replace(card, measured=measured, diagnosis=diagnosis or card.diagnosis))
+    write_json(path, replace(card, measured=measured, diagnosis=diagnosis or card.diagnosis), sealed=True)
 
 
 def edit_floor(root: Path, dataset: str, scores: dict, protocol: dict) -> None:
     """Add or replace scores and facts of the floor of images drawn at random."""
     path = Project(root).scores(dataset, "floor")
     floors = read_json(path, Floors)
-    write_json(path, replace(floors, at_random=floors.at_random | Measured(scores, protocol)))
+    write_json(path, replace(floors, at_random=floors.at_random | Measured(scores, protocol)), sealed=True)
 
 
 def write_report_config(root: Path, values: dict) -> None:
@@ -189,7 +189,10 @@ def _dataset(root: Path, name: str, classes: list[str], channels: int, n: int) -
     split = (np.arange(n) % 5 == 0).astype(np.uint8)
     path = root / f"data/prepared/{name}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, images=_pictures(rng, labels, channels), labels=labels.astype(np.int64), split=split)
+    arrays = {"images": _pictures(rng, labels, channels), "labels": labels.astype(np.int64), "split": split}
+    if channels == 3:
+        arrays["factors"] = np.zeros((n, 3), np.float32)
+    write_arrays(path, arrays, compressed=False)
     removed = [
         {"file": f"{classes[k % len(classes)]}/image_{k:04d}.jpg", "class": classes[k % len(classes)], "reason": reason}
         for k, reason in enumerate(["grayscale"] * 8 + ["does not decode: truncated"] * 6)
@@ -203,14 +206,14 @@ def _dataset(root: Path, name: str, classes: list[str], channels: int, n: int) -
         "images": n, "train": int((split == 0).sum()), "test": int((split == 1).sum()), "per_class": per_class,
         "channels": channels, "resample": "bicubic", "fit": "squash", "sha256": _sha(path.read_bytes()),
         "removed": removed if channels == 3 else [], "converted": {"palette": 12, "rgba": 7} if channels == 3 else {},
-    })  # fmt: skip
+    }, sealed=True)  # fmt: skip
     write_json(Project(root).scores(name, "classifier"), {
         "accuracy_test": Estimate(0.981, 0.9719, 0.9872), "n_test": n // 5, "parameters": 287_434,
         "accuracy_test_second": Estimate(0.974, 0.9641, 0.9812), "parameters_second": 50_026,
-    })  # fmt: skip
+    }, sealed=True)  # fmt: skip
     facts = {"n": 2000, "reference_n": 2000, "split": "train-vs-train", "reference_split": "train",
              "resampler": "bicubic", "features_sha256": _sha(name.encode())}  # fmt: skip
-    write_json(Project(root).scores(name, "floor"), Floors(Measured(_floor(channels), facts), Measured()))
+    write_json(Project(root).scores(name, "floor"), Floors(Measured(_floor(channels), facts), Measured()), sealed=True)
 
 
 def _floor(channels: int) -> dict:
@@ -231,7 +234,7 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
     for path in (f"data/models/{name}/0.pt", f"data/samples/{name}/0.npz"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
     (root / f"data/models/{name}/0.pt").write_bytes(name.encode())
-    np.savez(root / f"data/samples/{name}/0.npz", images=np.zeros((1, 32, 32, channels), np.uint8))
+    _write_samples(root, name, np.zeros((1, 32, 32, channels), np.uint8))
     shares = rng.dirichlet(np.full(len(classes), 30.0))
     counts = rng.multinomial(2000, shares)
     _write_csv(root / f"plots/classes/{name}.csv", "class,count,share",
@@ -243,13 +246,13 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
     }  # fmt: skip
     facts = {"n": 2000, "reference_n": 4000, "reference_split": "train", "resampler": "bicubic",
              "features_sha256": _sha(dataset.encode()), "classes": len(classes), **FACTS[family]}  # fmt: skip
-    write_json(Project(root).scores(name), Scorecard(Measured(scores, facts), Measured(_floor(channels))))
+    write_json(Project(root).scores(name), Scorecard(Measured(scores, facts), Measured(_floor(channels))), sealed=True)
     write_json(Project(root).scores(name, "train"), {
         **({"parameters_generator": 1_197_443, "parameters_discriminator": 1_052_033} if family == "gan"
            else {f"parameters_{family}": 1_634_211}),
         "steps": 1200, "images_seen": 38_400,
         **{term: float(rng.normal(1, 0.1)) for term in TERMS[family]},
-    })  # fmt: skip
+    }, sealed=True)  # fmt: skip
     _curves(root, name, family, rng)
     path = root / f"plots/samples/{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -284,6 +287,7 @@ def _probes(root: Path, name: str, family: str, channels: int, rng: np.random.Ge
                   "interpolation_grid": pictures[:16].reshape(4, 4, 32, 32, channels),
                   "interpolation_lines": pictures[:40].reshape(2, 20, 32, 32, channels)}  # fmt: skip
         arrays |= {f"{who}_{what}": rng.random(50) for who in ("d", "c2st") for what in ("held_out", "samples")}
+        arrays |= {"c2st_steps": np.array(9), "d_targets": np.array([0.0, 1.0]), "d_gives_probability": np.array(True)}
         rows = [(step, 64, 1000 / step) for step in steps]
     if family == "diffusion":
         frames = np.stack([_pictures(rng, np.arange(10) % 5, channels)] * 4)
@@ -297,7 +301,11 @@ def _probes(root: Path, name: str, family: str, channels: int, rng: np.random.Ge
     _write_csv(root / f"plots/scores/{name}.csv", "step,n,fd_classifier", rows)
     path = root / f"data/probes/{name}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **arrays)
+    write_arrays(path, arrays)
+
+
+def _write_samples(root: Path, name: str, images: np.ndarray) -> None:
+    write_arrays(Project(root).samples(name), {"images": images, "labels": np.full(len(images), -1)})
 
 
 def _write_csv(path: Path, header: str, rows: list[tuple]) -> None:

@@ -9,6 +9,7 @@ from unittest import mock
 
 import numpy as np
 
+from prepared_sets import write_prepared
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.resolve import resolve
 
@@ -40,11 +41,8 @@ def set_up_one_run(
         del params[block]
     params["sampling"] |= {"images": 6, "grid_side": 2, "snapshot_images": 2, "c2st_steps": 2}
     params["evaluation"]["samples"] = 6
-    prepared = folder / "data/prepared"
-    prepared.mkdir(parents=True)
     images = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 3), np.uint8)
     split = np.repeat(np.array([0, 1], np.uint8), 15)
-    np.savez(prepared / "shapes.npz", images=images, labels=np.arange(30) % 2, split=split)
-    (prepared / "shapes.json").write_text('{"classes": ["a", "b"], "factor_names": []}')
+    write_prepared(Project(folder), "shapes", images, np.arange(30) % 2, split, ["a", "b"])
     (folder / ".no-parent").touch()
     resolve(write(params), Project(folder))

@@ -1,5 +1,6 @@
 """`thirtytwo doctor`: a line for each check, and an exit code."""
 
+import pytest
 from ruamel.yaml import YAML
 
 from cli_project import configure, params
@@ -14,6 +15,21 @@ def test_leftovers_of_interrupted_work(tmp_path):
     part, temporary = doctor.leftovers(Project(tmp_path))
     assert "data/downloads/x.part" in part.what
     assert "data/samples/.vae.npz.1.tmp" in temporary.what
+
+
+@pytest.mark.parametrize("content", ['{"write": {"/a/b": {"pid": 12, "cm', "", "[]", "\udcff"])
+def test_a_broken_lock_of_dvc_is_named_and_mended(content, tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor.time, "sleep", lambda seconds: None)
+    path = tmp_path / ".dvc/tmp/rwlock"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    (finding,) = doctor.lock_of_dvc(Project(tmp_path))
+    assert ".dvc/tmp/rwlock" in finding.what
+    assert not path.exists()
+    assert list(doctor.lock_of_dvc(Project(tmp_path))) == []
+    path.write_text('{"write": {}, "read": {}}')
+    assert list(doctor.lock_of_dvc(Project(tmp_path))) == []
+    assert path.exists()
 
 
 def test_stale_stages_are_those_of_dvc_status(tmp_path):

@@ -36,3 +36,13 @@ def test_a_missing_row_and_a_missing_table_name_the_stage_to_run(tmp_path: Path)
     write_factors(folder, ("x",), {"a/0.png": [0.0]})
     with pytest.raises(DataError, match=r"factors\.csv: .*'a/1\.png'; .*download@shapes"):
         read_factors(folder, ["a/1.png"])
+
+
+@pytest.mark.parametrize(
+    "content", ["", "file,x\na/0.png,one\n", "file,x\na/0.png,nan\n", "file,x\na/0.png,1,2\n", "\0"]
+)
+def test_a_damaged_table_names_the_stage_to_run(content: str, tmp_path: Path):
+    (tmp_path / "factors.csv").write_text(content)
+    with pytest.raises(DataError, match=r"factors\.csv: .*download@") as caught:
+        read_factors(tmp_path, ["a/0.png"])
+    assert "\n" not in str(caught.value)

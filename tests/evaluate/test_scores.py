@@ -71,7 +71,7 @@ def test_scores_and_floors_are_read_back_from_their_files(card, tmp_path):
     ))  # fmt: skip
     for number, kept in enumerate((card, floors, Scorecard(Measured()))):
         path = tmp_path / f"{number}.json"
-        write_json(path, kept)
+        write_json(path, kept, sealed=True)
         assert read_json(path, type(kept)) == kept
     assert isinstance(read_json(tmp_path / "0.json", Scorecard).measured.scores["modes_covered"], int)
     assert floors.of(None).protocol["drawn"] == "at random"
@@ -95,8 +95,8 @@ def test_the_floor_of_a_score_is_of_the_same_number_of_images(card):
 def test_a_damaged_file_of_scores_is_refused_in_one_line(content, place, tmp_path):
     path = tmp_path / "vae.json"
     path.write_text(content)
-    with pytest.raises(FileError, match=rf"vae\.json: .*{place}.*dvc repro") as caught:
-        read_json(path, Scorecard)
+    with pytest.raises(FileError, match=rf"vae\.json: .*{place}.*; replace it") as caught:
+        read_json(path, Scorecard, sealed=False)
     assert "\n" not in str(caught.value)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from thirtytwo.core.weights import serialise
 from thirtytwo.data.batches import ImageSet, to_uint8
 from thirtytwo.evaluate.comparison import compare, second_opinion
 from thirtytwo.evaluate.real import Scored, Seen
@@ -158,7 +159,7 @@ def test_missing_truncated_and_malicious_files_are_refused_in_one_line(trained, 
 
 
 def test_weights_of_something_else_are_refused(tmp_path):
-    torch.save({"modules": {}}, tmp_path / "vae.pt")
+    (tmp_path / "vae.pt").write_bytes(serialise({"modules": {}}))
     with pytest.raises(EvaluationError, match="not a classifier"):
         load_classifier(Classifier, tmp_path / "vae.pt", CPU)
 

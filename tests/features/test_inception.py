@@ -14,7 +14,7 @@ from thirtytwo.evaluate.fid import inception_scores
 from thirtytwo.evaluate.frechet import statistics
 from thirtytwo.features import inception
 from thirtytwo.runtime.errors import EvaluationError
-from thirtytwo.runtime.files import sha256, write_json
+from thirtytwo.runtime.files import sha256, write_arrays, write_json
 from thirtytwo.runtime.project import Project
 
 CPU = torch.device("cpu")
@@ -89,12 +89,14 @@ def test_statistics_other_than_those_of_the_status_are_refused(weights, tmp_path
     project, images = Project(tmp_path), pictures(4, 1, 5)
     folder = project.fid_stats("digits")
     folder.mkdir(parents=True)
-    np.savez(folder / "statistics.npz", mu=np.zeros(2048), sigma=np.eye(2048))
-    write_json(folder / "status.json", {"sha256": sha256(folder / "statistics.npz"), "n": 4})
+    write_arrays(folder / "statistics.npz", {"mu": np.zeros(2048), "sigma": np.eye(2048)}, compressed=False)
+    about = {"fid": "on", "stats_name": "x", "weights_sha256": "y", "floors": {}, "kernel_mean": 0.0}
+    about |= {"sha256": sha256(folder / "statistics.npz"), "n": 4, "kernel_mean_within": 0.0}
+    write_json(folder / "status.json", about, sealed=True)
     features, reference, mu, sigma, status = inception.reference(project, "digits", images, CPU)
     np.testing.assert_array_equal(features(images, "x"), reference)
     assert (mu.shape, sigma.shape, status["n"]) == ((2048,), (2048, 2048), 4)
-    write_json(folder / "status.json", {"sha256": "other"})
+    write_json(folder / "status.json", about | {"sha256": "other"}, sealed=True)
     with pytest.raises(EvaluationError, match=r"statistics\.npz: .*expected other.*fid_stats"):
         inception.reference(project, "digits", images, CPU)
 

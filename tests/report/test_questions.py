@@ -82,7 +82,7 @@ def test_jumps_compare_losses(pair, loss, words):
         path = pair / f"configs/train/{name}.yaml"
         edit(path, settings=json.loads(path.read_text())["settings"] | {"loss": its})
         lines = [f"{k},64,{score}" for k, score in enumerate(scores)]
-        (pair / f"plots/scores/{name}.csv").write_text("\n".join(["step,n,fd_classifier", *lines]))
+        (pair / f"plots/scores/{name}.csv").write_text("\n".join(["step,n,fd_classifier", *lines, ""]))
     text = questions.jumps(set_of(pair, "digits5k"))
     assert f"({loss}) by 60.0 %" in text  # |8 - 4| twice over a mean of 20 / 3
     assert words in text

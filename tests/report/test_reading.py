@@ -8,6 +8,7 @@ import pytest
 from report_pages import edit
 from thirtytwo.report.reading import load
 from thirtytwo.runtime.errors import ParamsError, ThirtyTwoError
+from thirtytwo.runtime.files import write_arrays
 from thirtytwo.runtime.project import Project
 
 
@@ -79,6 +80,6 @@ def test_sweep_without_its_log_has_no_seconds(tmp_path, full):
 def test_data_set_without_a_test_split_shows_training_images(small):
     with np.load(small / "data/prepared/shapes.npz") as file:
         arrays = dict(file)
-    np.savez(small / "data/prepared/shapes.npz", **(arrays | {"split": np.zeros_like(arrays["split"])}))
+    write_arrays(small / "data/prepared/shapes.npz", arrays | {"split": np.zeros_like(arrays["split"])}, False)
     dataset = next(one for one in load(Project(small)).sets if one.name == "shapes")
     assert (dataset.shown_split, len(dataset.shown)) == ("training", 6000)

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from thirtytwo.runtime import files
 from thirtytwo.runtime.files import FileError, replacing, sha256, write, write_arrays, write_json
+from thirtytwo.runtime.project import Project
 
 
 def names(folder: Path) -> list[str]:
@@ -37,12 +39,39 @@ def test_an_interrupted_write_leaves_the_former_file(tmp_path: Path, former: byt
     assert former is None or path.read_bytes() == former
 
 
-def test_temporary_files_of_ended_processes_are_deleted(tmp_path: Path):
-    ended, running = f".a.{ended_pid()}.tmp", f".a.{os.getppid()}.tmp"
-    for name in (ended, running, ".b.1.tmp"):
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    for name in ("dvc.yaml", "params.yaml"):
         (tmp_path / name).touch()
-    write(tmp_path / "a", b"content")
-    assert names(tmp_path) == sorted([running, ".b.1.tmp", "a"])
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    return Project(tmp_path)
+
+
+def test_temporary_files_lie_outside_tracked_folders(project: Project):
+    """Otherwise a killed process would leave a file that DVC takes for part of a result."""
+    path = project.probes("vae")
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"content")
+        with replacing(project.samples("vae")) as other:
+            other.write_bytes(b"other")
+        assert temporary.parent == other.parent == project.temporary
+        assert names(path.parent) == []
+    assert names(project.temporary) == []
+    assert path.read_bytes() == b"content"
+    assert project.samples("vae").read_bytes() == b"other"
+
+
+def test_temporary_files_of_ended_processes_are_deleted(project: Project):
+    host = files._HOST
+    ended, running, elsewhere = f".a.{host}-{ended_pid()}.tmp", f".a.{host}-{os.getppid()}.tmp", ".a.other-1.tmp"
+    old, foreign = ".b.other-2.tmp", ".notes.tmp"
+    project.temporary.mkdir()
+    for name in (ended, running, elsewhere, old, foreign):
+        (project.temporary / name).touch()
+    os.utime(project.temporary / old, (0, 0))
+    write(project.metrics("vae"), b"content")
+    assert names(project.temporary) == sorted([running, elsewhere, foreign])
+    assert names(project.metrics("vae").parent) == ["vae.json"]
 
 
 def test_a_folder_replaces_a_folder(tmp_path: Path):

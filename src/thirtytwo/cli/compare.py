@@ -66,14 +66,14 @@ def run(args: argparse.Namespace) -> int:
 def _measured(name: str) -> Measured:
     """The scores in a file, or in scores/<name>.json of the project."""
     path, remedy = Path(name), "expected scores as `thirtytwo evaluate --out` writes them"
-    if path.suffix != ".json":
+    if own := path.suffix != ".json":
         path, remedy = Project.containing(Path.cwd()).scores(name), "recreate it with `dvc repro evaluate`"
         runs = sorted(p.stem for p in path.parent.glob("*.json"))
         if not path.is_file():
             hint = nearest(name, runs) if runs else "run `dvc repro evaluate` first"
             raise CommandError(f"{path}: no such file; {hint}")
     try:
-        return read_json(path, Scorecard, remedy).measured
+        return read_json(path, Scorecard, remedy, sealed=own).measured
     except FileError as error:
         raise CommandError(str(error)) from None
 

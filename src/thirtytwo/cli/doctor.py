@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +14,14 @@ from thirtytwo.cli.finding import Finding
 from thirtytwo.cli.installation import machine, packages
 from thirtytwo.cli.places import inception, sources, space
 from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.runtime.files import is_abandoned
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings import configs
 from thirtytwo.settings.data import SourceConfig
 from thirtytwo.settings.report import ReportConfig
 from thirtytwo.settings.resolve import resolve
 
-__all__ = ["leftovers", "run", "stale"]
+__all__ = ["leftovers", "lock_of_dvc", "run", "stale"]
 
 _LISTED = 8  # stale stages that are listed by name
 
@@ -56,6 +58,7 @@ def _findings(project: Project, network: bool, clean: float | None) -> Iterator[
     if settings.evaluation.fid:
         yield inception(project, network)
     yield space(project, source_of)
+    yield from lock_of_dvc(project)
     yield stale(project)
     if clean is not None:
         yield from checkpoints.clean(project, clean)
@@ -78,6 +81,21 @@ def stale(project: Project) -> Finding:
     return Finding("note", f"stale stages: {len(stages)} ({', '.join(stages[:_LISTED])}{more})", "dvc repro")
 
 
+def lock_of_dvc(project: Project) -> Iterator[Finding]:
+    """Remove DVC's file of locks if it is not JSON, as after a crash: DVC refuses to run until it is gone."""
+    path = project.lock_of_dvc
+    for pause in (1.0, 0.0):  # a file that DVC is writing just now is whole a moment later
+        try:
+            if isinstance(json.loads(path.read_bytes()), dict):
+                return
+        except FileNotFoundError:
+            return
+        except ValueError:
+            time.sleep(pause)
+    path.unlink(missing_ok=True)
+    yield Finding("ok", f"{path.relative_to(project.root).as_posix()}: was cut short, which stops DVC; removed it")
+
+
 def leftovers(project: Project) -> Iterator[Finding]:
     """Files of interrupted work in the project: partial downloads, temporary files."""
 
@@ -86,5 +104,7 @@ def leftovers(project: Project) -> Iterator[Finding]:
 
     for path in sorted(project.downloads.glob("*.part")):
         yield Finding("note", f"{short(path)}: a partial download", "`dvc repro` continues it")
+    for path in sorted(filter(is_abandoned, project.temporary.glob(".*.tmp"))):
+        yield Finding("note", f"{short(path)}: left by a process that was killed", "the next stage removes it")
     for path in sorted(path for folder in project.outputs for path in folder.rglob(".*.tmp")):
         yield Finding("note", f"{short(path)}: left by a process that was killed", "delete it")

@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
             f" with N = {n}; a Fréchet distance falls as N grows."
         )
     if out:
-        write_json(out, replace(card, measured=card.measured | Measured({}, {"removed": len(given.removed)})))
+        card = replace(card, measured=card.measured | Measured({}, {"removed": len(given.removed)}))
+        write_json(out, card, sealed=True)
     return 0
 
 

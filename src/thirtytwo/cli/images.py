@@ -76,6 +76,7 @@ def read(path: Path, preparation: Preparation, classes: tuple[str, ...], labels_
     return UserImages(np.stack(images), np.array(labels, np.int64), tuple(removed))
 
 
+_LARGEST = 16_384  # pixels of a side
 _Item = tuple[str, int, bytes | np.ndarray]
 
 
@@ -90,16 +91,22 @@ def _files(folder: Path, classes: tuple[str, ...], labelled: bool) -> Iterator[_
 
 
 def _arrays(path: Path, classes: tuple[str, ...]) -> Iterator[_Item]:
-    (images,) = read_arrays(path, ("images",))
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
+    arrays = read_arrays(path, {}, sealed=False)
+    images, labels = arrays.get("images", np.zeros(0)), arrays.get("labels")
+    known = images.dtype == np.uint8 and images.ndim in (3, 4) and (images.ndim == 3 or images.shape[3] in (1, 3))
+    if not known or not all(1 <= side <= _LARGEST for side in images.shape[1:3]):
         raise CommandError(
             f"{path}: images are {images.dtype} {list(images.shape)}; expected uint8 [N, H, W] or [N, H, W, 1 or 3],"
-            " 0 to 255"
+            f" 0 to 255, with H and W up to {_LARGEST}"
         )
-    with np.load(path, allow_pickle=False) as file:
-        labels = file["labels"] if "labels" in file else np.full(len(images), -1)
-    if labels.shape != (len(images),) or not np.isin(labels, np.arange(-1, len(classes))).all():
-        actual = f"{list(labels.shape)} of {np.unique(labels).tolist()[:10]}"
+    if labels is None:
+        labels = np.full(len(images), -1)
+    if (
+        labels.dtype.kind not in "iu"
+        or labels.shape != (len(images),)
+        or not np.isin(labels, np.arange(-1, len(classes))).all()
+    ):
+        actual = f"{labels.dtype} {list(labels.shape)} of {np.unique(labels).tolist()[:10]}"
         raise CommandError(
             f"{path}: labels are {actual}; expected [{len(images)}] of 0 to {len(classes) - 1}, or -1 for none"
         )

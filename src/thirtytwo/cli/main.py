@@ -17,14 +17,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (None: those of the process) and return the exit code."""
     args = _parser().parse_args(arguments)
     # Imported late, because importing PyTorch takes seconds, which --help and usage errors should not.
-    command = import_module(f"thirtytwo.cli.{args.command}")
+    command, stage = import_module(f"thirtytwo.cli.{args.command}"), import_module("thirtytwo.runtime.stage")
     try:
         return command.run(args)
     except ThirtyTwoError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {stage.one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:  # the last line of defence
+        print(f"error: {stage.unexpected(error, f'thirtytwo-{args.command}')}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,12 +1,14 @@
 """Checks of images and features, so that broken input never becomes a plausible score, and reading of .npz files."""
 
-import zipfile
-import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from thirtytwo.runtime.errors import EvaluationError
+from thirtytwo.runtime.errors import EvaluationError, FileError
+from thirtytwo.runtime.files import UNSEALED, read_bytes
+from thirtytwo.runtime.project import remedy
+from thirtytwo.runtime.sealed import BROKEN_ARRAYS, arrays_in, zip_is_whole
 
 __all__ = ["check_features", "check_images", "read_arrays"]
 
@@ -49,19 +51,43 @@ def check_features(features: np.ndarray, where: str) -> None:
         raise EvaluationError(f"{where}: features contain NaN or infinity; the network or the images are broken")
 
 
-def read_arrays(path: Path, names: tuple[str, ...]) -> tuple[np.ndarray, ...]:
-    """The arrays called `names` of the .npz file `path`.
+def read_arrays(path: Path, expected: Mapping[str, str], *, sealed: bool = True) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file, of which those that are `expected` must be there; floats must be finite.
+
+    Args:
+        expected: type and sizes of arrays by name, such as "uint8 N 32 32 C"; a letter stands for the same size in all
+            arrays of the file, and "?" before the type for an array that may be missing. The type `str` is text;
+            `int` and `float` are of any precision, and `float|nan` may also be NaN.
+        sealed: False for a file from elsewhere, which carries no sha256.
 
     Raises:
-        EvaluationError: the file is missing, damaged or lacks one of them.
+        FileError: the file is missing or damaged, or an array is missing, of another type or shape or not finite.
     """
+    data, todo = read_bytes(path), remedy(path)
+    if sealed and not zip_is_whole(data):
+        raise FileError(f"{path}: {UNSEALED}; {todo}")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return tuple(file[name] for name in names)
-    except FileNotFoundError:
-        reason = "no such file"
-    except KeyError as error:
-        reason = f"{error.args[0]}"
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        reason = f"damaged ({' '.join(str(error).split())})"
-    raise EvaluationError(f"{path}: {reason}; run the stage that makes it again (`dvc repro -f`)")
+        arrays = arrays_in(data)
+    except BROKEN_ARRAYS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FileError(f"{path}: damaged, not a whole .npz ({reason}); {todo}") from None
+    sizes: dict[str, int] = {}
+    for name, form in expected.items():
+        if name not in arrays:
+            if form.startswith("?"):
+                continue
+            raise FileError(f"{path}: no array '{name}'; expected {form}; {todo}")
+        array, (kind, *axes) = arrays[name], form.removeprefix("?").split()
+        kind, _, unknown = kind.partition("|")
+        for size, axis in zip(array.shape, axes, strict=False):
+            sizes.setdefault(axis, int(axis) if axis.isdecimal() else size)
+        of_kind = array.dtype == kind or array.dtype.name.rstrip("0123456789") == kind
+        if not of_kind or array.shape != tuple(sizes.get(axis) for axis in axes):
+            known = {axis: size for axis, size in sizes.items() if axis in axes and not axis.isdecimal()}
+            where = f" where {', '.join(f'{axis} = {size}' for axis, size in known.items())}" if known else ""
+            raise FileError(
+                f"{path}: array '{name}' is {array.dtype} {list(array.shape)}; expected {form}{where}; {todo}"
+            )
+        if array.dtype.kind == "f" and not unknown and not np.isfinite(array).all():
+            raise FileError(f"{path}: array '{name}' holds NaN or infinity; {todo}")
+    return arrays

@@ -69,7 +69,7 @@ def set_up(compute: Compute) -> torch.device:
         else:
             torch.set_deterministic_debug_mode("error")
         # Otherwise torch fills each new tensor with NaN, to expose reads of memory that nothing has written.
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
     torch.backends.cudnn.benchmark = not compute.deterministic
     _allow_tf32(False)
     return _own_gpu() if name == "cuda" and processes.count() > 1 else torch.device(name)

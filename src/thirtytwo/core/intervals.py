@@ -22,11 +22,19 @@ class Estimate:
     """A value with the ends of its 95 % interval; None where one of them is not known.
 
     In a JSON file it is an object with value, low and high; in a table the three columns x, x_low and x_high.
+
+    Raises:
+        ValueError: the value lies outside the interval.
     """
 
     value: float | None
     low: float | None = None
     high: float | None = None
+
+    def __post_init__(self) -> None:
+        value, low, high = self.value, self.low, self.high
+        if value is not None and ((low is not None and low > value) or (high is not None and high < value)):
+            raise ValueError(f"{value} lies outside its interval [{low}, {high}]")
 
     def __add__(self, shift: float) -> "Estimate":
         """The estimate moved up by a constant."""

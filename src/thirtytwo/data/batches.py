@@ -1,8 +1,5 @@
 """A prepared data set in memory, and the one place where uint8 pixels become floats and back."""
 
-import json
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from thirtytwo.runtime.errors import DataError
+from thirtytwo.core.arrays import read_arrays
+from thirtytwo.core.facts import Facts
+from thirtytwo.runtime.errors import FileError
+from thirtytwo.runtime.files import read_json
+from thirtytwo.runtime.project import remedy
 
 __all__ = ["ImageSet", "load", "to_float", "to_uint8"]
 
@@ -47,19 +48,23 @@ def load(path: Path) -> ImageSet:
     """Read `<set>.npz`, and the class and factor names from `<set>.json` beside it.
 
     Raises:
-        DataError: a file is missing or damaged.
+        FileError: a file is missing or damaged, or the two contradict each other.
     """
-    try:
-        about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        with np.load(path, allow_pickle=False) as file:
-            factors = file["factors"] if "factors" in file else np.zeros((len(file["labels"]), 0), np.float32)
-            classes, names = tuple(about["classes"]), tuple(about["factor_names"])
-            return ImageSet(file["images"], file["labels"], file["split"], classes, factors, names)
-    except FileNotFoundError as error:
-        raise DataError(f"{error.filename}: no such file; run `dvc repro prepare@{path.stem}`") from None
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: damaged ({reason}); run `dvc repro -f prepare@{path.stem}`") from None
+    about = read_json(path.with_suffix(".json"), Facts)
+    expected = {"images": "uint8 N 32 32 C", "labels": "int64 N", "split": "uint8 N", "factors": "?float32 N F"}
+    arrays = read_arrays(path, expected)
+    labels, split, count = arrays["labels"], arrays["split"], len(arrays["labels"])
+    factors = arrays.get("factors", np.zeros((count, 0), np.float32))
+    for known, what in (
+        (arrays["images"].shape[3] == about.channels, f"images of {about.channels} channels"),
+        (count == about.images, f"{about.images} images"),
+        (((labels >= 0) & (labels < len(about.classes))).all(), f"labels from 0 to {len(about.classes) - 1}"),
+        ((split <= 1).all(), "0 and 1 in split"),
+        (factors.shape[1] == len(about.factor_names), f"{len(about.factor_names)} factors"),
+    ):
+        if not known:
+            raise FileError(f"{path}: expected {what}, as {path.stem}.json beside it says; {remedy(path)}")
+    return ImageSet(arrays["images"], labels, split, tuple(about.classes), factors, tuple(about.factor_names))
 
 
 def to_float(images: Tensor) -> Tensor:

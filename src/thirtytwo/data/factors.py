@@ -35,9 +35,14 @@ def read_factors(folder: Path, files: Sequence[str]) -> tuple[list[str], np.ndar
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             (_, *names), *rows = csv.reader(stream)
+        values = {file: [float(value) for value in row] for file, *row in rows}
+        whole = all(len(row) == len(names) and np.isfinite(row).all() for row in values.values())
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; {remedy}") from None
-    values = {file: [float(value) for value in row] for file, *row in rows}
+    except (ValueError, csv.Error, OSError) as error:
+        raise DataError(f"{path}: damaged ({' '.join(str(error).split())}); {remedy}") from None
+    if not whole:
+        raise DataError(f"{path}: expected {len(names)} finite numbers in each row; {remedy}")
     if missing := [file for file in files if file not in values]:
         raise DataError(f"{path}: no row for '{missing[0]}'; {remedy}")
     return names, np.array([values[file] for file in files], np.float32)

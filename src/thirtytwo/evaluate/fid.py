@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from thirtytwo.core.intervals import Estimate, Z
 from thirtytwo.evaluate import frechet, kid
 from thirtytwo.evaluate.scorecard import Fact, Floors, Measured
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["inception_floor", "inception_scores", "read_inception_floor"]
 
@@ -34,8 +35,16 @@ def inception_floor(
 
 
 def read_inception_floor(status: Mapping[str, Any], within_classes: bool) -> Measured:
-    """The floor in status.json, from the file's values: of images drawn at random or within classes."""
-    floors = TypeAdapter(Floors).validate_python(status["floors"])
+    """The floor in status.json, from the file's values: of images drawn at random or within classes.
+
+    Raises:
+        EvaluationError: the values are not those of a floor.
+    """
+    try:
+        floors = TypeAdapter(Floors).validate_python(status["floors"])
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors()[0]["loc"]))
+        raise EvaluationError(f"status.json: floors.{key}: not those of a floor; run fid_stats again") from None
     return floors.within_classes if within_classes else floors.at_random
 
 

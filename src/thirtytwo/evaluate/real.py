@@ -10,13 +10,21 @@ import numpy as np
 from thirtytwo.core.arrays import read_arrays
 from thirtytwo.evaluate.kid import mean_among
 from thirtytwo.evaluate.memorisation import copy_ratio
-from thirtytwo.runtime.errors import EvaluationError
+from thirtytwo.runtime.errors import EvaluationError, FileError
+from thirtytwo.runtime.project import remedy
+from thirtytwo.runtime.sealed import seal_zip
 
 __all__ = ["Real", "Scored", "Seen", "measure_real", "read_real", "read_seen", "real_bytes", "seen_bytes"]
 
 _SPLITS = {"train": 0, "test": 1}
-_SEEN = ("features", "probabilities", "labels", "split", "features_sha256")
-_ARRAYS = ("classes", "class_places", "resampler", "kernel_mean", "kernel_mean_within", "copy_ratio")
+_SEEN = {
+    "features": "float32 N D", "probabilities": "float32 N K", "labels": "int64 N", "split": "uint8 N",
+    "features_sha256": "str",
+}  # fmt: skip
+_ARRAYS = {
+    "classes": "str K", "class_places": "int64 L", "resampler": "str", "kernel_mean": "float",
+    "kernel_mean_within": "float", "copy_ratio": "float|nan",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -121,17 +129,20 @@ def seen_bytes(seen: Seen) -> bytes:
     """The content of data/second_features/<set>.npz; equal arrays give equal bytes."""
     buffer = io.BytesIO()
     np.savez(buffer, **_seen_arrays(seen))
-    return buffer.getvalue()
+    return seal_zip(buffer.getvalue())
 
 
 def read_seen(path: Path, reference_split: str, features_sha256: str) -> Seen:
     """Read what `seen_bytes` or `real_bytes` wrote; arguments and errors are those of `read_real`."""
-    features, probabilities, labels, split, actual = read_arrays(path, _SEEN)
-    if str(actual) != features_sha256:
+    arrays = read_arrays(path, _SEEN)
+    labels, split, classes = arrays["labels"], arrays["split"], arrays["probabilities"].shape[1]
+    if not (0 <= labels.min() <= labels.max() < classes and split.max() <= 1):
+        raise FileError(f"{path}: expected classes from 0 to {classes - 1} and splits 0 and 1; {remedy(path)}")
+    if (actual := str(arrays["features_sha256"])) != features_sha256:
         raise EvaluationError(
             f"{path}: features of the classifier {actual}, expected {features_sha256}; run `dvc repro floor`"
         )
-    return Seen(Scored(features, probabilities, labels), split, reference_split, features_sha256)
+    return Seen(Scored(arrays["features"], arrays["probabilities"], labels), split, reference_split, features_sha256)
 
 
 def real_bytes(real: Real, factors: np.ndarray, factor_names: tuple[str, ...]) -> bytes:
@@ -142,7 +153,7 @@ def real_bytes(real: Real, factors: np.ndarray, factor_names: tuple[str, ...]) -
         factor_names=np.array(factor_names), resampler=real.resampler, copy_ratio=real.copy_ratio,
         kernel_mean=real.kernel_mean, kernel_mean_within=real.kernel_mean_within,
     )  # fmt: skip
-    return buffer.getvalue()
+    return seal_zip(buffer.getvalue())
 
 
 def read_real(path: Path, reference_split: str, features_sha256: str) -> Real:
@@ -153,10 +164,14 @@ def read_real(path: Path, reference_split: str, features_sha256: str) -> Real:
         features_sha256: of the classifier that extracts the samples' features.
 
     Raises:
-        EvaluationError: the file is missing or damaged, or another classifier made it.
+        FileError: the file is missing or damaged.
+        EvaluationError: another classifier made it.
     """
     seen = read_seen(path, reference_split, features_sha256)
-    arrays = dict(zip(_ARRAYS, read_arrays(path, _ARRAYS), strict=True))
+    arrays = read_arrays(path, _ARRAYS)
+    places, classes = arrays["class_places"], len(arrays["classes"])
+    if not (classes == seen.images.probabilities.shape[1] and 0 <= places.min() <= places.max() < classes):
+        raise FileError(f"{path}: expected places among the classifier's {classes} classes; {remedy(path)}")
     return Real(
         images=seen.images,
         split=seen.split,

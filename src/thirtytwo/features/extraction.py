@@ -16,6 +16,7 @@ from thirtytwo.core.weights import load_weights
 from thirtytwo.data.batches import to_float
 from thirtytwo.nets.classifier import Classifier
 from thirtytwo.runtime.errors import EvaluationError
+from thirtytwo.runtime.project import remedy
 
 __all__ = ["CHUNK", "extract", "extract_floats", "load_classifier"]
 
@@ -50,10 +51,8 @@ def load_classifier(network: Callable[[int, int, int], Net], path: Path, device:
         names = list(state["classes"])
         model = network(state["channels"], len(names), state["width"])
         model.load_state_dict(state["state_dict"])
-    except (KeyError, TypeError, RuntimeError):
-        raise EvaluationError(
-            f"{path}: not a classifier of this version; train it again (`dvc repro classifier`)"
-        ) from None
+    except (KeyError, TypeError, AttributeError, RuntimeError):
+        raise EvaluationError(f"{path}: not a classifier of this version; {remedy(path)}") from None
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.eval(), names
 

@@ -7,10 +7,10 @@ statistics are written where `fid.compute_fid(..., dataset_name=NAME, mode="clea
 
 import hashlib
 import io
-import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -39,6 +39,19 @@ WEIGHTS_NAME = "inception-2015-12-05.pt"
 # Of NVIDIA's file at clean-fid's address; k-diffusion's evaluation has the same sum.
 WEIGHTS_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
 _CHUNK = 50  # images at a time; a constant, because kernels may round differently for other shapes
+
+
+@dataclass(frozen=True)
+class _Status:
+    """Content of data/fid_stats/<set>/status.json where FID is measured."""
+
+    stats_name: str
+    n: int
+    sha256: str
+    weights_sha256: str
+    floors: dict[str, Any]
+    kernel_mean: float
+    kernel_mean_within: float
 
 
 def find_weights(downloads: Path, sha256: str = WEIGHTS_SHA256, url: str = inception_url) -> Path:
@@ -154,16 +167,17 @@ def reference(
         reference; their mean and covariance from the stage fid_stats; and the values of its status.json.
 
     Raises:
-        EvaluationError: statistics or weights are missing, or the statistics have another sha256 than in status.json.
+        FileError: statistics or status.json are missing or damaged.
+        EvaluationError: weights are missing, or the statistics have another sha256 than in status.json.
     """
     folder, weights = project.fid_stats(dataset), find_weights(project.downloads)
-    statistics = folder / "statistics.npz"
-    status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
-    if (actual := files.sha256(statistics)) != status["sha256"]:
-        raise EvaluationError(f"{statistics}: sha256 is {actual}, expected {status['sha256']}; run fid_stats again")
-    mu, sigma = read_arrays(statistics, ("mu", "sigma"))
+    path, status = folder / "statistics.npz", files.read_json(folder / "status.json", _Status)
+    if (actual := files.sha256(path)) != status.sha256:
+        raise EvaluationError(f"{path}: sha256 is {actual}, expected {status.sha256}; run fid_stats again")
+    statistics = read_arrays(path, {"mu": "float64 2048", "sigma": "float64 2048 2048"})
 
     def features(images: np.ndarray, where: str) -> np.ndarray:
         return cached_features(images, weights, device, project.inception, where)
 
-    return features, features(images, f"real images of {dataset}"), mu, sigma, status
+    ours = features(images, f"real images of {dataset}")
+    return features, ours, statistics["mu"], statistics["sigma"], vars(status)

@@ -10,9 +10,10 @@ from torch import Tensor
 from thirtytwo.core.weights import load_weights
 from thirtytwo.models.contract import Family
 from thirtytwo.runtime.errors import CheckpointError, ParamsError
+from thirtytwo.runtime.project import remedy
 from thirtytwo.settings.training import Model, TrainConfig
 
-__all__ = ["build", "load", "select", "untrained"]
+__all__ = ["build", "load", "load_snapshots", "select", "untrained"]
 
 
 def untrained(cfg: TrainConfig[Any, Any], channels: int, classes: int) -> Family:
@@ -66,15 +67,36 @@ def load(
     try:
         model = untrained(cfg, saved["channels"], len(saved["classes"]))
         model.modules.load_state_dict(select(saved, weights))
-    except (KeyError, TypeError, RuntimeError) as error:
-        if isinstance(error, CheckpointError):
-            raise
+    except (KeyError, TypeError, AttributeError, RuntimeError):
         raise CheckpointError(
-            f"{path}: expected weights of the network in configs/train/{cfg.run}.yaml; train the run again"
-            f" (`dvc repro train@{cfg.run}`)"
+            f"{path}: expected weights of the network in configs/train/{cfg.run}.yaml; {remedy(path)}"
         ) from None
     model.modules.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
     if compiled:
         for module in model.modules.values():
             module.compile()
     return model
+
+
+def load_snapshots(path: Path, model: Family, device: torch.device) -> dict[int, dict[str, dict[str, Tensor]]]:
+    """Load weights of the modules that sampling uses, by training step.
+
+    Args:
+        model: the trained model of the run.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or holds the weights of other networks.
+    """
+    saved = load_weights(path, device)
+    own = {name: _shapes(module.state_dict()) for name, module in model.modules.items()}
+    try:
+        fits = all(_shapes(weights) == own[name] for state in saved.values() for name, weights in state.items())
+    except (KeyError, TypeError, AttributeError):
+        fits = False
+    if not fits:
+        raise CheckpointError(f"{path}: expected snapshots of the networks of the run; {remedy(path)}")
+    return saved
+
+
+def _shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: weight.shape for name, weight in state.items()}

@@ -3,20 +3,25 @@
 The report knows file formats and paths only here.
 """
 
-import zipfile
+import io
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from PIL import Image
 
+from thirtytwo.core.drawn import read_probes, read_samples
+from thirtytwo.core.facts import Facts
 from thirtytwo.core.intervals import Estimate, read
+from thirtytwo.data import batches
 from thirtytwo.evaluate.scorecard import Floors, Measured, Score, Scorecard
 from thirtytwo.report.results import Floor, Results, RunResult, SetResult, SweepResult, is_base
 from thirtytwo.runtime.errors import ReportError
-from thirtytwo.runtime.files import read_json, sha256
-from thirtytwo.runtime.project import Project
+from thirtytwo.runtime.files import read_bytes, read_json, sha256
+from thirtytwo.runtime.project import Project, remedy
 from thirtytwo.settings import configs
 from thirtytwo.settings.diffusion import Sweep
 from thirtytwo.settings.report import ReportConfig
@@ -24,6 +29,16 @@ from thirtytwo.settings.report import ReportConfig
 __all__ = ["load"]
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a stage logged; keys that the report does not show are ignored."""
+
+    seconds: float | None = None
+    images: int | None = None
+    device: str | None = None
+    points: list[dict[str, float | int | str]] = field(default_factory=list)
 
 
 class _Files:
@@ -40,19 +55,39 @@ class _Files:
             self.missing.append(path.relative_to(self.root).as_posix())
         return None
 
-    def json(self, path: Path, kind: type[T], optional: bool = False) -> T | None:
-        return None if self.existing(path, optional) is None else read_json(path, kind)
+    def json(self, path: Path, kind: type[T]) -> T | None:
+        return None if self.existing(path) is None else read_json(path, kind)
 
-    def csv(self, path: Path, columns: list[str], optional: bool = False) -> pd.DataFrame | None:
+    def log(self, path: Path) -> Log:
+        """A log; it is not a result, so a missing one is not listed."""
+        return Log() if self.existing(path, optional=True) is None else read_json(path, Log, sealed=False)
+
+    def csv(
+        self, path: Path, columns: list[str], optional: bool = False, text: tuple[str, ...] = ("class",)
+    ) -> pd.DataFrame | None:
+        """A table with at least `columns`; all its columns are numbers, empty where unknown, but those in `text`."""
         if self.existing(path, optional) is None:
             return None
         try:
             # class names are text, even "3" and "NA"
-            table = pd.read_csv(path, dtype={"class": str}, keep_default_na=False, na_values=["", "nan", "NaN"])
+            kinds, content = dict.fromkeys(text, str), read_bytes(path)
+            table = pd.read_csv(io.BytesIO(content), dtype=kinds, keep_default_na=False, na_values=["", "nan", "NaN"])
         except ValueError as error:
-            raise ReportError(f"{path}: not a valid CSV file ({error}); delete it and run `dvc repro`") from None
+            reason = " ".join(str(error).split())
+            raise ReportError(f"{path}: not a valid CSV file ({reason}); {remedy(path)}") from None
+        if not content.endswith(b"\n"):
+            raise ReportError(f"{path}: cut short, its last line has no end; {remedy(path)}")
         if not set(columns) <= set(table.columns):
-            raise ReportError(f"{path}: expected the columns {', '.join(columns)}, got {', '.join(table.columns)}")
+            raise ReportError(
+                f"{path}: expected the columns {', '.join(columns)}, got {', '.join(table.columns)}; {remedy(path)}"
+            )
+        for name in [column for column in table.columns if column not in text]:
+            values, known = table[name], name not in columns or not table[name].isna().any()
+            if len(table) and not (is_numeric_dtype(values) and known and not np.isinf(values).any()):
+                raise ReportError(f"{path}: column {name}: expected finite numbers in all rows; {remedy(path)}")
+            low, high = (table.get(f"{name}{end}", values) for end in ("_low", "_high"))
+            if len(table) and ((low > values) | (values > high)).any():
+                raise ReportError(f"{path}: column {name}: expected values between low and high; {remedy(path)}")
         return table
 
     def png(self, path: Path) -> Path | None:
@@ -60,16 +95,24 @@ class _Files:
             return None
         try:
             with Image.open(path) as image:
-                image.verify()
-        except (OSError, SyntaxError) as error:
-            raise ReportError(f"{path}: not a valid PNG file ({error}); delete it and run `dvc repro`") from None
+                image.load()
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise ReportError(f"{path}: not a valid PNG file ({error}); {remedy(path)}") from None
         return path
 
-    def npz(self, path: Path) -> Path | None:
+    def samples(self, path: Path, neighbours: pd.DataFrame | None) -> Path | None:
+        """The path of the samples, which hold the images that `neighbours` names."""
         if self.existing(path) is None:
             return None
-        if not zipfile.is_zipfile(path):
-            raise ReportError(f"{path}: not a valid .npz file; delete it and run `dvc repro`")
+        images, _ = read_samples(path)
+        if neighbours is not None and not neighbours["sample"].isin(range(len(images))).all():
+            raise ReportError(f"{path}: {len(images)} images, fewer than its neighbours name; {remedy(path)}")
+        return path
+
+    def probes(self, path: Path) -> Path | None:
+        if self.existing(path) is None:
+            return None
+        read_probes(path)
         return path
 
 
@@ -88,7 +131,8 @@ def load(project: Project) -> Results:
 
 def _run(name: str, run: configs.Run, sweep: Sweep | None, project: Project) -> RunResult:
     files = _Files(project)
-    hashes = {}
+    hashes, columns = {}, ["sample", "neighbour", "distance", "held_out_distance"]
+    neighbours = files.csv(project.plot("neighbours", name), columns, optional=True)
     for training in range(run.seeds):
         number = f" {training}" if training else ""
         for kind, path in (("model", project.model(name, training)), ("samples", project.samples(name, training))):
@@ -104,19 +148,17 @@ def _run(name: str, run: configs.Run, sweep: Sweep | None, project: Project) -> 
         curve=files.csv(project.plot("train", name), ["step"]),
         validation=files.csv(project.plot("validation", name), ["step", "epoch"]),
         classes=files.csv(project.plot("classes", name), ["class", "count", "share"]),
-        confusion=files.csv(project.plot("confusion", name), [], optional=True),
+        confusion=files.csv(project.plot("confusion", name), ["asked"], optional=True, text=("asked",)),
         snapshots=files.csv(project.plot("scores", name), ["step", "n", "fd_classifier"]),
         seeds=files.csv(project.plot("seeds", name), ["seed"], optional=True),
-        neighbours=files.csv(
-            project.plot("neighbours", name), ["sample", "neighbour", "distance", "held_out_distance"], optional=True
-        ),
+        neighbours=neighbours,
         sweep=_sweep(name, sweep, files, project) if sweep else None,
         grid=files.png(project.plot("samples", name, ".png")),
-        samples=files.npz(project.samples(name)),
-        probes=files.npz(project.probes(name)),
+        samples=files.samples(project.samples(name), neighbours),
+        probes=files.probes(project.probes(name)),
         seconds=_seconds(name, files, project),
-        model=configs.read_values("train", name, project)["settings"],
-        sampling=configs.read_values("sample", name, project)["sample"],
+        model=_block("train", "settings", name, project),
+        sampling=_block("sample", "sample", name, project),
         settings={
             stage: configs.read_bytes(stage, name, project).decode("utf-8") for stage in ("train", "sample", "evaluate")
         },
@@ -125,28 +167,38 @@ def _run(name: str, run: configs.Run, sweep: Sweep | None, project: Project) -> 
     )
 
 
+def _block(stage: str, key: str, name: str, project: Project) -> dict[str, Any]:
+    block = configs.read_values(stage, name, project).get(key)
+    if not isinstance(block, dict):
+        path = project.config(stage, name)
+        raise ReportError(f"{path}: {key}: expected a mapping; {remedy(path)}")
+    return block
+
+
 def _sweep(name: str, settings: Sweep, files: _Files, project: Project) -> SweepResult | None:
     columns = ["sampler", "steps", "eta", "evaluations", "n", "fd_classifier"]
-    table, grid = files.csv(project.plot("sweep", name), columns), files.png(project.plot("sweep", name, ".png"))
+    table = files.csv(project.plot("sweep", name), columns, text=("sampler", "spacing"))
+    grid = files.png(project.plot("sweep", name, ".png"))
     if table is None:
         return None
-    log = files.json(project.log("sweep", name), dict[str, Any], optional=True) or {"points": []}
-    points = pd.DataFrame(log["points"])
+    log = files.log(project.log("sweep", name))
+    points = pd.DataFrame(log.points)
     same = [column for column in ("sampler", "steps", "eta") if column in points and len(points) == len(table)]
-    if len(same) < 3 or not (points[same] == table[same]).all(axis=None):  # the log of another execution
+    if (
+        len(same) < 3 or "seconds" not in points or not (points[same] == table[same]).all(axis=None)
+    ):  # the log of another execution
         return SweepResult(settings, table, grid, "")
-    return SweepResult(settings, table.assign(seconds=points["seconds"]), grid, str(log["device"]))
+    return SweepResult(settings, table.assign(seconds=points["seconds"]), grid, log.device or "")
 
 
 def _seconds(name: str, files: _Files, project: Project) -> dict[str, Any]:
-    """Logged durations. Logs are not results, so missing ones are not listed."""
-    trained = files.json(project.log("train", name), dict[str, Any], optional=True) or {}
-    drawn = files.json(project.log("sample", name), dict[str, Any], optional=True) or {}
+    """Logged durations."""
+    trained, drawn = files.log(project.log("train", name)), files.log(project.log("sample", name))
     return {
-        "train": trained.get("seconds"),
-        "sample": drawn.get("seconds"),
-        "images": drawn.get("images"),
-        "device": drawn.get("device") or trained.get("device"),
+        "train": trained.seconds,
+        "sample": drawn.seconds,
+        "images": drawn.images,
+        "device": drawn.device or trained.device,
     }
 
 
@@ -154,20 +206,25 @@ def _set(name: str, settings: ReportConfig, runs: list[RunResult], project: Proj
     files, dataset = _Files(project), settings.datasets[name]
     images = labels = None
     shown, split = np.arange(0), "test"
-    if path := files.existing(project.prepared(name)):
-        with np.load(path) as file:
-            images, labels, keep = file["images"], file["labels"], file["split"] == 1
+    path = files.existing(project.prepared(name))
+    facts = files.json(project.facts(name), Facts)
+    if path and facts:
+        data = batches.load(path)
+        images, labels, keep = data.images, data.labels, data.split == 1
         if not keep.any():
             keep, split = ~keep, "training"
         shown = np.flatnonzero(keep)
-    facts = files.json(project.facts(name), dict[str, Any])
+        for run in runs:
+            if run.neighbours is not None and not run.neighbours["neighbour"].isin(range(len(images))).all():
+                table = project.plot("neighbours", run.name)
+                raise ReportError(f"{table}: names images that {name} does not have; {remedy(table)}")
     classifier = files.json(project.scores(dataset.classifier, "classifier"), dict[str, Score]) or {}
     floors = files.json(project.scores(name, "floor"), Floors) or Floors(Measured(), Measured())
     return SetResult(
         name=name,
         kind=settings.sources[dataset.source].kind,
         settings=dataset.model_dump(),
-        facts=facts,
+        facts=vars(facts) if facts else None,
         classifier=classifier,
         accuracy=Measured(classifier).estimate("accuracy_test"),
         floor=Floor(

@@ -7,7 +7,16 @@ from pathlib import Path
 
 from thirtytwo.runtime.errors import ParamsError, ProjectError
 
-__all__ = ["Project"]
+__all__ = ["Project", "remedy"]
+
+_MADE_BY = {  # the stage that writes the files of a folder
+    "configs": "resolve", "data/raw": "download", "data/prepared": "prepare", "data/classifiers": "classifier",
+    "data/features": "floor", "data/fid_stats": "fid_stats", "data/models": "train", "data/snapshots": "train",
+    "data/samples": "sample", "data/probes": "sample", "scores": "evaluate", "scores/classifier": "classifier",
+    "scores/floor": "floor", "scores/train": "train", "plots/train": "train", "plots/validation": "train",
+    "plots/samples": "sample", "plots/floor": "floor", "plots/sweep": "sweep", "plots/classes": "evaluate",
+    "plots/confusion": "evaluate", "plots/neighbours": "evaluate", "plots/scores": "evaluate", "plots/seeds": "evaluate",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -171,6 +180,20 @@ class Project:
         """Durations and other details of one execution of a stage, on which no result depends (.json)."""
         return self.root / "logs" / stage / f"{name}.json"
 
+    def error_log(self, job: str) -> Path:
+        """The traceback of an unexpected error in a stage or a command (.log)."""
+        return self.root / "logs/errors" / f"{job}.log"
+
+    @property
+    def temporary(self) -> Path:
+        """Folder of files that are being written; neither DVC nor git looks into it."""
+        return self.root / ".dvc/tmp/thirtytwo-files"
+
+    @property
+    def lock_of_dvc(self) -> Path:
+        """File in which DVC notes what its processes read and write (JSON)."""
+        return self.root / ".dvc/tmp/rwlock"
+
     def output(self, stage: str) -> Path:
         """What a stage printed when `thirtytwo repro` ran it (.log); a stage of a run is called train@vae."""
         return self.root / "logs/repro" / f"{stage}.log"
@@ -188,3 +211,15 @@ class Project:
     def outputs(self) -> tuple[Path, ...]:
         """The folders below which stages write their outputs, the report excepted."""
         return tuple(self.root / name for name in ("data", "metrics", "plots", "scores"))
+
+
+def remedy(path: Path, missing: bool = False) -> str:
+    """What to do about a damaged or missing file: once it is gone, DVC restores it from its cache or makes it again."""
+    parts = path.parts
+    for depth in range(len(parts) - 1, 0, -1):
+        for length in (2, 1):
+            folder = "/".join(parts[max(depth - length, 0) : depth])
+            if stage := _MADE_BY.get(folder):
+                name = "" if stage == "resolve" else f"@{parts[depth].partition('.')[0]}"
+                return f"{'' if missing else 'delete it and '}run `dvc repro {stage}{name}`"
+    return "name another" if missing else "replace it"

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from thirtytwo.settings.sampling import SampleSettings
+from thirtytwo.settings.strict import Weight
 from thirtytwo.settings.training import TrainSettings
 
 __all__ = ["AutoencoderSampling", "AutoencoderSettings", "Likelihood", "Prior"]
@@ -20,25 +21,29 @@ class AutoencoderSettings(TrainSettings):
     likelihood: Likelihood = Field(
         description="likelihood of an image given its code, which determines the reconstruction term"
     )
-    beta: float = Field(ge=0, description="weight of the KL term")
+    beta: float = Field(ge=0, le=1e6, description="weight of the KL term")
     beta_schedule: Literal["constant", "linear"] = Field(
         description="linear: from 0 in the first epoch to beta after the last"
     )
-    latent_dim: int = Field(ge=1, description="size of the code, or its number of channels if it is a feature map")
-    width: int = Field(ge=1, description="channels of the first convolution; doubled at each downsampling")
+    latent_dim: int = Field(
+        ge=1, le=65_536, description="size of the code, or its number of channels if it is a feature map"
+    )
+    width: int = Field(ge=1, le=4096, description="channels of the first convolution; doubled at each downsampling")
 
 
 class AutoencoderSampling(SampleSettings):
     """The `sample:` block of an autoencoder."""
 
     prior: Prior = Field(description="distribution of z: N(0, I), or a density fitted to the codes of training images")
-    components: int = Field(ge=1, description="most components of the mixture, per class if the model is conditional")
-    guidance: float = Field(
-        ge=0, description="w of `densities.gaussian_quotient`, between each class and all codes; 0: none"
+    components: int = Field(
+        ge=1, le=1000, description="most components of the mixture, per class if the model is conditional"
     )
-    decoder_guidance: float = Field(ge=0, description="w of `drawing.guided_decoder`; 0: none")
-    bound_images: int = Field(ge=2, description="held-out images for the likelihood bound")
-    bound_samples: int = Field(ge=1, description="importance samples K of the likelihood bound (IWAE)")
+    guidance: Weight = Field(
+        description="w of `densities.gaussian_quotient`, between each class and all codes; 0: none"
+    )
+    decoder_guidance: Weight = Field(description="w of `drawing.guided_decoder`; 0: none")
+    bound_images: int = Field(ge=2, le=1_000_000, description="held-out images for the likelihood bound")
+    bound_samples: int = Field(ge=1, le=100_000, description="importance samples K of the likelihood bound (IWAE)")
 
     def check(self, trained: TrainSettings) -> None:
         assert isinstance(trained, AutoencoderSettings)

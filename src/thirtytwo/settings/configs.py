@@ -27,7 +27,7 @@ class Compute(Strict):
     """Device and numerical settings; results may depend on them."""
 
     device: Literal["auto", "cuda", "mps", "cpu"]
-    threads: int = Field(ge=1, description="CPU threads; results round differently for other counts")
+    threads: int = Field(ge=1, le=1024, description="CPU threads; results round differently for other counts")
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
         description="precision of training; tf32 and bfloat16 need CUDA. Samples, features and scores are in float32"
     )
@@ -47,7 +47,9 @@ class Run(Strict):
         description="data/models/<run>: autoencoder whose codes this run models; data/raw/<source>: published weights;"
         " .no-parent (an empty file): none",
     )
-    seeds: int = Field(ge=1, description="number of trainings, with consecutive seeds; scores are averaged over them")
+    seeds: int = Field(
+        ge=1, le=1000, description="number of trainings, with consecutive seeds; scores are averaged over them"
+    )
     set: dict[str, Any] = Field(description="overrides of the settings block")
 
 
@@ -89,7 +91,10 @@ def load_yaml(path: Path) -> dict[str, Any]:
     """
     # In YAML 1.2, which ruamel.yaml implements, 1e-05 (as written by `dvc exp run -S`) is a number; PyYAML reads text.
     try:
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if text.count("[") + text.count("{") > _MOST or "[" * _DEEPEST in text:  # would take the parser minutes
+            raise ParamsError(f"{path.name}: {_NESTED}")
+        values = YAML(typ="safe", pure=True).load(text)
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file; create it with `make scale SCALE=quick`") from None
     except MarkedYAMLError as error:
@@ -97,9 +102,32 @@ def load_yaml(path: Path) -> dict[str, Any]:
         raise ParamsError(f"{path.name}{line}: not valid YAML: {error.problem}") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise ParamsError(f"{path}: cannot be read ({error.strerror})") from None
+    except RecursionError:
+        raise ParamsError(f"{path.name}: {_NESTED}") from None
     if not isinstance(values, dict):
         raise ParamsError(f"{path.name}: expected a mapping of settings")
+    _check_size(path, values)
     return values
+
+
+_DEEPEST, _MOST = 20, 100_000  # levels and values of a YAML file
+_NESTED = f"nested too deeply or within itself; expected at most {_DEEPEST} levels and {_MOST} values"
+
+
+def _check_size(path: Path, values: dict[Any, Any]) -> None:
+    """Refuse what aliases (`&a`, `*a`) can build in a few lines: a value inside itself, or billions of values."""
+    level: list[Any] = [values]
+    count = 0
+    for _ in range(_DEEPEST):
+        level = [part for value in level for part in (value.values() if isinstance(value, dict) else value)]
+        count += len(level)
+        level = [part for part in level if isinstance(part, (dict, list))]
+        if not level or count > _MOST:
+            break
+    if level or count > _MOST:
+        raise ParamsError(f"{path.name}: {_NESTED}")
 
 
 @contextmanager

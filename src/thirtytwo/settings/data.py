@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from thirtytwo.settings.strict import Strict
+from thirtytwo.settings.strict import Seed, Strict
 
 __all__ = ["Dataset", "DatasetConfig", "Preparation", "Source", "SourceConfig"]
 
@@ -13,8 +13,8 @@ class Shapes(Strict):
     """The procedural data set of shapes, written as one folder of image files per class."""
 
     kind: Literal["shapes"]
-    images: int = Field(ge=10, description="number of valid images; a few broken files are added")
-    seed: int = Field(ge=0)
+    images: int = Field(ge=10, le=1_000_000, description="number of valid images; a few broken files are added")
+    seed: Seed
     difficulty: Literal["easy", "hard"] = Field(description="hard: wider ranges of position, size and rotation")
 
 
@@ -73,9 +73,9 @@ class Preparation(Strict):
         description="image modes to convert to `channels`; images of other modes are removed and listed"
     )
     corrupt: Literal["remove", "stop"]
-    expected_images: int = Field(ge=0, description="number of images that must remain; 0: unknown")
+    expected_images: int = Field(ge=0, le=10_000_000, description="number of images that must remain; 0: unknown")
     test_fraction: float = Field(
-        ge=0, lt=1, description="fraction of each class to hold out if the source has no test split"
+        ge=0, le=0.9, description="fraction of each class to hold out if the source has no test split"
     )
 
 

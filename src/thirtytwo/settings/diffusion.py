@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from thirtytwo.settings.configs import Compute
+from thirtytwo.settings.evaluation import Resamples
 from thirtytwo.settings.sampling import SampleSettings
-from thirtytwo.settings.strict import Strict
+from thirtytwo.settings.strict import Seed, Strict, Weight
 from thirtytwo.settings.training import TrainSettings
 
 __all__ = [
@@ -21,7 +22,7 @@ class DiffusionSettings(TrainSettings):
     """The family block of a diffusion model in params.yaml; settings of the network are explained in nets/."""
 
     schedule: Literal["linear", "cosine", "quadratic"]
-    timesteps: int = Field(ge=2, description="T")
+    timesteps: int = Field(ge=2, le=10_000, description="T")
     beta_start: float = Field(gt=0, lt=1, description="beta_1; ignored by cosine")
     beta_end: float = Field(gt=0, lt=1, description="beta_T; ignored by cosine")
     prediction: Literal["epsilon", "v", "x0"]
@@ -33,15 +34,15 @@ class DiffusionSettings(TrainSettings):
     label_dropout: float = Field(
         ge=0, lt=1, description="probability of replacing a label by the null class, needed for guidance"
     )
-    warmup: int = Field(ge=0, description="steps over which the learning rate increases linearly to lr")
-    width: int = Field(ge=4, multiple_of=4)
-    width_multipliers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
-    blocks: int = Field(ge=1)
-    attention_resolutions: list[int]
-    heads: int = Field(ge=1)
+    warmup: int = Field(ge=0, le=100_000_000, description="steps over which the learning rate increases linearly to lr")
+    width: int = Field(ge=4, le=4096, multiple_of=4)
+    width_multipliers: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=1, max_length=6)]
+    blocks: int = Field(ge=1, le=64)
+    attention_resolutions: list[Literal[1, 2, 4, 8, 16, 32]]
+    heads: int = Field(ge=1, le=1024)
     dropout: float = Field(ge=0, lt=1)
     time_conditioning: Literal["scale_shift", "additive"]
-    patch: int = Field(ge=1)
+    patch: int = Field(ge=1, le=32)
 
     @model_validator(mode="after")
     def _consistent(self) -> "DiffusionSettings":
@@ -66,20 +67,22 @@ class SamplerSettings(Strict):
     """Settings of a sampler; with the model, the noise and the labels they determine the images."""
 
     sampler: Sampler
-    steps: int = Field(ge=1, description="number of steps S, at most T")
-    eta: float = Field(ge=0, description="noise of ddim (other samplers ignore it): 0 deterministic, 1 as in ddpm")
+    steps: int = Field(ge=1, le=10_000, description="number of steps S, at most T")
+    eta: float = Field(
+        ge=0, le=1, description="noise of ddim (other samplers ignore it): 0 deterministic, 1 as in ddpm"
+    )
     spacing: Spacing = Field(description="choice of S timesteps among the T of the schedule")
     clip: bool = Field(description="clip the predicted x_0 to [-1, 1] at each step")
-    guidance: float = Field(ge=0, description="w of classifier-free guidance; 0: none")
+    guidance: Weight = Field(description="w of classifier-free guidance; 0: none")
 
 
 class DiffusionSampling(SampleSettings, SamplerSettings):
     """The `sample:` block of a diffusion model."""
 
-    decoder_guidance: float = Field(ge=0, description="w of `drawing.guided_decoder` in latent diffusion; 0: none")
-    frames: int = Field(ge=0, description="frames of the sampling trajectory to save; 0: none")
-    bound_images: int = Field(ge=0, description="held-out images for the likelihood bound; 0: none")
-    bound_timesteps: int = Field(ge=1, description="timesteps evaluated per image; T - 1: all")
+    decoder_guidance: Weight = Field(description="w of `drawing.guided_decoder` in latent diffusion; 0: none")
+    frames: int = Field(ge=0, le=10_000, description="frames of the sampling trajectory to save; 0: none")
+    bound_images: int = Field(ge=0, le=1_000_000, description="held-out images for the likelihood bound; 0: none")
+    bound_timesteps: int = Field(ge=1, le=10_000, description="timesteps evaluated per image; T - 1: all")
 
 
 class Sweep(Strict):
@@ -87,10 +90,10 @@ class Sweep(Strict):
 
     net: str = Field(description="network of the run")
     dataset: str = Field(description="data set of the run")
-    images: int = Field(ge=2, description="images drawn and scored at each point")
+    images: int = Field(ge=2, le=1_000_000, description="images drawn and scored at each point")
     samplers: dict[Sampler, Spacing] = Field(min_length=1, description="timestep spacing of each sampler")
-    steps: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
-    etas: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)] = Field(
+    steps: Annotated[list[Annotated[int, Field(ge=1, le=10_000)]], Field(min_length=1, max_length=100)]
+    etas: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1, max_length=100)] = Field(
         description="values of eta for ddim"
     )
 
@@ -100,11 +103,11 @@ class SweepConfig(Strict):
 
     run: str
     family: str
-    seed: int
+    seed: Seed
     compute: Compute
     reference_split: Literal["train", "test"]
-    bootstrap_resamples: int
+    bootstrap_resamples: Resamples
     sweep: Sweep
     weights: Literal["ema", "raw"]
     clip: bool
-    guidance: float
+    guidance: Weight

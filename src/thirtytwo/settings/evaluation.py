@@ -1,26 +1,30 @@
 """Settings of the evaluation: the protocol under which all runs are scored."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from thirtytwo.settings.configs import Compute
-from thirtytwo.settings.strict import Strict
+from thirtytwo.settings.strict import Seed, Strict
 
-__all__ = ["EvaluateConfig", "Evaluation", "FidStatsConfig", "FloorConfig"]
+__all__ = ["EvaluateConfig", "Evaluation", "FidStatsConfig", "FloorConfig", "Resamples"]
+
+Samples = Annotated[int, Field(ge=2, le=1_000_000)]
+Resamples = Annotated[int, Field(ge=20, le=100_000)]
+ModeShare = Annotated[float, Field(gt=0, le=1)]
 
 
 class Evaluation(Strict):
     """The scoring protocol, identical for all runs so that their scores can be compared."""
 
-    samples: int = Field(
-        ge=2, description="number of generated images to score, also the N of the floor (real against real)"
+    samples: Samples = Field(
+        description="number of generated images to score, also the N of the floor (real against real)"
     )
     reference_split: Literal["train", "test"]
     fid: bool = Field(description="compute FID with Inception features by clean-fid; needs the Inception weights")
-    bootstrap_resamples: int = Field(ge=20, description="bootstrap resamples per interval")
-    mode_share: float = Field(
-        gt=0, le=1, description="a class counts as covered at this fraction of its share of the real images"
+    bootstrap_resamples: Resamples = Field(description="bootstrap resamples per interval")
+    mode_share: ModeShare = Field(
+        description="a class counts as covered at this fraction of its share of the real images"
     )
 
 
@@ -28,11 +32,11 @@ class FidStatsConfig(Strict):
     """Content of configs/fid_stats/<dataset>.yaml."""
 
     dataset: str
-    seed: int
+    seed: Seed
     compute: Compute
     fid: bool
     reference_split: Literal["train", "test"]
-    samples: int
+    samples: Samples
 
 
 class FloorConfig(Strict):
@@ -40,11 +44,11 @@ class FloorConfig(Strict):
 
     dataset: str
     classifier: str
-    seed: int
+    seed: Seed
     compute: Compute
     reference_split: Literal["train", "test"]
-    samples: int
-    bootstrap_resamples: int
+    samples: Samples
+    bootstrap_resamples: Resamples
 
 
 class EvaluateConfig(Strict):
@@ -52,11 +56,11 @@ class EvaluateConfig(Strict):
 
     run: str
     dataset: str
-    seed: int
-    seeds: int
+    seed: Seed
+    seeds: int = Field(ge=1, le=1000)
     compute: Compute
     reference_split: Literal["train", "test"]
-    samples: int
-    bootstrap_resamples: int
-    mode_share: float
+    samples: Samples
+    bootstrap_resamples: Resamples
+    mode_share: ModeShare
     fid: bool

@@ -3,9 +3,11 @@
 A new family needs an entry here, a folder in models/ and a folder in sampling/.
 """
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from thirtytwo.runtime.project import Project
+from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.runtime.project import Project, remedy
 from thirtytwo.settings import configs
 from thirtytwo.settings.autoencoder import AutoencoderSampling, AutoencoderSettings
 from thirtytwo.settings.diffusion import DiffusionSampling, DiffusionSettings
@@ -38,7 +40,7 @@ def read_train(run: str, project: Project) -> TrainConfig[Any, Any]:
     """
     values = configs.read_values("train", run, project)
     parent = values.get("parent_model") or values
-    classes = [FAMILIES[model["family"]].train for model in (values, parent)]
+    classes = [_family(model, project.config("train", run)).train for model in (values, parent)]
     return configs.read(TrainConfig[classes[0], classes[1]], "train", run, project)  # type: ignore[valid-type]
 
 
@@ -48,5 +50,12 @@ def read_sample(run: str, project: Project) -> SampleConfig[Any]:
     Raises:
         ParamsError: the run does not exist, or the file is not valid.
     """
-    family = FAMILIES[configs.read_values("sample", run, project)["family"]]
+    family = _family(configs.read_values("sample", run, project), project.config("sample", run))
     return configs.read(SampleConfig[family.sample], "sample", run, project)  # type: ignore[name-defined]
+
+
+def _family(values: Any, path: Path) -> Family:
+    family = values.get("family") if isinstance(values, dict) else None
+    if not isinstance(family, str) or family not in FAMILIES:
+        raise ParamsError(f"{path}: family: expected one of {', '.join(FAMILIES)}; {remedy(path)}")
+    return FAMILIES[family]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from thirtytwo.settings.sampling import SampleSettings
-from thirtytwo.settings.strict import Strict
+from thirtytwo.settings.strict import Steps, Strict
 from thirtytwo.settings.training import TrainSettings
 
 __all__ = ["DecaySteps", "GANLoss", "GANSampling", "GANSettings"]
@@ -16,26 +16,26 @@ GANLoss = Literal["non_saturating", "minimax", "lsgan", "wgan_gp", "relativistic
 class DecaySteps(Strict):
     """Optimiser steps after which a linearly decaying learning rate reaches 0."""
 
-    discriminator: int = Field(ge=1)
-    generator: int = Field(ge=1)
+    discriminator: Steps
+    generator: Steps
 
 
 class GANSettings(TrainSettings):
     """The family block of a GAN in params.yaml."""
 
     loss: GANLoss
-    latent_dim: int = Field(ge=1)
-    width: int = Field(ge=1)
-    multipliers: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] = Field(
+    latent_dim: int = Field(ge=1, le=65_536)
+    width: int = Field(ge=1, le=4096)
+    multipliers: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=3, max_length=3)] = Field(
         description="widths of the generator's three hidden stages, in units of `width`"
     )
     activation: Literal["relu", "leaky_relu"] = Field(
         description="activation of the discriminator; leaky_relu has slope 0.2"
     )
     batch_norm: bool
-    init_std: float = Field(ge=0, description="standard deviation of the initial weights; 0: PyTorch's default")
+    init_std: float = Field(ge=0, le=10, description="standard deviation of the initial weights; 0: PyTorch's default")
     penalty: float = Field(
-        ge=0, description="weight of the gradient penalty: lambda of WGAN-GP, gamma of R1 and R2 (relativistic)"
+        ge=0, le=1e6, description="weight of the gradient penalty: lambda of WGAN-GP, gamma of R1 and R2 (relativistic)"
     )
     real_target: float = Field(
         ge=0, le=1, description="the discriminator's target for real images; below 1: label smoothing"
@@ -45,12 +45,14 @@ class GANSettings(TrainSettings):
         le=1,
         description="the discriminator's target for samples; WGAN-GP and the relativistic loss ignore both targets",
     )
-    input_noise: float = Field(ge=0, description="standard deviation of instance noise, decreasing linearly to 0")
+    input_noise: float = Field(
+        ge=0, le=10, description="standard deviation of instance noise, decreasing linearly to 0"
+    )
     conditional: bool = Field(
         description="condition both networks on the label, by an embedding in extra input channels"
     )
-    label_channels: int = Field(ge=1, description="size of the label embedding")
-    generator_every: int = Field(ge=1, description="discriminator steps per generator step")
+    label_channels: int = Field(ge=1, le=1024, description="size of the label embedding")
+    generator_every: int = Field(ge=1, le=1000, description="discriminator steps per generator step")
     lr_decay: Literal["none", "linear"]
     decay_steps: DecaySteps
 

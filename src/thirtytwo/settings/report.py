@@ -6,7 +6,7 @@ from thirtytwo.settings.data import Dataset, Source
 from thirtytwo.settings.diffusion import Sweep
 from thirtytwo.settings.evaluation import Evaluation
 from thirtytwo.settings.sampling import Sampling
-from thirtytwo.settings.strict import Strict
+from thirtytwo.settings.strict import Seed, Strict
 
 __all__ = ["ReportConfig"]
 
@@ -14,7 +14,7 @@ __all__ = ["ReportConfig"]
 class ReportConfig(Strict):
     """configs/report/report.yaml"""
 
-    seed: int
+    seed: Seed
     compute: Compute
     sources: dict[str, Source]
     datasets: dict[str, Dataset]

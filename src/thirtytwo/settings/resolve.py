@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.configs import Run, load_yaml, naming, write_yaml
@@ -24,13 +22,11 @@ from thirtytwo.settings.training import NO_PARENT, PUBLISHED, TRAINED
 
 __all__ = ["resolve"]
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}\Z")  # with what is added, below the 255 bytes of a file's name
 
 
 class Params(ReportConfig):
     """params.yaml without its family blocks."""
-
-    seed: int = Field(ge=0)
 
 
 def resolve(params_path: Path, project: Project) -> list[Path]:
@@ -84,7 +80,9 @@ def _check_names(params: Params) -> None:
     for group in ("sources", "datasets", "classifiers", "runs"):
         for name in getattr(params, group):
             if not _NAME.match(name):
-                raise ParamsError(f"{group}: {name!r}; expected a letter followed by letters, digits and underscores")
+                raise ParamsError(
+                    f"{group}: {name!r}; expected a letter followed by at most 99 letters, digits and underscores"
+                )
     for name, dataset in params.datasets.items():
         _check_known(f"datasets.{name}.source", dataset.source, params.sources)
         _check_known(f"datasets.{name}.classifier", dataset.classifier, params.classifiers)

@@ -5,7 +5,7 @@ from typing import Generic, Literal, TypeVar
 from pydantic import Field
 
 from thirtytwo.settings.configs import Compute
-from thirtytwo.settings.strict import Strict
+from thirtytwo.settings.strict import Count, Seed, Steps, Strict
 from thirtytwo.settings.training import TrainSettings
 
 __all__ = ["SampleConfig", "SampleSettings", "Sampling"]
@@ -14,11 +14,11 @@ __all__ = ["SampleConfig", "SampleSettings", "Sampling"]
 class Sampling(Strict):
     """Sampling settings shared by all runs."""
 
-    images: int = Field(ge=1, description="images drawn per run")
-    grid_side: int = Field(ge=1, description="rows and columns of the sample grid")
-    snapshot_images: int = Field(ge=1, description="images drawn from each training snapshot")
-    c2st_steps: int = Field(
-        ge=1, description="training steps of each network of the two-sample classifier, which tests samples of GANs"
+    images: Count = Field(description="images drawn per run")
+    grid_side: int = Field(ge=1, le=100, description="rows and columns of the sample grid")
+    snapshot_images: int = Field(ge=1, le=10_000, description="images drawn from each training snapshot")
+    c2st_steps: Steps = Field(
+        description="training steps of each network of the two-sample classifier, which tests samples of GANs"
     )
 
 
@@ -44,8 +44,8 @@ class SampleConfig(Strict, Generic[FamilySample]):
     run: str
     family: str
     dataset: str
-    seed: int
-    seeds: int
+    seed: Seed
+    seeds: int = Field(ge=1, le=1000)
     compute: Compute
     sampling: Sampling
     sample: FamilySample = Field(description="sampling settings of the family")

@@ -6,12 +6,19 @@ from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from thirtytwo.runtime.errors import ParamsError
 
-__all__ = ["Strict", "nearest", "parse"]
+__all__ = ["Count", "Seed", "Steps", "Strict", "Weight", "nearest", "parse"]
+
+# Bounds of settings that several blocks share. A bound is what the mathematics or a machine allows, not what is sensible.
+Seed = Annotated[int, Field(ge=0, le=2**62)]  # room for the consecutive seeds of a run below 2^63
+Count = Annotated[int, Field(ge=1, le=1_000_000)]  # images: 3 GB of pixels
+Steps = Annotated[int, Field(ge=1, le=100_000_000)]
+Weight = Annotated[float, Field(ge=0, le=100)]  # w of guidance, which changes images beyond recognition long before
 
 
 class Strict(BaseModel):
@@ -30,8 +37,7 @@ _EXPECTED = {
     "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
     "finite_number": "a finite number", "bool_type": "true or false", "string_type": "text", "list_type": "a list",
     "dict_type": "a mapping", "model_type": "a mapping", "model_attributes_type": "a mapping",
-    "greater_than": "a number > {gt}", "greater_than_equal": "a number >= {ge}", "less_than": "a number < {lt}",
-    "less_than_equal": "a number <= {le}", "string_too_short": "text that is not empty",
+    "string_too_short": "text that is not empty",
     "string_pattern_mismatch": "text that matches {pattern}", "multiple_of": "a multiple of {multiple_of}",
     "too_short": "at least {min_length} of them", "too_long": "at most {max_length} of them",
 }  # fmt: skip
@@ -85,6 +91,8 @@ def _message(model: type[BaseModel], details: ErrorDetails, prefix: str) -> str:
             return f"{key}: unknown value {value!r}; {nearest(value, get_args(kind))}"
         case "value_error":
             return f"{key}: {context['error']}"
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            return f"{key}: expected a number {_range(kind)}, got {_describe(value)}"
         case code:
             expected = _EXPECTED[code].format(**context) if code in _EXPECTED else details["msg"]
             return f"{key}: expected {expected}, got {_describe(value)}"
@@ -104,7 +112,20 @@ def _step(kind: Any, part: int | str) -> tuple[str, Any]:
     if origin in (Union, UnionType):  # the part is the tag of a member, not a key
         return "", _members(kind)[str(part)]
     field = kind.model_fields.get(part)
+    if field and any(hasattr(bound, name) for bound in field.metadata for name in _BOUNDS):
+        return f".{part}", Annotated[field.annotation, field]
     return f".{part}", field.annotation if field else None
+
+
+_BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+
+
+def _range(kind: Any) -> str:
+    """The bounds in the annotation of a number, such as ">= 0 and <= 1"."""
+    bounds = [bound for note in get_args(kind)[1:] if isinstance(note, FieldInfo) for bound in note.metadata]
+    return " and ".join(
+        f"{sign} {getattr(bound, name)}" for name, sign in _BOUNDS.items() for bound in bounds if hasattr(bound, name)
+    )
 
 
 def _members(kind: Any) -> dict[str, type[BaseModel]]:

@@ -211,7 +211,8 @@ def snapshots(folder: Path, steps: int) -> dict[int, dict[str, Any]]:
     """Return the snapshots of a training by their step, up to `steps`, on the CPU."""
     paths = sorted((folder / "snapshots").glob("*.pt"))
     cpu = torch.device("cpu")
-    return {int(path.stem): load_weights(path, cpu) for path in paths if int(path.stem) <= steps}
+    todo = f"delete {folder}; the training then starts afresh"
+    return {int(path.stem): load_weights(path, cpu, todo) for path in paths if int(path.stem) <= steps}
 
 
 def _batch(images: Tensor, labels: Tensor, settings: TrainSettings, seed: int, step: int, steps: int) -> Batch:

@@ -19,6 +19,7 @@ from thirtytwo.models.build import select, untrained
 from thirtytwo.models.contract import ChildFamily, Family
 from thirtytwo.runtime.errors import CheckpointError, TrainingError
 from thirtytwo.runtime.files import sha256
+from thirtytwo.runtime.project import remedy
 from thirtytwo.settings.training import TrainConfig
 from thirtytwo.training.curves import CurveLog, table
 from thirtytwo.training.loop import State, initialise, snapshots, train
@@ -127,7 +128,7 @@ def published(cfg: TrainConfig[Any, Any], data: ImageSet, folder: Path) -> Train
     """
     model = _start(cfg, data, cfg.seed, folder)
     (path,) = folder.iterdir()
-    weights = load_weights(path, CPU)
+    weights = load_weights(path, CPU, sealed=False)
     try:
         model.modules["denoiser"].load_state_dict(weights["model_state_dict"])
     except (KeyError, TypeError, RuntimeError) as error:
@@ -145,8 +146,14 @@ def _start(cfg: TrainConfig[Any, Any], data: ImageSet, seed: int, parent: Path) 
     model = initialise(lambda: untrained(cfg, channels, classes), seed)
     if cfg.parent_model is not None:
         images = to_float(torch.from_numpy(data.only("train").images))
-        weights = select(load_weights(parent, CPU), cfg.parent_weights or "raw")
-        cast(ChildFamily, model).adopt(weights, images)
+        saved = load_weights(parent, CPU)
+        try:
+            cast(ChildFamily, model).adopt(select(saved, cfg.parent_weights or "raw"), images)
+        except (KeyError, TypeError, AttributeError, RuntimeError):
+            raise CheckpointError(
+                f"{parent}: expected weights of the network under parent_model in configs/train/{cfg.run}.yaml;"
+                f" {remedy(parent)}"
+            ) from None
     if cfg.compute.compile:
         for name, module in model.modules.items():
             if name not in model.twice_differentiated:

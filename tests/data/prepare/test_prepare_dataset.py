@@ -171,3 +171,9 @@ def test_real_birds(tmp_path):
     )
     assert (facts["train"], facts["test"]) == (5000, 1000)
     assert time.process_time() - start < 40
+
+
+def test_a_set_without_training_images_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"datasets\.set: no training image; set a lower test_fraction"):
+        prepared(tmp_path, "folder", items(4), test_fraction=0.9)
+    assert not Project(tmp_path).prepared("set").exists()

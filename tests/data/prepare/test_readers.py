@@ -1,9 +1,11 @@
 """Each kind of source: from its files to images with labels and splits, and what is wrong with damaged files."""
 
 import gzip
+import io
 import os
 import pickle
 import struct
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -137,3 +139,27 @@ def test_idx_files(tmp_path, monkeypatch):
     path.unlink()
     with pytest.raises(DataError, match="0 files match train-images"):
         list(read("mnist", tmp_path / "raw"))
+
+
+@pytest.mark.parametrize("name", ["caf\udce9/a.png", f"{'x' * 256}/a.png", f"a/{'é' * 128}.png"])
+def test_names_that_no_file_can_have_are_refused(name, tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w", errors="surrogateescape") as archive:
+        for member in ("a/ok.png", name):
+            info = tarfile.TarInfo(member)
+            archive.addfile(info, io.BytesIO(b""))
+    with pytest.raises(DataError, match=r"a\.tar: name '.*'; expected at most 255 bytes of UTF-8") as caught:
+        list(read("archive", tmp_path))
+    str(caught.value).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda c: c[:300], lambda c: c[:300] + bytes([c[300] ^ 1]) + c[301:], lambda c: b""]
+)
+def test_a_damaged_array_of_digits_is_refused(damage, tmp_path):
+    path = tmp_path / "data/raw/digits5k/digits5k.npz"
+    path.parent.mkdir(parents=True)
+    np.savez(path, images=np.zeros((20, 28, 28), np.uint8), labels=np.zeros(20, np.int64))
+    assert len(list(read("digits5k", path.parent))) == 20
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=r"digits5k\.npz: damaged .*run `dvc repro download@digits5k`"):
+        list(read("digits5k", path.parent))

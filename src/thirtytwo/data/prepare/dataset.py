@@ -69,6 +69,8 @@ def prepare(project: Project, name: str, kind: str, settings: Preparation, items
     classes = _classes(name, kind, settings, collected.labels)
     _check_counts(name, kind, settings, collected)
     splits = _splits(name, collected.images, settings.test_fraction)
+    if 0 not in splits:
+        raise DataError(f"datasets.{name}: no training image; set a lower test_fraction")
     rows = sorted(zip(splits, collected.images, strict=True), key=lambda row: (row[0], row[1].file))
     numbers = {label: index for index, label in enumerate(classes)}
     arrays = {
@@ -97,7 +99,7 @@ def prepare(project: Project, name: str, kind: str, settings: Preparation, items
         "converted": dict(collected.converted),
         "sha256": sha256(project.prepared(name)),
     }
-    write_json(project.facts(name), facts, sort_keys=True)
+    write_json(project.facts(name), facts, sort_keys=True, sealed=True)
     return facts
 
 

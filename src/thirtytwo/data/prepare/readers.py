@@ -14,6 +14,8 @@ import numpy as np
 from thirtytwo.data.prepare.archives import members
 from thirtytwo.runtime.errors import DataError
 from thirtytwo.runtime.files import IMAGE_SUFFIXES
+from thirtytwo.runtime.project import remedy
+from thirtytwo.runtime.sealed import BROKEN_ARRAYS, arrays_in
 
 __all__ = ["CUB_GRAYSCALE", "EXPECTED", "FASHION", "Item", "read"]
 
@@ -69,8 +71,7 @@ def read(kind: str, folder: Path) -> Iterator[Item]:
     elif kind == "cifar10":
         yield from _cifar10(_single_file(folder, "cifar-10-python.tar.gz"))
     elif kind == "digits5k":
-        with np.load(_single_file(folder, "digits5k.npz")) as arrays:
-            yield from _arrays(arrays["images"], arrays["labels"], DIGITS, None)
+        yield from _arrays(*_digits5k(_single_file(folder, "digits5k.npz")), DIGITS, None)
     else:
         for split, prefix in (("train", "train"), ("test", "t10k")):
             images = idx(_single_file(folder, f"{prefix}-images-idx3-ubyte.gz"), 3)
@@ -80,6 +81,17 @@ def read(kind: str, folder: Path) -> Iterator[Item]:
                     f"{folder}: {len(images)} {split} images but {len(labels)} labels; expected equal numbers"
                 )
             yield from _arrays(images, labels, DIGITS if kind == "mnist" else FASHION, split)
+
+
+def _digits5k(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        arrays = arrays_in(path.read_bytes())
+        images, labels = arrays["images"], arrays["labels"]
+        if images.dtype != np.uint8 or images.shape != (len(labels), 28, 28):
+            raise ValueError(f"images are {images.dtype} {list(images.shape)}")
+    except BROKEN_ARRAYS as error:
+        raise DataError(f"{path}: damaged ({error}); {remedy(path.parent)}") from None
+    return images, labels
 
 
 def idx(path: Path, dimensions: int) -> np.ndarray:
@@ -125,6 +137,11 @@ def _images_of(path: Path) -> Iterator[Item]:
 
 def _item(file: str, content: bytes, where: Path) -> Item:
     parts = PurePosixPath(file).parts
+    for part in parts:
+        if len(part.encode("utf-8", "replace")) > 255 or part.encode("utf-8", "ignore").decode() != part:
+            raise DataError(
+                f"{where}: name {part[:100]!a}; expected at most 255 bytes of UTF-8; rename the file or folder"
+            )
     if len(parts) < 2 or parts[-2] in ("train", "test"):
         raise DataError(
             f"{where}: image '{file}' is in no class folder; expected <class>/<file> or train/<class>/<file>"

@@ -1,0 +1,146 @@
+"""Results damaged between stages: the report names the file in one line and draws nothing from it."""
+
+import functools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import report_results
+from prepared_sets import write_prepared
+from thirtytwo.report.reading import load
+from thirtytwo.runtime.errors import ThirtyTwoError
+from thirtytwo.runtime.files import write_arrays
+from thirtytwo.runtime.project import Project
+from thirtytwo.runtime.sealed import arrays_in, seal_json, unseal_json
+from thirtytwo.settings import configs
+
+RUNS = ("wgan_gp", "ddpm")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    root = report_results.make(tmp_path_factory.mktemp("results"), RUNS)
+    report_results.add_newer(root, RUNS)
+    for name, classes, channels in (("shapes", 5, 3), ("digits5k", 10, 1)):  # fewer images, since each test reads them
+        images, labels = np.zeros((100, 32, 32, channels), np.uint8), np.arange(100) % classes
+        write_prepared(Project(root), name, images, labels, labels % 2, [str(k) for k in range(classes)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(configs, "load_yaml", functools.cache(configs.load_yaml))  # the same settings for each test
+        load(Project(root))
+        yield root
+
+
+def refusal(root: Path, path: Path, content: bytes) -> str:
+    """The line by which the report refuses its results while the file has this content."""
+    before = path.read_bytes()
+    try:
+        path.write_bytes(content)
+        with pytest.raises(ThirtyTwoError) as caught:
+            load(Project(root))
+    finally:
+        path.write_bytes(before)
+    line = str(caught.value)
+    assert path.name in line
+    assert "\n" not in line
+    return line
+
+
+READ = [
+    "data/prepared/shapes.npz", "data/prepared/shapes.json", "data/samples/ddpm/0.npz", "data/probes/wgan_gp.npz",
+    "scores/ddpm.json", "scores/train/ddpm.json", "scores/classifier/shapes.json", "scores/floor/shapes.json",
+]  # fmt: skip
+TABLES = [
+    "plots/train/ddpm.csv", "plots/validation/ddpm.csv", "plots/scores/wgan_gp.csv", "plots/classes/ddpm.csv",
+    "plots/neighbours/ddpm.csv", "plots/seeds/ddpm.csv", "plots/floor/shapes.csv", "plots/sweep/ddpm.csv",
+]  # fmt: skip
+PICTURES = ["plots/samples/ddpm.png", "plots/sweep/ddpm.png"]
+
+
+@pytest.mark.parametrize("file", READ + TABLES + PICTURES)
+def test_files_cut_short_are_named(file: str, results: Path):
+    content = (results / file).read_bytes()
+    half = content[: len(content) // 2].removesuffix(b"\n")  # a table that ends with a row may be whole
+    for length in (0, 1, len(half)):
+        assert "dvc repro" in refusal(results, results / file, content[:length])
+
+
+@pytest.mark.parametrize("file", READ + PICTURES)
+def test_a_flipped_bit_is_noticed(file: str, results: Path):
+    content = bytearray((results / file).read_bytes())
+    for share in (0.3, 0.9):
+        content[int(share * len(content))] ^= 4
+        assert "dvc repro" in refusal(results, results / file, bytes(content))
+        content[int(share * len(content))] ^= 4
+
+
+@pytest.mark.parametrize("file", TABLES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: [",".join(f"x{name}" for name in rows[0].split(",")), *rows[1:]],
+        lambda rows: [rows[0], *(",".join(["x"] * len(row.split(","))) for row in rows[1:])],
+        lambda rows: [rows[0], *(",".join(["inf"] * len(row.split(","))) for row in rows[1:])],
+        lambda rows: [rows[0], *(row + ",1,2,3" for row in rows[1:3]), '"'],
+    ],
+    ids=["names", "text", "infinity", "ragged"],
+)
+def test_tables_of_other_content_are_named(file: str, change: Callable[[list[str]], list[str]], results: Path):
+    rows = (results / file).read_text(encoding="utf-8").splitlines()
+    refusal(results, results / file, ("\n".join(change(rows)) + "\n").encode())
+
+
+def edited(path: Path, change: Callable[[dict], None]) -> bytes:
+    values = json.loads(unseal_json(path.read_bytes()))
+    change(values)
+    return seal_json(json.dumps(values, indent=1).encode() + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "words"),
+    [
+        ("scores/ddpm.json", lambda v: v.pop("measured"), "measured"),
+        ("scores/ddpm.json", lambda v: v["measured"].update(scores=[1]), "measured.scores"),
+        ("scores/ddpm.json", lambda v: v["measured"]["scores"].update(fd_classifier="12"), "fd_classifier"),
+        (
+            "scores/ddpm.json",
+            lambda v: v["measured"]["scores"]["fd_classifier"].update(low=1e9),
+            "outside its interval",
+        ),
+        ("scores/ddpm.json", lambda v: v["measured"]["scores"]["fd_classifier"].pop("value"), "fd_classifier"),
+        ("scores/ddpm.json", lambda v: v["measured"]["scores"]["fd_classifier"].update(value=float("nan")), "NaN"),
+        ("scores/ddpm.json", lambda v: v.update(diagnosis=7), "diagnosis"),
+        ("scores/train/ddpm.json", lambda v: v.update(steps="many"), "steps"),
+        ("scores/classifier/shapes.json", lambda v: v["accuracy_test"].update(high=-1.0), "outside its interval"),
+        ("scores/floor/shapes.json", lambda v: v.update(at_random=None), "at_random"),
+        ("data/prepared/shapes.json", lambda v: v.pop("per_class"), "per_class"),
+        ("data/prepared/shapes.json", lambda v: v.update(images="100"), "images"),
+        ("data/prepared/shapes.json", lambda v: v.update(removed=[{"file": 3}]), "removed"),
+    ],
+)
+def test_json_of_other_content_is_named_with_its_key(
+    file: str, change: Callable[[dict], None], words: str, results: Path
+):
+    assert words in refusal(results, results / file, edited(results / file, change))
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "change", "words"),
+    [
+        ("data/prepared/shapes.npz", "images", lambda x: x[:, :, :16], "'images' is uint8 [100, 32, 16, 3]"),
+        ("data/prepared/shapes.npz", "labels", lambda x: x + 1, "labels from 0 to 4"),
+        ("data/samples/ddpm/0.npz", "images", lambda x: x[:2], "'labels' is int64 [20]; expected int64 N where N = 2;"),
+        ("data/samples/ddpm/0.npz", "images", lambda x: x.astype(np.float32), "'images' is float32"),
+        ("data/probes/wgan_gp.npz", "d_samples", lambda x: x * np.nan, "'d_samples' holds NaN"),
+        ("data/probes/wgan_gp.npz", "snapshot_steps", lambda x: x[:-1], "snapshots = 5,"),
+        ("data/probes/wgan_gp.npz", "interpolation_grid", lambda x: x[..., :8, :], "'interpolation_grid' is uint8"),
+    ],
+)
+def test_arrays_of_other_content_are_named(
+    file: str, name: str, change: Callable[[np.ndarray], np.ndarray], words: str, results: Path, tmp_path: Path
+):
+    arrays = arrays_in((results / file).read_bytes())
+    write_arrays(tmp_path / "a.npz", arrays | {name: change(arrays[name])}, compressed=False)
+    assert words in refusal(results, results / file, (tmp_path / "a.npz").read_bytes())
