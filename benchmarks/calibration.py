@@ -92,7 +92,7 @@ def covered(name: str, estimate: Estimate, truth: float) -> bool:
     return estimate.low <= 0.01 if name == "copies" else estimate.low <= truth <= estimate.high
 
 
-def claims(values: list[Estimate], runs: int, trials: int = 400) -> float:
+def claims(values: list[Estimate], runs: int, trials: int = 200) -> float:
     """Share of groups of `runs` equal generators in which any difference is claimed."""
     rng = np.random.default_rng(runs)
     groups = [[values[i] for i in rng.permutation(len(values))[:runs]] for _ in range(trials)]
