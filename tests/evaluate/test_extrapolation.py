@@ -4,11 +4,19 @@ import numpy as np
 import pytest
 
 from thirtytwo.core.intervals import Estimate
-from thirtytwo.evaluate import extrapolation
 from thirtytwo.evaluate.extrapolation import at_infinity
 from thirtytwo.evaluate.frechet import distance, distance_to
+from thirtytwo.evaluate.frechet_interval import frechet_interval
 
 DIMENSIONS = 20
+
+
+def extrapolated(
+    features: np.ndarray, mu: np.ndarray, sigma: np.ndarray, strata: np.ndarray | None = None
+) -> tuple[Estimate, float]:
+    """The distance at infinity, and that of all samples."""
+    plain = frechet_interval(features, mu, sigma, 50, 1, strata)
+    return at_infinity(plain, features, mu, sigma, 1, strata)[0], plain.value
 
 
 @pytest.mark.parametrize("scale", [1.5, 1.0])  # 1.0: at the floor, where the truth is 0
@@ -17,32 +25,34 @@ def test_the_bias_of_finite_n_is_gone_and_the_interval_holds_the_truth(scale):
     truth = DIMENSIONS * (scale - 1) ** 2
     rng = np.random.default_rng(0)
     draws = [rng.standard_normal((600, DIMENSIONS)) * scale for _ in range(60)]
-    plain = np.array([distance_to(draw, mu, sigma) for draw in draws])
-    estimates = [at_infinity(draw, mu, sigma, 1)[0] for draw in draws]
+    estimates, plain = zip(*[extrapolated(draw, mu, sigma) for draw in draws], strict=True)
     found = np.array([(one.value, one.low, one.high) for one in estimates])
-    assert abs(found[:, 0].mean() - truth) < 0.25 * (plain.mean() - truth)
+    assert abs(found[:, 0].mean() - truth) < 0.25 * (np.mean(plain) - truth)
     halves = found[:, 2] - found[:, 0]
-    assert 0.75 * found[:, 0].std() < halves.mean() / 1.96 < 1.6 * found[:, 0].std()
-    assert np.mean((found[:, 1] < truth) & (truth < found[:, 2])) > 0.85
+    assert 0.75 * found[:, 0].std() < halves.mean() / 1.96 < 1.3 * found[:, 0].std()
+    assert np.mean((found[:, 1] < truth) & (truth < found[:, 2])) > 0.88
+
+
+def test_the_line_passes_through_the_distance_of_all_samples_with_the_ratio_of_sums_as_its_slope():
+    features, mu, sigma = np.random.default_rng(0).standard_normal((100, 2)), np.zeros(2), np.eye(2)
+    whole = Estimate(distance_to(features, mu, sigma), 0.0, 1.0)
+    rng, x, y = np.random.default_rng(5), [], []
+    for size in np.linspace(10, 100, 15).round().astype(int)[:-1]:
+        order = rng.permutation(100)
+        parts = [order[start : start + size] for start in range(0, 100 - size + 1, size)]
+        x.append(1 / size - 1 / 100)
+        y.append(np.mean([distance_to(features[part], mu, sigma) for part in parts]) - whole.value)
+    weighted = np.polyfit([*x, 0.0], [*y, 0.0], 1, w=[*(1 / np.sqrt(x)), 1e6])  # the last point as good as fixed
+    value = at_infinity(whole, features, mu, sigma, 5)[0].value
+    assert value == pytest.approx(whole.value - weighted[0] / 100, rel=1e-6)
 
 
 def test_a_reason_stands_where_n_is_too_small():
-    estimate, reason = at_infinity(
-        np.random.default_rng(0).standard_normal((399, DIMENSIONS)), np.zeros(20), np.eye(20), 1
-    )
+    features = np.random.default_rng(0).standard_normal((399, DIMENSIONS))
+    estimate, reason = at_infinity(Estimate(1.0, 0.5, 1.5), features, np.zeros(20), np.eye(20), 1)
     assert estimate == Estimate(None)
     for part in ("N = 399", "20 dimensions", "400 samples"):
         assert part in reason
-
-
-def test_with_a_fixed_number_in_each_class_subsets_keep_the_proportions():
-    strata = np.repeat(np.arange(4), [200, 200, 150, 50])
-    order = extrapolation._order(np.random.default_rng(0), 600, strata)
-    assert sorted(order) == list(range(600))
-    for size in (60, 84, 150):
-        for part in order[: 600 // size * size].reshape(-1, size):
-            counts = np.bincount(strata[part], minlength=4)
-            assert np.abs(counts - size * np.array([200, 200, 150, 50]) / 600).max() <= 1
 
 
 def test_with_a_fixed_number_in_each_class_the_interval_holds_the_truth():
@@ -51,7 +61,7 @@ def test_with_a_fixed_number_in_each_class_the_interval_holds_the_truth():
     covariance = np.cov(centres, rowvar=False, bias=True) + np.eye(8)
     truth = distance(mu, covariance, mu, sigma)
     draws = np.random.default_rng(0).standard_normal((60, 600, 8)) + centres[strata]
-    estimates = [at_infinity(draw, mu, sigma, 1, strata)[0] for draw in draws]
+    estimates = [extrapolated(draw, mu, sigma, strata)[0] for draw in draws]
     assert np.mean([estimate.low < truth < estimate.high for estimate in estimates]) > 0.88
     values = np.array([estimate.value for estimate in estimates])
     assert values.mean() == pytest.approx(truth, abs=0.5 * values.std())

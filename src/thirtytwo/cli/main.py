@@ -72,7 +72,10 @@ _EVALUATE = """Scores images of any model under the pipeline's protocol and prin
 images, next to each score. `thirtytwo compare` can compare the output file (--out) with a run."""
 _EXPORT = """Writes a folder with the weights of RUN (safetensors), a program that draws images from them, the settings, a
 model card with the scores, and sample.py, which draws the same images as `thirtytwo sample` without this package."""
-_COMPARE = "Reports for each score which of the two is better, if their intervals and protocols allow a comparison."
+_COMPARE = (
+    "Reports for each score which of the two is better, if their intervals and protocols allow a comparison. Both are "
+    "taken to be independent: two runs that draw from the same weights and noise are compared too cautiously."
+)
 _DOCTOR = (
     "Checks the installation and the project, and suggests how to fix problems. Exit code 1: a requirement is missing."
 )

@@ -125,7 +125,7 @@ def share(hits: np.ndarray, strata: np.ndarray | None = None) -> Estimate:
 
 def bootstrap(
     score: Callable[[np.ndarray], float], value: float, count: int, resamples: int, seed: int,
-    strata: np.ndarray | None = None,
+    strata: np.ndarray | None = None, error: float | None = None,
 ) -> Estimate:  # fmt: skip
     """`value`, the score of all samples, with its 95 % bootstrap interval over drawing `count` samples again.
 
@@ -139,10 +139,15 @@ def bootstrap(
         seed: of numpy's generator.
         strata: [count] int, the class of each sample where the number of each class was fixed: each class is then
             resampled within itself, so that every resample has the same number of each.
+        error: the standard error where it is known better than from the resamples, which are then scaled to it.
     """
     scores = resampled([score], count, resamples, seed, strata)[0]
-    low, high = np.percentile(scores, [2.5, 97.5]) - np.median(scores) + value
-    return Estimate(value, float(low), float(high))
+    spread = float(scores.std(ddof=1))
+    scale = 1.0 if error is None or not spread else error / spread
+    # quantiles of R values at p (R + 1): those between the extremes alone lie too near to each other (Hyndman and Fan 1996)
+    ends = np.percentile(scores, [2.5, 97.5], method="weibull") - np.median(scores)
+    low, high = (float(value + min(scale * ends[0], 0)), float(value + max(scale * ends[1], 0)))
+    return Estimate(value, low, high)
 
 
 def resampled(
@@ -188,17 +193,21 @@ def behind_lowest(values: Sequence[float], draws: np.ndarray) -> list[Estimate]:
     return [Estimate(gap, gap - float(half), gap + float(half)) for gap, half in zip(differences, halves, strict=True)]
 
 
-def jackknife(value: float, without: np.ndarray, strata: np.ndarray | None = None) -> Estimate:
+def jackknife(
+    value: float, without: np.ndarray, strata: np.ndarray | None = None, second_order: float = 0.0
+) -> Estimate:
     """A score with its 95 % interval by the jackknife (Efron and Stein 1981).
 
     Args:
         value: the score of all N samples.
         without: [N], the score without the i-th sample, up to a constant.
         strata: see `mean_error`; the jackknife then leaves out one sample of its class at a time.
+        second_order: the part of the score's variance that pairs of samples add to that of single ones. The jackknife
+            counts it twice (Efron and Stein 1981, theorem 2); with it known, it is counted once, and the rest is not negative.
     """
     count = len(without)
     error = (count - 1) * mean_error(without, strata) if strata is not None else np.sqrt((count - 1) * without.var())
-    half = Z * error
+    half = Z * math.sqrt(max(float(error) ** 2 - second_order, second_order))
     return Estimate(float(value), float(value - half), float(value + half))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from thirtytwo.core.intervals import Estimate, share
 from thirtytwo.evaluate.scorecard import Measured
@@ -56,9 +56,9 @@ def class_scores(counts: np.ndarray, reference: np.ndarray, mode_share: float) -
     scores = {
         "modes_covered": int((shares >= mode_share * real)[present].sum()),
         "foreign_share": foreign,
-        "class_entropy_bits": float(stats.entropy(shares, base=2)),
-        "kl_to_uniform": None if foreign else float(stats.entropy(shares, uniform, base=2)),
-        "kl_to_reference": None if foreign else float(stats.entropy(shares, real, base=2)),
+        "class_entropy_bits": float(special.entr(shares).sum() / np.log(2)),
+        "kl_to_uniform": None if foreign else float(special.rel_entr(shares, uniform).sum() / np.log(2)),
+        "kl_to_reference": None if foreign else float(special.rel_entr(shares, real).sum() / np.log(2)),
     }
     return Measured(scores, {"classes": int(present.sum())})
 
@@ -111,7 +111,8 @@ def best_of(predicted: np.ndarray, labels: np.ndarray, turns: int, seed: int) ->
     size = len(labels) // turns
     hit = (predicted == labels)[np.random.default_rng(seed).permutation(len(labels))[: turns * size]]
     best = float(hit.reshape(turns, size).mean(axis=1).max())
-    low, high = stats.binom.ppf(np.array([0.025, 0.975]) ** (1 / turns), size, hit.mean()) / size
+    below = special.bdtr(np.arange(size + 1.0), size, hit.mean())
+    low, high = np.searchsorted(below, np.array([0.025, 0.975]) ** (1 / turns)) / size
     return Estimate(best, min(float(low), best), max(float(high), best)), size
 
 

@@ -246,12 +246,12 @@ def second_opinion(measured: Mapping[str, Measured], better: Collection[tuple[st
 
 def _simultaneous(errors: tuple[float, ...]) -> float:
     """The 95 % point of max over pairs |e_i - e_j| / sqrt(s_i^2 + s_j^2), e ~ N(0, s^2); from 40 000 draws."""
-    draws = np.random.default_rng(0).standard_normal((40_000, len(errors))) * np.array(errors)
-    largest = np.zeros(len(draws))
+    draws = np.ascontiguousarray((np.random.default_rng(0).standard_normal((40_000, len(errors))) * np.array(errors)).T)
+    largest = np.zeros(40_000)
     for i, one in enumerate(errors):
         for j in range(i):
             if (spread := float(np.hypot(one, errors[j]))) > 0:
-                np.maximum(largest, np.abs(draws[:, i] - draws[:, j]) / spread, out=largest)
+                np.maximum(largest, np.abs(draws[i] - draws[j]) / spread, out=largest)
     return max(float(np.quantile(largest, 0.95)), Z)
 
 

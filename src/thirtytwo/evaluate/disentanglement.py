@@ -1,12 +1,10 @@
 """Disentanglement of codes of real images whose true factors are known: MIG, DCI and SAP.
 
-All take the mean representation, mu(x), as Locatello et al. 2019 do.
+All take the mean representation, mu(x), as Locatello et al. 2019 do. scikit-learn is imported where it is used: it takes
+seconds, and most runs have no factors.
 """
 
 import numpy as np
-from sklearn.ensemble import RandomForestRegressor
-from sklearn.metrics import balanced_accuracy_score, mutual_info_score
-from sklearn.tree import DecisionTreeClassifier
 
 from thirtytwo.evaluate.latent_space import categories, one_hot, r2
 from thirtytwo.runtime.errors import EvaluationError
@@ -44,6 +42,8 @@ def mutual_information_gap(codes: np.ndarray, factors: np.ndarray) -> float:
 
     From histograms of 20 bins; their bias is nearly the same for all codes and drops out of the difference.
     """
+    from sklearn.metrics import mutual_info_score
+
     bins = [_binned(column) for column in codes.T]
     gaps = []
     for column in factors.T:
@@ -59,6 +59,8 @@ def dci(codes: np.ndarray, factors: np.ndarray) -> dict[str, float]:
     A random forest on the first half of the images predicts each factor; R [D, F] are its importances, made to sum to
     1 for each factor. Informativeness is the mean R^2 of the predictions on the second half.
     """
+    from sklearn.ensemble import RandomForestRegressor
+
     half = len(codes) // 2
     columns, informativeness = [], []
     for column in factors.T:
@@ -106,6 +108,9 @@ def separated_attribute_predictability(codes: np.ndarray, factors: np.ndarray) -
 
 
 def _threshold_accuracy(code: np.ndarray, labels: np.ndarray, classes: int, half: int) -> float:
+    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.tree import DecisionTreeClassifier
+
     tree = DecisionTreeClassifier(max_leaf_nodes=classes, class_weight="balanced", random_state=0)
     tree.fit(code[:half, None], labels[:half])
     return float(balanced_accuracy_score(labels[half:], tree.predict(code[half:, None])))

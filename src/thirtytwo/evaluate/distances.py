@@ -6,7 +6,7 @@ import numpy as np
 
 __all__ = ["nearest", "neighbours", "squared"]
 
-_BYTES = 2**26  # of one block of distances
+_BYTES = 2**22  # of one block of distances, which then stays in the cache
 
 
 def squared(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:

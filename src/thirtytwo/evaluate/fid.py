@@ -29,7 +29,7 @@ def inception_floor(
     distance = frechet.distance_to(samples, *frechet.statistics(reference))
     first, second = strata or (None, None)
     mean = kid.mean_among(reference, second)
-    kernels = kid.kid(kid.means_among(samples, first), kid.means_to(samples, reference), mean, first)
+    kernels = kid.kid(kid.among(samples, first), kid.means_to(samples, reference), mean, first)
     sizes: dict[str, Fact] = {"fid_n": len(samples), "fid_reference_n": len(reference), "fid_split": split}
     return Measured({"fid": distance, "kid": kernels}, sizes)
 
@@ -71,7 +71,7 @@ def inception_scores(
         half = Z * frechet.standard_error(features, mu, sigma, strata)
         fid = Estimate(value, value - half, value + half)
     kernel_mean = status["kernel_mean" if strata is None else "kernel_mean_within"]
-    among, to = kid.means_among(features, strata), kid.means_to(features, reference)
+    among, to = kid.among(features, strata), kid.means_to(features, reference)
     scores = {
         "fid": fid,
         "kid": kid.kid(among, to, kernel_mean, strata),

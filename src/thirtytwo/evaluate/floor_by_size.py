@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from thirtytwo.core.intervals import Estimate, bootstrap
+from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate import frechet, kid
 from thirtytwo.evaluate.floor import largest_pair
+from thirtytwo.evaluate.frechet_interval import frechet_interval
 from thirtytwo.evaluate.real import Real
 
 __all__ = ["floor_by_size"]
@@ -47,8 +48,9 @@ def floor_by_size(real: Real, *, samples: int, resamples: int, seed: int) -> pd.
             part = order[:size]
             values[draw, row] = distance(part), kid.mean_among(drawn[part]) + among - 2 * to[part].mean()
             if draw == 0:
-                alone = frechet.Subsets(drawn[part], *fitted)
-                spreads[row] = bootstrap(alone, 0.0, size, resamples, seed)
+                alone = frechet_interval(drawn[part], *fitted, resamples, seed)
+                assert alone.value is not None
+                spreads[row] = alone - alone.value
     means = values.mean(axis=0)
     return pd.DataFrame({
         "n": sizes,

@@ -15,7 +15,7 @@ from thirtytwo.core.arrays import check_features
 from thirtytwo.core.intervals import mean_error
 from thirtytwo.runtime.errors import EvaluationError
 
-__all__ = ["Subsets", "distance", "distance_to", "standard_error", "statistics"]
+__all__ = ["Subsets", "distance", "distance_to", "influence", "standard_error", "statistics"]
 
 _ROWS = 4096  # features centred at a time, so that no float64 copy of all of them is needed
 
@@ -65,13 +65,24 @@ def distance_to(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> floa
 def standard_error(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray, strata: np.ndarray | None = None) -> float:
     """Standard error of `distance_to` over drawing the N samples again, by the delta method.
 
-    The influence of a sample x on the distance is 2 (mu1 - mu) x + |x|^2 - x T x less its mean, where x is taken
-    from the mean mu1 and T is the optimal map between the Gaussians; for x = A^T w, x T x = w (A S2 A^T)^(1/2) w.
-    One decomposition thus replaces the hundreds of a bootstrap. With N <= D the error may be half
-    too large, depending on the spectrum of the covariance.
+    One decomposition replaces the hundreds of a bootstrap. It is too large where samples are near the reference,
+    because it counts the second order twice. With N <= D it may be half too large, depending on the spectrum of
+    the covariance.
 
     Args:
         strata: [N] int, the class of each sample where the number of each class was fixed.
+
+    Raises:
+        EvaluationError: as `distance_to`.
+    """
+    return mean_error(influence(features, mu, sigma), strata)
+
+
+def influence(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """First-order change of `distance_to` with each of the samples [N, D], [N] with mean 0.
+
+    For a sample x it is 2 (mu1 - mu) x + |x|^2 - x T x less its mean, where x is taken from the mean mu1 and T is the
+    optimal map between the Gaussians; for x = A^T w, x T x = w (A S2 A^T)^(1/2) w.
 
     Raises:
         EvaluationError: as `distance_to`.
@@ -89,8 +100,8 @@ def standard_error(features: np.ndarray, mu: np.ndarray, sigma: np.ndarray, stra
     else:
         whitened = centred @ (factor / np.square(factor).sum(axis=1, keepdims=True)).T
         mapped = np.einsum("ni,ij,nj->n", whitened, root, whitened, optimize=True)
-    influence = 2 * centred @ (mean - mu) + np.square(centred).sum(axis=1) - mapped
-    return mean_error(influence, strata)
+    found = 2 * centred @ (mean - mu) + np.square(centred).sum(axis=1) - mapped
+    return found - found.mean()
 
 
 class Subsets:

@@ -1,10 +1,9 @@
-"""Scores of a latent space: is it smooth, and is it disentangled?"""
+"""Scores of a latent space: is it smooth, and is it disentangled?
+
+scikit-learn is imported where it is used: it takes seconds, and most runs have no factors.
+"""
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import LinearRegression
-from sklearn.pipeline import make_pipeline
 
 from thirtytwo.core.intervals import bootstrap
 from thirtytwo.evaluate.scorecard import Measured
@@ -39,6 +38,10 @@ class FactorReader:
     """
 
     def __init__(self, images: np.ndarray, factors: np.ndarray, names: list[str]) -> None:
+        from sklearn.decomposition import PCA
+        from sklearn.kernel_ridge import KernelRidge
+        from sklearn.pipeline import make_pipeline
+
         self.names = names
         self.values = [categories(column) for column in factors.T]
         self.model = make_pipeline(PCA(60, random_state=0), KernelRidge(alpha=0.01, kernel="rbf", gamma=0.01))
@@ -77,6 +80,8 @@ def directions(
     """
     if len(images) != len(latents):
         raise EvaluationError(f"expected a latent for each of the {len(images)} samples, got {len(latents)}")
+    from sklearn.linear_model import LinearRegression
+
     half = len(images) // 2
     scores: dict[str, float] = {}
     factors = zip(reader.names, reader.targets(real[1]), reader.read(real[0]), reader.read(images), strict=True)

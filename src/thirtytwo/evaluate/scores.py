@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from thirtytwo.core.intervals import Estimate, bootstrap
+from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate import frechet, kid
 from thirtytwo.evaluate.classes import accuracy, best_of, class_counts, class_scores
 from thirtytwo.evaluate.diagnosis import diagnose, passes_for_noise
 from thirtytwo.evaluate.extrapolation import at_infinity
 from thirtytwo.evaluate.floor import RealPair, real_pair
+from thirtytwo.evaluate.frechet_interval import frechet_interval
 from thirtytwo.evaluate.memorisation import COPY_QUANTILE, memorisation, unknown
 from thirtytwo.evaluate.prdc import K, balls, prdc
 from thirtytwo.evaluate.real import Real, Scored, Seen
@@ -129,9 +130,9 @@ def classifier_scores(
 
 
 def frechet_score(samples: Scored, reference: Scored, resamples: int, seed: int) -> Estimate:
-    """Fréchet distance of samples to the reference, with its bootstrap interval."""
-    distance, count = frechet.Subsets(samples.features, *frechet.statistics(reference.features)), len(samples.labels)
-    return bootstrap(distance, distance(np.arange(count)), count, resamples, seed, samples.strata)
+    """Fréchet distance of samples to the reference, with its interval."""
+    fitted = frechet.statistics(reference.features)
+    return frechet_interval(samples.features, *fitted, resamples, seed, samples.strata)
 
 
 def label_scores(samples: Scored, seed: int) -> Measured:
@@ -201,11 +202,12 @@ def _over_draws(first: Estimate, seen: Seen, pairs: list[RealPair]) -> Estimate:
 def _feature_scores(samples: Scored, reference: Scored, kernel_mean: float, resamples: int, seed: int) -> Measured:
     """Scores of the samples' features against those of the reference."""
     features, real, strata = samples.features, reference.features, samples.strata
-    infinity, reason = at_infinity(features, *frechet.statistics(real), seed, strata)
+    distance = frechet_score(samples, reference, resamples, seed)
+    infinity, reason = at_infinity(distance, features, *frechet.statistics(real), seed, strata)
     equal = min(len(features), len(real))
-    among, to = kid.means_among(features, strata), kid.means_to(features, real)
+    among, to = kid.among(features, strata), kid.means_to(features, real)
     scores: dict[str, Score] = {
-        "fd_classifier": frechet_score(samples, reference, resamples, seed),
+        "fd_classifier": distance,
         "fd_classifier_infinity": infinity,
         "kid_classifier": kid.kid(among, to, kernel_mean, strata),
     }

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from thirtytwo.evaluate.comparison import subtract
 from thirtytwo.report import diffusion, gans, pictures, plots, wording
 from thirtytwo.report.blocks import Block, Card, Gallery, Notice, Picture, Row, Section, Showcase, Table, Text
 from thirtytwo.report.methods import SPLITS
@@ -108,11 +109,11 @@ def ranking(results: Results, folder: Path) -> list[Block]:
         ]
         plots.ranking(folder / name, dataset.name, points, floor_of(runs[0], dataset)[0])
         values = ", ".join(f"{run.name} {wording.score(run, 'fd_classifier')}" for run in runs)
-        alt = f"Ranking of the runs on {dataset.name} by FD, best first: {values}."
+        alt = f"Ranking of the runs on {dataset.name} by FD, lowest first: {values}."
         shown.append(Picture(name, alt, f"{dataset.name}: {_protocol(runs[0])}."))
     caption = (
-        "All runs by FD with 95 % intervals; right: multiples of the floor, the FD between real images. 1 × would be "
-        "indistinguishable from data."
+        "All runs by FD with 95 % intervals; right: multiples of the floor, the FD between real images, "
+        "without an interval."
     )
     return [Gallery(caption, "plot", shown)] if shown else []
 
@@ -143,7 +144,8 @@ def _glance(results: Results) -> Table:
         doubt = ", not by the second classifier" if verdict.doubt.doubts else ""
         cells = [f"{words[verdict.kind]}{doubt}", *[wording.MISSING] * 4, f"{len(scored)} of {len(dataset.runs)}"]
         if verdict.runs:
-            first, rest = verdict.runs[0], [run for run in scored if run not in verdict.runs]
+            first = verdict.runs[0]
+            rest = [run for run in scored if (first.name, run.name) in verdict.better]
             cells[1] = wording.estimated(first.estimate("fd_classifier"))
             cells[2] = wording.multiple(floor_ratio(first, dataset))
             cells[3] = f"{rest[0].name}\n{_behind(first, rest[0])}" if rest else wording.MISSING
@@ -153,7 +155,7 @@ def _glance(results: Results) -> Table:
         rows.append(Row(dataset.name, [best, *cells]))
     explained = {
         "× floor": "FD as a multiple of the FD between real images at the same N.",
-        "runner-up": "The best run that is clearly worse, and its FD as a multiple of the winner's.",
+        "runner-up": "The next run whose FD is higher than the lowest beyond chance, and its multiple of the lowest.",
         "interval covers": "What the 95 % interval accounts for.",
     }
     columns = ["data set", "best run", "verdict", "FD", "× floor", "runner-up", "interval covers", "scored"]
@@ -188,15 +190,16 @@ def sentence(dataset: SetResult, verdict: Verdict) -> Text:
         return Text(f"{scores} has the lowest FD, but some runs have no interval. {end}", f"{name}: undecided.")
     if verdict.kind == "tie":
         names = wording.listed([run.name for run in verdict.runs], "")
-        return Text(
-            f"Their differences in FD may be chance: {scores}. {end}", f"{name}: a tie between {names}{of_these}."
-        )
+        lead = f"{of_these.strip()}, {names} are tied" if of_these else f"{names} are tied"
+        return Text(f"Their differences in FD from the lowest may be chance: {scores}. {end}", f"{name}: {lead}.")
     second = next(run for run in ranked(dataset.runs, verdict) if run is not first)
     scores = (
         f"`{first.name}` has FD {wording.score(first, 'fd_classifier')}; the next is `{second.name}` with "
         f"{wording.score(second, 'fd_classifier')}"
     )
-    lead = f"{first.name} {'has the lowest FD' if verdict.doubt.doubts or _health(verdict) else 'is best'}{of_these}"
+    lead = (
+        f"{first.name} {'has the lowest FD' if verdict.doubt.doubts or _health(verdict) else 'is the best'}{of_these}"
+    )
     return Text(f"{scores}. {end}", f"{name}: {lead}.")
 
 
@@ -208,11 +211,11 @@ def _second(verdict: Verdict) -> str:
 
 
 def _health(verdict: Verdict) -> str:
-    """A warning if even the best samples are not healthy."""
+    """A warning if none of the best runs is healthy."""
     poor = [run for run in verdict.runs if run.diagnosis not in (None, "healthy")]
     if not poor or len(poor) < len(verdict.runs):
         return ""
-    return f"Its samples are still far from real (diagnosis: {poor[0].diagnosis})."
+    return f"Not healthy by diagnosis: {', '.join(f'`{run.name}` is {run.diagnosis}' for run in poor)}."
 
 
 def _floor(run: RunResult, dataset: SetResult) -> str:
@@ -220,7 +223,9 @@ def _floor(run: RunResult, dataset: SetResult) -> str:
     if floor.value is None:
         return f"{wording.capital(reason)}."
     text = f"Real images score {wording.inline(floor)} at the same N"
-    low = run.estimate("fd_classifier").low
-    if low is not None and low <= (floor.value if floor.high is None else floor.high):
-        text += "; by this score the samples are indistinguishable from real images"
+    score = run.estimate("fd_classifier")
+    if None not in (score.low, score.high, floor.low, floor.high):
+        gap = subtract(score, floor)
+        if gap.low is not None and gap.low <= 0:
+            text += f"; that `{run.name}` scores higher may be chance"
     return f"{text}."
