@@ -76,7 +76,7 @@ def test_grid_contains_all_images(command, tmp_path):
         ("cvae --labels 3", "--labels: .*'3'"),
         ("cddmp", r"cddmp.*; did you mean 'cddpm'\?"),
         ("cddpm --sampler dimm", r"--sampler: .*'dimm'; did you mean 'ddim'\?"),
-        ("cddpm --steps 0", "--steps: .*>= 1, got 0"),
+        ("cddpm --steps 0", "--steps: .*>= 1 and <= 10000, got 0"),
         ("cddpm --steps 1001", r"sample\.steps: expected 1 to 1000"),
         ("cddpm --sampler heun --eta 0.5", r"--eta: 0\.5 .*heun"),
         ("dcgan --weights ema --out x.jpg", r"--out: .*x\.jpg; expected \.png, \.npz"),

@@ -96,7 +96,7 @@ def test_a_winner_that_the_second_classifier_confirms_stays_best(three):
     second(three, wgan_gp=40, vae=88, ddpm=12)
     dataset = set_of(three, "shapes")
     text = overview.sentence(dataset, judge(dataset))
-    assert "ddpm is best of these trained models" in text.lead
+    assert "ddpm is the best of these trained models" in text.lead
     assert "The second classifier (`fd_second`) agrees." in text.text
 
 
@@ -128,7 +128,7 @@ def test_a_run_without_a_second_score_leaves_the_verdict_as_it_is(three):
     second(three, wgan_gp=4, vae=12.5)
     dataset = set_of(three, "shapes")
     text = overview.sentence(dataset, judge(dataset))
-    assert "ddpm is best" in text.lead
+    assert "ddpm is the best" in text.lead
     assert "second classifier" not in text.text
 
 
