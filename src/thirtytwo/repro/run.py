@@ -226,7 +226,14 @@ def _client(jobs: int, scheduler: str | None) -> Iterator["Client"]:
             yield client
         return
     with (
-        dask.config.set({"distributed.scheduler.worker-saturation": 1.0}),
+        # Workers wait for their stages: Dask's profiler, which samples them every 10 ms, would see only that.
+        dask.config.set(
+            {
+                "distributed.scheduler.worker-saturation": 1.0,
+                "distributed.worker.profile.enabled": False,
+                "distributed.admin.tick.interval": "1s",
+            }
+        ),
         LocalCluster(
             n_workers=jobs,
             threads_per_worker=1,
