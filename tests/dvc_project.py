@@ -66,6 +66,7 @@ state, log, signals = folder / "step", folder.with_name(f"{name}.log"), StopSign
 with exclusive(folder):
     start = int(state.read_text()) if state.exists() else 0
     print("start", start, file=log.open("a"))
+    print("glibc trims above", os.environ.get("MALLOC_TRIM_THRESHOLD_"))
     with tqdm(total=settings["steps"], initial=start, unit="step", mininterval=0) as bar:
         for step in range(start, settings["steps"]):
             time.sleep(0.05)

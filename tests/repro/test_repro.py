@@ -45,7 +45,7 @@ def test_locks_what_a_sequential_repro_locks_and_then_has_nothing_to_do(project:
     done = repro(folder, "--jobs", "3")
     assert done.returncode == 0, done.stdout + done.stderr
     assert sh(folder, "dvc", "status").strip() == "Data and pipelines are up to date."
-    parallel = locked(folder)
+    parallel, log = locked(folder), (folder / "logs/repro/train@a.log").read_text(encoding="utf-8")
     before = os.times()
     again = repro(folder)
     after = os.times()
@@ -57,7 +57,8 @@ def test_locks_what_a_sequential_repro_locks_and_then_has_nothing_to_do(project:
     (folder / "dvc.lock").unlink()
     sh(folder, "dvc", "repro", "--quiet")
     assert parallel == locked(folder)
-    assert "loss=9" in (folder / "logs/repro/train@a.log").read_text(encoding="utf-8")
+    assert "loss=9" in log
+    assert "glibc trims above None" in log  # Dask's own value makes a training half as slow again
 
 
 def test_runs_only_what_a_changed_setting_reaches(project: Callable[[str], Path]) -> None:
