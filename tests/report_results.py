@@ -224,8 +224,9 @@ def _floor(channels: int) -> dict:
 def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: list[str], channels: int,
          fd: float, half: float, sampling: dict) -> None:  # fmt: skip
     rng = np.random.default_rng(int(fd * 100))
+    settings = {"lr": 2e-4, "epochs": 8, "batch_size": 32, **MODELS[name]}
     for stage, values in {
-        "train": {"run": name, "family": family, "net": net, "settings": {"lr": 2e-4, "epochs": 8, **MODELS[name]}},
+        "train": {"run": name, "family": family, "net": net, "settings": settings},
         "sample": {"run": name, "family": family, "seed": 1, "sample": sampling},
         "evaluate": {"run": name, "dataset": dataset, "samples": 2000},
     }.items():

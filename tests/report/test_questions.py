@@ -126,6 +126,19 @@ def test_targets_need_their_data_and_conditions(full, tmp_path):
     assert targets.judged(target, load(Project(root)).runs[0]) == "missed"
 
 
+def test_targets_say_what_differs_from_the_document(tmp_path):
+    run = load(Project(report_results.make(tmp_path, ("vae_beta08",)))).runs[0]
+    target = targets.Target("vae_beta08", "shapes", (), "fd_classifier", "below", 90.0, "", targets.CMPUT)
+    assert targets.judged(target, run) == "met"
+    plain = target._replace(assigned={"beta": 0.8, "prior": "standard", "prediction": "epsilon"})
+    assert targets.judged(plain, run) == "met, with prior mixture instead of standard"
+    other = target._replace(n=1000, split="test")
+    assert targets.judged(other, run) == (
+        "not judged: N is 2,000, not 1,000; scored against the train images, not the test images"
+    )
+    assert targets.judged(target._replace(n=2000, split="train"), run) == "met"
+
+
 def test_every_target_names_a_run_of_the_paper_scale():
     paper = configs.load_yaml(ROOT / "scales/paper.yaml")
     for target in targets.TARGETS:

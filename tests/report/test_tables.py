@@ -115,7 +115,8 @@ def test_floor_is_a_row(full):
 def test_samplers_seeds_and_n_are_in_captions(full):
     text = full[1].text
     assert "drawing the samples of one training again: vae 3 [2, 20]." in text
-    assert "ddpm: ddim, 50 steps, eta 0, EMA weights; seed 1; N = 2,000 scored." in text
+    assert "ddpm: ddim, 50 steps, eta 0, EMA weights; seed 1; N = 2,000 scored; batches of 32, 1,200 training" in text
+    assert "dcgan_z100 (gan; latent 100, width 16, batches of 32, 1,200 training steps): recorded values" in text
     assert "vae: one pass, standard prior, raw weights; seed 1" in text
     assert "passes, mixture prior, guidance 0.75, decoder guidance 0.5, raw weights; seed 1" in text
     assert "Guidance of an autoencoder's codes" in text

@@ -34,7 +34,8 @@ def training(dataset: SetResult, folder: Path) -> list[Block]:
             last = wording.count(run.curve["step"].iloc[-1])
             alt = f"Training curve of {run.name} over {last} steps: {', '.join(terms)}."
             shown.append(Picture(name, alt, f"{run.name}: {', '.join(terms)}."))
-        caption = f"{run.name} ({run.family}): recorded values (faint) and their running mean over 4 % of the run."
+        about = f"{run.name} ({run.family}; {wording.size(run)})"
+        caption = f"{about}: recorded values (faint) and their running mean over 4 % of the run."
         blocks.append(Gallery(caption, "plot", shown, folded=True))
     return blocks
 

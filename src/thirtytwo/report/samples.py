@@ -33,7 +33,8 @@ def grids(dataset: SetResult, results: Results, folder: Path) -> list[Block]:
         alt = f"Grid of images sampled from {run.name} ({run.family})."
         drawn = f"N = {wording.count(run.metric('n'))} scored" if run.scored else "not scored"
         shown.append(
-            Picture(name, alt, f"{run.name}: {wording.sampler(run)}; seed {results.config.seed}; {drawn}.")
+            Picture(name, alt, f"{run.name}: {wording.sampler(run)}; seed {results.config.seed}; {drawn}; "
+                    f"{wording.size(run)}.")
         )  # fmt: skip
     caption = "The first samples that were drawn, without selection. Every image is 32x32."
     return [Gallery(caption, "pixels", shown)] if shown else []

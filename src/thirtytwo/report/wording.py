@@ -10,7 +10,8 @@ from thirtytwo.report.results import RunResult, SetResult
 
 __all__ = [
     "MISSING", "at_least", "beats", "capital", "column", "count", "cover", "decimals_for", "difference", "estimated", "groups", "inline",
-    "listed", "lowest", "multiple", "one_training", "other_settings", "percent", "plain", "sampler", "score", "seconds", "times_floor",
+    "listed", "lowest", "multiple", "one_training", "other_settings", "percent", "plain", "sampler", "score", "seconds", "size",
+    "times_floor",
 ]  # fmt: skip
 
 MISSING = "\N{EN DASH}"
@@ -118,6 +119,14 @@ def sampler(run: RunResult) -> str:
     weights = {"ema": "EMA weights", "raw": "raw weights"}
     words += [weights.get(settings["weights"], str(settings["weights"]))] if "weights" in settings else []
     return ", ".join(words)
+
+
+def size(run: RunResult) -> str:
+    """Sizes of a run's model and its budget, such as "latent 16, width 16, batches of 32, 1,800 training steps"."""
+    steps = run.result("steps").value
+    titles = {"latent_dim": "latent", "width": "width"} | ({"batch_size": "batches of"} if steps else {})
+    words = [f"{title} {run.model[key]}" for key, title in titles.items() if key in run.model]
+    return ", ".join([*words, *([f"{count(steps)} training steps"] if steps else [])]) or MISSING
 
 
 def cover(run: RunResult) -> str:
