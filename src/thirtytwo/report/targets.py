@@ -65,6 +65,10 @@ def _cats(run: str, limit: float, epochs: int | None = None) -> Target:
     return Target(run, "cifar10", ("cat",), "fid", "near", limit, conditions, CATS, 1000, "test", needs)
 
 
+def _parameters(run: str, count: int) -> Target:
+    return Target(run, "cifar10", ("cat",), "parameters_denoiser", "near", count, "trainable parameters", CATS)
+
+
 def _grade(run: str) -> Target:
     conditions = "by the course's classifier, best of 5 evaluations, for full marks"
     return Target(run, "fashion_mnist", (), "best_of_5_accuracy", "above", 0.85, conditions, CMPUT, assigned=_PLAIN)
@@ -92,6 +96,8 @@ TARGETS = (
     _cats("ddpm_cats_2ud", 100.144),
     _cats("ddpm_cats_2ud_cosine", 97.275),
     _cats("ddpm_cats_half", 114.710),
+    _parameters("ddpm_cats", 23_332_729),
+    _parameters("ddpm_cats_half", 3_062_531),
     _cats("dcgan_cats", 113.311, epochs=512),
     _cats("dcgan_cats_1024", 109.09, epochs=1024),
     _cats("dcgan_cats_smooth", 125.629, epochs=1024),
@@ -130,7 +136,7 @@ def _rows(target: Target, run: RunResult, dataset: str) -> list[Row]:
     if measured.value is None:
         return []
     word = {"below": "below ", "above": "above ", "near": ""}[target.direction]
-    cells = [dataset, f"`{target.metric}`", wording.estimated(measured), f"{word}{target.limit:g}"]
+    cells = [dataset, f"`{target.metric}`", wording.estimated(measured), f"{word}{target.limit:,.10g}"]
     return [Row(run.name, [*cells, judged(target, run), target.conditions, target.source])]
 
 
