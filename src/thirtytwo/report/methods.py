@@ -1,6 +1,6 @@
 """How the numbers of the page were computed, in words and equations."""
 
-from thirtytwo.report.blocks import Block, Equation, Section, Text
+from thirtytwo.report.blocks import Block, Equation, Row, Section, Table, Text
 from thirtytwo.report.results import Results
 
 __all__ = ["SPLITS", "section"]
@@ -15,7 +15,11 @@ KERNEL = Equation(
     r"\mathrm{KID} = \frac{1}{m(m-1)} \sum_{i \ne j} k(x_i, x_j) + \frac{1}{n(n-1)} \sum_{i \ne j} k(y_i, y_j)"
     r" - \frac{2}{mn} \sum_{i,j} k(x_i, y_j), \quad k(x, y) = \Big(\frac{x \cdot y}{d} + 1\Big)^3"
 )
-BEST_DISCRIMINATOR = Equation(r"D^*(x) = \frac{p(x)}{p(x) + q(x)}")
+VALUE = Equation(r"V(D) = \int p(x) \log D(x) + q(x) \log (1 - D(x))\, dx")
+BEST_DISCRIMINATOR = Equation(
+    r"\frac{p}{D} - \frac{q}{1 - D} = 0 \quad \Rightarrow \quad D^*(x) = \frac{p(x)}{p(x) + q(x)}"
+)
+AT_BEST = Equation(r"V(D^*) = 2\, \mathrm{JS}(p, q) - \log 4")
 BETA_VAE = Equation(r"L = \lVert x - \hat x(z) \rVert^2 + \beta\, \mathrm{KL}\big(q(z|x) \,\Vert\, p(z)\big)")
 FORWARD = Equation(r"x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \varepsilon")
 DDIM = Equation(
@@ -25,6 +29,41 @@ DDIM = Equation(
 GUIDANCE = Equation(r"\hat x_w = \hat x_0(x_t, y) + w \big(\hat x_0(x_t, y) - \hat x_0(x_t, \varnothing)\big)")
 CODE_GUIDANCE = Equation(r"q_w(z|y) \propto \frac{q(z|y)^{1 + w}}{q(z)^w}")
 DECODER_GUIDANCE = Equation(r"\hat x_w = \hat x(z, y) + w \Big(\hat x(z, y) - \frac{1}{K} \sum_k \hat x(z, k)\Big)")
+
+CROSS_ENTROPY = (
+    "Cross-entropy: where the discriminator tells samples from data with certainty, the divergence is at its maximum however "
+    "near or far they are, and the gradient of log(1 - D) with respect to D's logit is -D, which vanishes. That of -log D, "
+    "-(1 - D), does not, but depends on a discriminator that changes at every step. Each network has its own loss, and a "
+    "step down one may be a step up the other: the two may circle around the equilibrium or move from mode to mode instead "
+    "of approaching it (Arjovsky & Bottou 2017; Mescheder et al. 2018)."
+)
+LOSSES = {  # what each loss of a GAN does to its training
+    "minimax": CROSS_ENTROPY,
+    "non_saturating": CROSS_ENTROPY,
+    "lsgan": "Least squares: D has no sigmoid, and the gradient of (D - 1)^2 / 2 with respect to D is D - 1, which grows "
+    "with the distance from the target. Samples that D places far from real images, on either side, are pulled most, and "
+    "the gradient does not vanish where cross-entropy is saturated (Mao et al. 2017, section 3).",
+    "wgan_gp": "WGAN-GP: the best critic with slopes of at most 1 (1-Lipschitz) measures the Wasserstein distance, which "
+    "falls continuously as samples move towards the data, even where the two do not overlap. The penalty pulls the norm of the "
+    "critic's gradient to 1 between data and samples, so the generator's gradient neither vanishes nor explodes, however "
+    "well the critic is trained (Gulrajani et al. 2017, eq. 3).",
+    "relativistic": "Relativistic: D judges a sample against a real image, not alone, which removes local optima in "
+    "which modes are missing; penalties on its gradient at data (R1) and samples (R2) make training converge near the "
+    "equilibrium (Huang et al. 2024, section 2).",
+}
+SAMPLERS = {  # how a sampler works, for it, against it
+    "ddpm": ("draws x_s from q(x_s | x_t, x_0) at the predicted x_0", "its noise hides the errors of earlier steps",
+             "needs hundreds of steps"),
+    "ddim": ("moves to noise level s along the predicted noise; eta adds noise", "tens of steps; with eta = 0 the same "
+             "noise always gives the same image", "of first order; without noise, errors of early steps stay"),
+    "dpm_solver_pp_2m": ("solves the linear part of the equation exactly and extrapolates the last two predictions",
+                         "10 to 20 steps at one evaluation each", "extrapolates too far if steps are few or guidance is "
+                         "strong"),
+    "heun": ("averages the slopes at both ends of a step", "of second order without earlier steps", "two evaluations a "
+             "step"),
+    "unipc": ("corrects each step of DPM-Solver++ by the next prediction", "a higher order at no further evaluation",
+              "needs predictions that change smoothly; does not correct the last step"),
+}  # fmt: skip
 
 
 def section(results: Results) -> Section:
@@ -126,21 +165,24 @@ def _models(results: Results) -> list[Block]:
     families = {run.family for run in results.runs}
     blocks: list[Block] = []
     if "gan" in families:
-        text = (
-            "GANs. With density p of the data and q of the samples, the best discriminator is (Goodfellow et al. 2014, "
-        )
-        blocks += [Text(text + "eq. 2)"), BEST_DISCRIMINATOR]
+        blocks += _gans(results)
     if "autoencoder" in families:
         text = (
             "Autoencoders. The loss adds the reconstruction, here the squared error, and the rate weighted by beta (Kingma "
             "& Welling 2014, eq. 7; Higgins et al. 2017, eq. 4):"
         )
-        blocks += [Text(text), BETA_VAE]
+        size = (
+            "A larger code can hold all that a smaller one holds, so the least possible reconstruction error falls with its "
+            "size; whether a training reaches it is another question. A larger beta makes each nat of the code dearer: the "
+            "rate falls and the error rises. At beta = 0 the code costs nothing."
+        )
+        blocks += [Text(text), BETA_VAE, Text(size)]
     if "diffusion" in families:
         blocks += [
             Text("Diffusion. Noise is added by (Ho et al. 2020, eq. 4)"), FORWARD,
             Text("and removed, from timestep t to s < t, by (Song et al. 2021, eq. 12 and 16)"), DDIM,
             Text("with eta = 0 for the deterministic sampler; eta = 1 over all T steps is that of Ho et al. 2020."),
+            *_samplers(results),
         ]  # fmt: skip
     guided = {run.family for run in results.runs if run.sampling.get("guidance")}
     if "diffusion" in guided:
@@ -160,3 +202,30 @@ def _models(results: Results) -> list[Block]:
         )
         blocks += [Text(text), DECODER_GUIDANCE]
     return blocks
+
+
+def _gans(results: Results) -> list[Block]:
+    """The best discriminator, the equilibrium, and what the losses do."""
+    start = (
+        "GANs. With density p of the data and q of the samples, the discriminator of a cross-entropy GAN maximises "
+        "(Goodfellow et al. 2014, eq. 3)"
+    )
+    best = "At each x the integrand is concave in D and largest where its derivative is 0 (proposition 1), which gives"
+    end = (
+        "Against this discriminator, the minimax loss of the generator is the Jensen-Shannon divergence (eq. 6), which is 0 "
+        "if and only if q = p. D* is then 1/2 everywhere, and neither network gains by a change of its own: the Nash "
+        "equilibrium."
+    )
+    losses = dict.fromkeys(LOSSES.get(str(run.model.get("loss"))) for run in results.runs if run.family == "gan")
+    return [
+        Text(start), VALUE, Text(best), BEST_DISCRIMINATOR, AT_BEST, Text(end), *(Text(text) for text in losses if text),
+    ]  # fmt: skip
+
+
+def _samplers(results: Results) -> list[Block]:
+    """How the samplers of runs and sweeps work."""
+    sweeps = results.config.sweeps.values()
+    used = {run.sampling.get("sampler") for run in results.runs} | {name for sweep in sweeps for name in sweep.samplers}
+    rows = [Row(name, list(words)) for name, words in SAMPLERS.items() if name in used]
+    columns = ["sampler", "step", "for it", "against it"]
+    return [Table("How the samplers work.", columns, rows, [False] * 4)] if rows else []

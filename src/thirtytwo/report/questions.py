@@ -58,7 +58,7 @@ def jumps(dataset: SetResult) -> str | None:
         f"In the second half of training, the score changes between snapshots: {'; '.join(parts)}. `{wild}` changes most, "
         f"{end}; `{calm}` changes least. The factor is the ratio of the 95th to the 5th percentile of the generator's "
         "gradient norm: a loss whose gradient vanishes at one step and is large at the next keeps the generator from "
-        "settling. These are single trainings without intervals, so whether the losses cause the difference is not known."
+        "settling (Methods explains each loss). These are single trainings without intervals, so whether the losses cause the difference is not known."
         f"{wording.other_settings(shown, ('loss',))}"
     )
 
@@ -94,6 +94,7 @@ def beta(dataset: SetResult) -> str | None:
         parts = [
             f"beta {run.model['beta']:g} (`{run.name}`): distortion {score(run, 'distortion')}"
             + (f", rate {run.metric('rate_nats'):.3g} nats" if run.metric("rate_nats") is not None else "")
+            + (f", FD of the samples {score(run, 'fd_classifier')}" if run.scored else "")
             for run in values
         ]
         steps = [wording.difference(a, b, "distortion") for a, b in pairwise(values)]
