@@ -37,6 +37,7 @@ def test_beta_takes_runs_that_differ_in_nothing_else(tmp_path):
     text = questions.beta(set_of(root, "shapes"))
     assert text.index("beta 0.8 (`vae_beta08`)") < text.index("beta 1 (`vae`)")
     assert "the distortion of these two trained models falls, beyond chance (difference -28.2 [-29.8, -26.7])" in text
+    assert "rate 30 nats, FD of the samples 83.1" in text
     for distortion, words in (
         (Estimate(99.0, 98.0, 100.0), "does not always fall"),
         (Estimate(88.0, 87.0, 89.0), "whether the distortion falls is not known"),  # the interval contains 0
