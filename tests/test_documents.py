@@ -45,7 +45,7 @@ def named() -> list[str]:
 
 def counted(rows: list[Entry]) -> list[str]:
     """The cells of the summary after the first."""
-    kinds = Counter(next(kind for kind in VERDICTS if row.verdict.startswith(kind)) for row in rows)
+    kinds = Counter(next((kind for kind in VERDICTS if row.verdict.startswith(kind)), "") for row in rows)
     shown = ("met", "met with other numbers", "partly", "missing", "out of scope")
     return [str(kinds[kind]) for kind in shown] + [str(len(rows))]
 
