@@ -15,7 +15,7 @@ __all__ = ["along_training", "animations", "equilibrium", "latent_space"]
 _COLUMNS = 10  # images of each snapshot in a picture
 _ROWS = 4  # snapshots in a picture
 _SIDE, _MOVING = 10, 30  # images in a row, and all images, of an animation
-_LINE = slice(2, 18)  # columns of a line: i = -3 ... 12
+_PAIRS, _LINE = 4, slice(2, 18)  # lines, and columns of them: i = -3 ... 12
 _ENDS = (3, 12)  # columns of z1 and z2 among those shown
 
 EQUILIBRIUM = (
@@ -108,9 +108,9 @@ def latent_space(dataset: SetResult, folder: Path) -> list[Block]:
             planes.append(Picture(name, alt, f"{run.name}: z[0] from -1 (top) to 1, z[1] from -1 (left) to 1."))
         if (images := run.probe("interpolation_lines")) is not None:
             name = pictures.slug("latent-lines", run.name)
-            pictures.rows(folder / name, images[:, _LINE], framed=_ENDS)
+            pictures.rows(folder / name, images[:_PAIRS, _LINE], framed=_ENDS)
             alt = f"Samples of {run.name} along lines through the latent space."
-            lines.append(Picture(name, alt, f"{run.name}: {len(images)} pairs."))
+            lines.append(Picture(name, alt, f"{run.name}: {len(images[:_PAIRS])} pairs."))
     blocks: list[Block] = []
     if planes:
         caption = "A plane through the latent space: two coordinates vary, the others keep one random draw."
