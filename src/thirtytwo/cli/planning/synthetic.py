@@ -12,7 +12,7 @@ from thirtytwo.models.contract import Batch
 
 __all__ = ["FEW", "SHARE", "an_image", "synthetic_batch", "synthetic_images", "wait"]
 
-SHARE = 0.5  # seconds of one measurement, beyond its first few images
+SHARE = 0.3  # seconds of one measurement, beyond its first few images
 FEW = 4  # images at first; BatchNorm needs two
 
 
