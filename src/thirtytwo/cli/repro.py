@@ -31,8 +31,8 @@ def run(args: argparse.Namespace) -> int:
     compute = parse(configs.Compute, values.get("compute"), "compute") if "compute" in values else None
     devices = capacity.devices(compute) if compute else []
     jobs = args.jobs or capacity.jobs(compute.threads if compute else 1, devices)
-    here = compute and not args.scheduler  # other machines have other limits
-    check = partial(_check_apart, project, compute) if here else None
+    # other machines than this one have other limits
+    check = partial(_check_apart, project, compute) if compute and not args.scheduler else None
     return repro(project.root, args.targets, jobs=jobs, scheduler=args.scheduler, devices=devices, check=check)
 
 

@@ -21,7 +21,7 @@ from thirtytwo.cli.planning.drawing import sampling
 from thirtytwo.cli.planning.estimate import DataSet, Speeds
 from thirtytwo.cli.planning.needs import Needs
 from thirtytwo.cli.planning.scoring import scoring
-from thirtytwo.cli.planning.synthetic import FEW, SHARE, an_image, synthetic_batch, synthetic_images, wait
+from thirtytwo.cli.planning.synthetic import FEW, SHARE, an_image, now, synthetic_batch, synthetic_images
 from thirtytwo.core.device import set_up
 from thirtytwo.models.build import untrained
 from thirtytwo.models.contract import Batch
@@ -32,8 +32,8 @@ from thirtytwo.training import loop
 
 __all__ = ["activations_of", "measure"]
 
-# Of this process, which has now imported what a stage does: its age, and its bytes in memory.
-_START, _RESIDENT = time.time() - psutil.Process().create_time(), psutil.Process().memory_info().rss
+# Of this process, which has now imported what a stage does: its time on the processor, and its bytes in memory.
+_START, _RESIDENT = time.process_time(), psutil.Process().memory_info().rss
 
 _FOREVER = 10**8  # steps
 
@@ -97,8 +97,7 @@ def _steps(
     ticks: list[float] = []
 
     def note() -> int:
-        wait(device)
-        ticks.append(time.perf_counter())
+        ticks.append(now(device))
         if len(ticks) > turn and (len(ticks) - 1) % turn == 0 and ticks[-1] - ticks[0] >= share:
             raise _Enough
         return 0

@@ -1,7 +1,6 @@
 """The speed of the stage `sample`: images, densities of codes, and the two-sample classifier."""
 
 import math
-import time
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from thirtytwo.cli.planning.estimate import DataSet
 from thirtytwo.cli.planning.needs import Needs
-from thirtytwo.cli.planning.synthetic import an_image, synthetic_batch, wait
+from thirtytwo.cli.planning.synthetic import an_image, now, synthetic_batch
 from thirtytwo.runtime.project import Project
 from thirtytwo.sampling.autoencoder import densities
 from thirtytwo.sampling.diffusion.solvers import evaluations
@@ -58,14 +57,16 @@ def sampling(model: Any, needs: Needs, project: Project, device: torch.device) -
         drawn = an_image(lambda count: decode(noise(count, model.latent_shape), labels(count)), chunk, device)
         plain = an_image(lambda count: model.draw(noise(count, model.latent_shape), labels(count)), chunk, device)
         bound = min(s.bound_images, data.test) * s.bound_samples if model.settings.variational else 0
-        return drawn, _fit(s, model, data) + (bound + 2 * data.test) * plain  # encoding takes about as long as decoding
+        return drawn, _fit(s, model, data, device) + (
+            bound + 2 * data.test
+        ) * plain  # encoding takes about as long as decoding
     drawn = an_image(lambda count: model.draw(noise(count, model.latent_shape), labels(count)), chunk, device)
     if isinstance(s, GANSampling):  # draws as many images as there are real ones, to tell them apart
         return drawn, data.images * drawn + _two_sample(cfg.sampling.c2st_steps, data, device)
     return drawn, 0.0
 
 
-def _fit(settings: AutoencoderSampling, model: Any, data: DataSet) -> float:
+def _fit(settings: AutoencoderSampling, model: Any, data: DataSet, device: torch.device) -> float:
     """Seconds of choosing and fitting the density of codes, from fewer codes and as many fewer components.
 
     The cost is in proportion to the number of codes and to that of components.
@@ -77,16 +78,15 @@ def _fit(settings: AutoencoderSampling, model: Any, data: DataSet) -> float:
     codes = np.random.default_rng(0).standard_normal((rows, math.prod(model.latent_shape)), np.float32)
     groups = np.arange(rows) % classes
     components = max(1, min(round(part * settings.components), rows // (2 * classes)))
-    begin = time.perf_counter()
+    begin = now(device)
     densities.choose(codes, groups, components, 0)
-    return (time.perf_counter() - begin) / part**2
+    return (now(device) - begin) / part**2
 
 
 def _two_sample(steps: int, data: DataSet, device: torch.device) -> float:
     """Seconds of training the networks of the two-sample classifier."""
     batch = synthetic_batch(data, 64, device)
     images = two_sample.Labelled(batch.images, batch.labels)
-    begin = time.perf_counter()
+    begin = now(device)
     two_sample.train(images, images, data.classes, steps=_TESTED, seed=0)
-    wait(device)
-    return (time.perf_counter() - begin) / _TESTED * steps
+    return (now(device) - begin) / _TESTED * steps

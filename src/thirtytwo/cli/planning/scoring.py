@@ -1,14 +1,13 @@
 """The speed of the stage `evaluate`: extraction of features, and scores of synthetic ones."""
 
 import math
-import time
 
 import numpy as np
 import torch
 
 from thirtytwo.cli.planning.estimate import DataSet
 from thirtytwo.cli.planning.needs import Needs
-from thirtytwo.cli.planning.synthetic import synthetic_images
+from thirtytwo.cli.planning.synthetic import now, synthetic_images
 from thirtytwo.evaluate.real import Scored, Seen, measure_real
 from thirtytwo.evaluate.scores import classifier_scores, second_scores
 from thirtytwo.features.extraction import extract
@@ -37,18 +36,22 @@ def scoring(needs: Needs, project: Project, device: torch.device) -> tuple[float
     for judge in (first, second):
         judge = judge.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         extract(pixels[:2], judge)
-        begin = time.perf_counter()
+        begin = now(device)
         extract(pixels, judge)
-        extracted += (time.perf_counter() - begin) / len(pixels)
+        extracted += (now(device) - begin) / len(pixels)
     sizes = min(cfg.samples, _SCORED), min(data.images, _REFERENCE)
-    once, twice = (_scores(sizes, 4 * widths.width, widths.second.width, data, n) for n in (_RESAMPLES, 2 * _RESAMPLES))
+    once, twice = (
+        _scores(sizes, 4 * widths.width, widths.second.width, data, n, device) for n in (_RESAMPLES, 2 * _RESAMPLES)
+    )
     resample = max(0.0, twice - once) / _RESAMPLES
     pairs = cfg.samples * data.images / math.prod(sizes)  # distances between samples and real images
     rest = max(0.0, once - _RESAMPLES * resample)
     return extracted, pairs * rest + cfg.samples / sizes[0] * cfg.bootstrap_resamples * resample
 
 
-def _scores(sizes: tuple[int, int], width: int, second_width: int, data: DataSet, resamples: int) -> float:
+def _scores(
+    sizes: tuple[int, int], width: int, second_width: int, data: DataSet, resamples: int, device: torch.device
+) -> float:
     """Seconds of scoring samples against real images, both of them synthetic features, by both classifiers."""
     rng, classes = np.random.default_rng(0), min(_CLASSES, max(2, data.classes))
     drawn, count = sizes
@@ -65,7 +68,7 @@ def _scores(sizes: tuple[int, int], width: int, second_width: int, data: DataSet
         seen[0].features, seen[0].probabilities, seen[0].labels, split, reference_split="train", classes=names,
         class_places=places, features_sha256="", resampler="",
     )  # fmt: skip
-    begin = time.perf_counter()
+    begin = now(device)
     classifier_scores(samples[0], real, mode_share=0.1, resamples=resamples, seed=0)
     second_scores(samples[1], Seen(seen[1], split, "train", ""), resamples=resamples, seed=0)
-    return time.perf_counter() - begin
+    return now(device) - begin

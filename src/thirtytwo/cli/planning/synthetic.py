@@ -10,7 +10,7 @@ from thirtytwo.cli.planning.estimate import DataSet
 from thirtytwo.data.batches import ImageSet, to_float
 from thirtytwo.models.contract import Batch
 
-__all__ = ["FEW", "SHARE", "an_image", "synthetic_batch", "synthetic_images", "wait"]
+__all__ = ["FEW", "SHARE", "an_image", "now", "synthetic_batch", "synthetic_images"]
 
 SHARE = 0.3  # seconds of one measurement, beyond its first few images
 FEW = 4  # images at first; BatchNorm needs two
@@ -29,17 +29,20 @@ def an_image(call: Callable[[int], object], most: int, device: torch.device) -> 
 
 
 def _timed(call: Callable[[int], object], count: int, device: torch.device) -> float:
-    wait(device)
-    begin = time.perf_counter()
+    begin = now(device)
     call(count)
-    wait(device)
-    return time.perf_counter() - begin
+    return now(device) - begin
 
 
-def wait(device: torch.device) -> None:
-    """Wait until the device has done what it was given."""
+def now(device: torch.device) -> float:
+    """A time in seconds, once the device has done what it was given.
+
+    On one thread it is the time of the processor, which does not count what other programs take of it.
+    """
     if device.type == "cuda":
         torch.cuda.synchronize()
+    alone = device.type == "cpu" and torch.get_num_threads() == 1
+    return time.process_time() if alone else time.perf_counter()
 
 
 def synthetic_images(data: DataSet, count: int) -> ImageSet:
