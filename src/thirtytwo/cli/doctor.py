@@ -31,9 +31,14 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         ProjectError: the working directory is in no project.
+        ParamsError, CommandError: as `plan.run`.
     """
-    missing = 0
-    for finding in _findings(Project.containing(Path.cwd()), args.network, args.clean):
+    project, missing = Project.containing(Path.cwd()), 0
+    if args.plan is not None:
+        from thirtytwo.cli import plan  # which imports all that the stages do
+
+        return plan.run(project, args.plan, args.jobs)
+    for finding in _findings(project, args.network, args.clean):
         remedy = f"  -> {finding.remedy}" if finding.remedy else ""
         print(f"{finding.state:8}{finding.what}{remedy}", flush=True)
         missing |= finding.state == "missing"

@@ -60,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DAYS",
         help="remove checkpoints that no training has changed for DAYS (30)",
     )
+    doctor.add_argument(
+        "--plan", nargs="*", metavar="RUN", help="estimate memory, disk and time of these runs instead (default: all)"
+    )
+    doctor.add_argument("--jobs", type=_positive, help="with --plan: stages at a time (default: as for repro)")
     return parser
 
 
@@ -77,7 +81,9 @@ _COMPARE = (
     "taken to be independent: two runs that draw from the same weights and noise are compared too cautiously."
 )
 _DOCTOR = (
-    "Checks the installation and the project, and suggests how to fix problems. Exit code 1: a requirement is missing."
+    "Checks the installation and the project, and suggests how to fix problems. Exit code 1: a requirement is missing. "
+    "With --plan, estimates instead what runs will take, from their settings and a calibration of seconds a run. Exit "
+    "code 1: they exceed the memory or the disk of this machine."
 )
 
 

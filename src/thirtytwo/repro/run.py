@@ -4,7 +4,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -31,8 +31,9 @@ _RECORD_SHARE = 0.05  # of a core's time may go into writing dvc.lock on the way
 
 
 def repro(
-    root: Path, targets: Sequence[str], *, jobs: int, scheduler: str | None = None, devices: Sequence[str] = ()
-) -> int:
+    root: Path, targets: Sequence[str], *, jobs: int, scheduler: str | None = None, devices: Sequence[str] = (),
+    check: Callable[[Collection[str]], None] | None = None,
+) -> int:  # fmt: skip
     """Bring the targets, or the whole graph, up to date and print the progress.
 
     Args:
@@ -40,6 +41,7 @@ def repro(
         jobs: number of stages that run at once on this machine.
         scheduler: address of a running Dask cluster, whose workers execute the stages instead.
         devices: values of CUDA_VISIBLE_DEVICES that local workers take turns in.
+        check: called with the names of the stale stages before they start; raises what should keep them from it.
 
     Returns:
         The exit code: 1 if a stage failed, 130 or 143 after SIGINT or SIGTERM.
@@ -59,6 +61,8 @@ def repro(
             if not todo.stale:
                 print("Data and pipelines are up to date.")
                 return 0
+            if check:
+                check(todo.stale)
             return _Execution(repo, root, todo, scheduler, devices).run(min(jobs, len(todo.stale)))
     except DvcException as error:
         raise CommandError(" ".join(str(error).split())) from None

@@ -1,0 +1,1 @@
+"""What `thirtytwo doctor --plan` and `thirtytwo repro` know about runs before they start."""
