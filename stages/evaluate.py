@@ -51,10 +51,13 @@ def main(project: Project, run: str) -> None:
         trainings.append((images[: settings.samples], labels[: settings.samples]))
     probes = read_probes(project.probes(run))
     rules = Rules(settings.mode_share, settings.bootstrap_resamples, settings.seed)
-    network = None
-    if settings.fid:
-        network = Inception(*inception.reference(project, dataset, data.only(split).images, device))
-    card, tables = score_run(trainings, probes, real, second, floors, rules, extractors, network, factors)
+    reference = data.only(split).images
+    networks = {
+        score: Inception(*inception.reference(score, project, dataset, reference, device))
+        for score, wanted in (("fid", settings.fid), ("fid_legacy", settings.fid_legacy))
+        if wanted
+    }
+    card, tables = score_run(trainings, probes, real, second, floors, rules, extractors, networks, factors)
     if not processes.first():  # the processes share the extraction of features
         return
     write_json(project.scores(run), card, sealed=True)

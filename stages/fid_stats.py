@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from thirtytwo.core.device import set_up
+from thirtytwo.core.splits import inside
 from thirtytwo.data.batches import load
 from thirtytwo.evaluate import frechet, kid
 from thirtytwo.evaluate.fid import inception_floor
@@ -20,22 +21,24 @@ from thirtytwo.settings.evaluation import FidStatsConfig
 
 
 def main(project: Project, dataset: str) -> None:
-    """Write data/fid_stats/<set>/status.json and, with evaluation.fid, statistics.npz beside it."""
+    """Write data/fid_stats/<set>/<score>.json for `fid` and `fid_legacy` and, where it is on, <score>.npz beside it."""
     settings = configs.read(FidStatsConfig, "fid_stats", dataset, project)
     shutil.rmtree(project.fid_stats(dataset), ignore_errors=True)
-    status = measure(project, settings) if settings.fid else {"fid": "off"}
-    write_json(project.fid_stats(dataset) / "status.json", status, sealed=True)
-    print(f"{dataset}: FID {status['fid']}")
+    for score, wanted in (("fid", settings.fid), ("fid_legacy", settings.fid_legacy)):
+        status = measure(score, project, settings) if wanted else {"status": "off"}
+        write_json(project.fid_stats(dataset) / f"{score}.json", status, sealed=True)
+        print(f"{dataset}: {score} {status['status']}")
 
 
-def measure(project: Project, settings: FidStatsConfig) -> dict[str, Any]:
-    """Write and installs the statistics; returns their description, with the floor of FID."""
+def measure(score: str, project: Project, settings: FidStatsConfig) -> dict[str, Any]:
+    """Write and install the statistics; return their description, with the floor of FID."""
     data, name = load(project.prepared(settings.dataset)), settings.dataset
-    device, weights = set_up(settings.compute), inception.find_weights(project.downloads)
-    places = np.flatnonzero(data.split == {"train": 0, "test": 1}[settings.reference_split])
+    device, weights = set_up(settings.compute), inception.find_weights(score, project.downloads)
+    places = np.flatnonzero(inside(data.split, settings.reference_split))
 
     def extract(images: np.ndarray) -> np.ndarray:
-        return inception.cached_features(images, weights, device, project.inception, f"real images of {name}")
+        where = f"real images of {name}"
+        return inception.cached_features(score, images, weights, device, project.inception, where)
 
     features = extract(data.images[places])
     floors = []
@@ -45,18 +48,19 @@ def measure(project: Project, settings: FidStatsConfig) -> dict[str, Any]:
         within = np.isin(pair.samples, places).all()
         drawn = features[np.searchsorted(places, pair.samples)] if within else extract(data.images[pair.samples])
         strata = None if labels is None else (labels[pair.samples], labels[pair.reference])
-        floors.append(inception_floor(drawn, others, pair.name, strata))
+        floors.append(inception_floor(score, drawn, others, pair.name, strata))
     mu, sigma = frechet.statistics(features)
-    path = project.fid_stats(name) / "statistics.npz"
+    path = project.fid_stats(name) / f"{score}.npz"
     write_arrays(path, {"mu": mu, "sigma": sigma}, compressed=False)
     stats_name = inception.statistics_name(name, settings.reference_split, data.images[places])
-    inception.install_statistics(stats_name, path)
-    about = {"stats_name": stats_name, "n": len(features), "sha256": sha256(path), "weights_sha256": sha256(weights)}
+    inception.install_statistics(score, stats_name, path)
+    about = {"stats_name": stats_name, "mode": inception.FLAVOURS[score].mode, "n": len(features)}
+    about |= {"sha256": sha256(path), "weights_sha256": sha256(weights)}
     kernels = {
         "kernel_mean": kid.mean_among(features),
         "kernel_mean_within": kid.mean_among(features, data.labels[places]),
     }
-    return {"fid": "on", **about, "floors": Floors(*floors), **kernels}
+    return {"status": "on", **about, "floors": Floors(*floors), **kernels}
 
 
 if __name__ == "__main__":

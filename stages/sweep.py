@@ -11,6 +11,7 @@ import pandas as pd
 from thirtytwo.core.arrays import read_arrays
 from thirtytwo.core.device import set_up
 from thirtytwo.core.intervals import behind_lowest, resampled
+from thirtytwo.core.splits import inside
 from thirtytwo.core.tiling import rows_png
 from thirtytwo.evaluate import frechet
 from thirtytwo.features.extraction import extract, load_classifier
@@ -34,7 +35,7 @@ def main(project: Project, run: str) -> None:
     model = load(read_train(run, project), project.model(run), cfg.weights, device, compiled=cfg.compute.compile)
     classifier, _ = load_classifier(Classifier, project.judge(cfg.sweep.dataset), device)
     real = read_arrays(project.features(cfg.sweep.dataset), {"features": "float32 N D", "split": "uint8 N"})
-    mu, sigma = frechet.statistics(real["features"][real["split"] == {"train": 0, "test": 1}[cfg.reference_split]])
+    mu, sigma = frechet.statistics(real["features"][inside(real["split"], cfg.reference_split)])
     labels = cycle_labels(model, cfg.sweep.images, model.classes)
     rows, timed, pictures, subsets = [], [], [], []
     draw(model, next(points(cfg)), cfg.seed, labels, 1)  # compiles and warms up, outside the first point's seconds

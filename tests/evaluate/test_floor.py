@@ -37,6 +37,14 @@ def test_the_largest_pair_is_of_the_kind_of_the_floor():
     assert (halves.name, len(halves.samples), len(halves.reference)) == ("train-vs-train", 200, 200)
 
 
+def test_a_floor_against_all_images_takes_disjoint_halves_of_both_splits():
+    pair = real_pair(SPLIT, "all", 150, 1)
+    assert pair.name == "all-vs-all"
+    assert {0, 1} == set(SPLIT[pair.samples]) == set(SPLIT[pair.reference])
+    assert sorted([*pair.samples, *pair.reference]) == list(range(500))
+    assert len(largest_pair(SPLIT, "all", 150, 1).samples) == 250
+
+
 CLASSES = np.tile(np.arange(4), 125)
 
 

@@ -1,12 +1,17 @@
 """FID by clean-fid, offline: a small network stands in for Inception."""
 
+import dataclasses
 import hashlib
+import pickle
 
 import cleanfid
 import numpy as np
 import pytest
 import torch
-from cleanfid.fid import compute_fid
+import torchvision
+from cleanfid import inception_pytorch
+from cleanfid.features import build_feature_extractor
+from cleanfid.fid import compute_fid, get_folder_features
 from PIL import Image
 from torch import nn
 
@@ -18,6 +23,7 @@ from thirtytwo.runtime.files import sha256, write_arrays, write_json
 from thirtytwo.runtime.project import Project
 
 CPU = torch.device("cpu")
+NAME = inception.FLAVOURS["fid"].weights
 
 
 class Pooled(nn.Module):
@@ -46,7 +52,7 @@ class StandIn(nn.Module):
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("mirror") / inception.WEIGHTS_NAME
+    path = tmp_path_factory.mktemp("mirror") / NAME
     torch.jit.script(StandIn()).save(str(path))
     return path
 
@@ -63,10 +69,10 @@ def test_clean_fid_gives_the_same_number_with_our_statistics(channels, tmp_path,
     torch.manual_seed(0)
     network = Pooled(16).eval()
     real, made = pictures(60, channels, 1), pictures(55, channels, 2)
-    mu, sigma = statistics(inception.inception_features(real, network, CPU, "real"))
+    mu, sigma = statistics(inception.inception_features("fid", real, network, CPU, "real"))
     np.savez(tmp_path / "statistics.npz", mu=mu, sigma=sigma)
     name = inception.statistics_name("Digits5k", "train", real)
-    inception.install_statistics(name, tmp_path / "statistics.npz")
+    inception.install_statistics("fid", name, tmp_path / "statistics.npz")
     folder = tmp_path / "made"
     folder.mkdir()
     for index, image in enumerate(made):
@@ -76,9 +82,9 @@ def test_clean_fid_gives_the_same_number_with_our_statistics(channels, tmp_path,
             str(folder), dataset_name=name, mode="clean", dataset_split="custom", num_workers=0, device=CPU,
             custom_feat_extractor=network, verbose=False,
         )  # fmt: skip
-    features = inception.inception_features(made, network, CPU, "made")
-    status = {"stats_name": name, "n": 60, "weights_sha256": "0", "kernel_mean": 0.0}
-    ours = inception_scores(features, features, mu, sigma, status).scores["fid"]
+    features = inception.inception_features("fid", made, network, CPU, "made")
+    status = {"stats_name": name, "mode": "clean", "n": 60, "weights_sha256": "0", "kernel_mean": 0.0}
+    ours = inception_scores("fid", features, features, mu, sigma, status).scores["fid"]
     assert ours.value == pytest.approx(theirs, rel=1e-4)  # clean-fid takes the mean in float32
     assert ours.low < ours.value < ours.high
 
@@ -89,63 +95,120 @@ def test_statistics_other_than_those_of_the_status_are_refused(weights, tmp_path
     project, images = Project(tmp_path), pictures(4, 1, 5)
     folder = project.fid_stats("digits")
     folder.mkdir(parents=True)
-    write_arrays(folder / "statistics.npz", {"mu": np.zeros(2048), "sigma": np.eye(2048)}, compressed=False)
-    about = {"fid": "on", "stats_name": "x", "weights_sha256": "y", "floors": {}, "kernel_mean": 0.0}
-    about |= {"sha256": sha256(folder / "statistics.npz"), "n": 4, "kernel_mean_within": 0.0}
-    write_json(folder / "status.json", about, sealed=True)
-    features, reference, mu, sigma, status = inception.reference(project, "digits", images, CPU)
+    write_arrays(folder / "fid.npz", {"mu": np.zeros(2048), "sigma": np.eye(2048)}, compressed=False)
+    about = {
+        "status": "on",
+        "stats_name": "x",
+        "mode": "clean",
+        "weights_sha256": "y",
+        "floors": {},
+        "kernel_mean": 0.0,
+    }
+    about |= {"sha256": sha256(folder / "fid.npz"), "n": 4, "kernel_mean_within": 0.0}
+    write_json(folder / "fid.json", about, sealed=True)
+    features, reference, mu, sigma, status = inception.reference("fid", project, "digits", images, CPU)
     np.testing.assert_array_equal(features(images, "x"), reference)
     assert (mu.shape, sigma.shape, status["n"]) == ((2048,), (2048, 2048), 4)
-    write_json(folder / "status.json", about | {"sha256": "other"}, sealed=True)
-    with pytest.raises(EvaluationError, match=r"statistics\.npz: .*expected other.*fid_stats"):
-        inception.reference(project, "digits", images, CPU)
+    write_json(folder / "fid.json", about | {"sha256": "other"}, sealed=True)
+    with pytest.raises(EvaluationError, match=r"fid\.npz: .*expected other.*fid_stats"):
+        inception.reference("fid", project, "digits", images, CPU)
 
 
 def test_inception_is_loaded_by_clean_fid_from_where_we_say(weights):
-    features = inception.inception_features(pictures(3, 1, 3), inception.inception(weights, CPU), CPU, "x")
+    features = inception.inception_features(
+        "fid", pictures(3, 1, 3), inception.inception("fid", weights, CPU), CPU, "x"
+    )
     assert features.shape == (3, 2048)
     assert np.isfinite(features).all()
 
 
 def test_features_are_cached_by_content_and_damage_is_noticed(weights, tmp_path, monkeypatch, capsys):
     images = pictures(4, 3, 4)
-    first = inception.cached_features(images, weights, CPU, tmp_path, "x")
+    first = inception.cached_features("fid", images, weights, CPU, tmp_path, "x")
     (entry,) = tmp_path.glob("*.npy")
     entry.write_bytes(entry.read_bytes()[:-4] + b"oops")
-    np.testing.assert_array_equal(inception.cached_features(images, weights, CPU, tmp_path, "x"), first)
+    np.testing.assert_array_equal(inception.cached_features("fid", images, weights, CPU, tmp_path, "x"), first)
     assert "damaged" in capsys.readouterr().out
     monkeypatch.setattr(inception, "inception", lambda *_: pytest.fail("should have come from the cache"))
-    np.testing.assert_array_equal(inception.cached_features(images, weights, CPU, tmp_path, "x"), first)
+    np.testing.assert_array_equal(inception.cached_features("fid", images, weights, CPU, tmp_path, "x"), first)
     with pytest.raises(BaseException, match="should have come"):
-        inception.cached_features(images[::-1], weights, CPU, tmp_path, "x")
+        inception.cached_features("fid", images[::-1], weights, CPU, tmp_path, "x")
+
+
+def publish(monkeypatch, sha256: str, url: str) -> None:
+    """Make `url` the address of the weights behind `fid`."""
+    changed = dataclasses.replace(inception.FLAVOURS["fid"], sha256=sha256, url=url)
+    monkeypatch.setitem(inception.FLAVOURS, "fid", changed)
 
 
 def test_weights_come_from_the_mirror_then_the_downloads_then_the_address(weights, tmp_path, monkeypatch):
-    digest = sha256(weights)
     monkeypatch.delenv("THIRTYTWO_MIRROR", raising=False)
-    downloaded = inception.find_weights(tmp_path, digest, weights.as_uri())
-    assert downloaded == tmp_path / inception.WEIGHTS_NAME
-    assert sha256(downloaded) == digest
-    assert inception.find_weights(tmp_path, digest, "file:///nowhere") == downloaded
+    publish(monkeypatch, sha256(weights), weights.as_uri())
+    downloaded = inception.find_weights("fid", tmp_path)
+    assert downloaded == tmp_path / NAME
+    assert sha256(downloaded) == sha256(weights)
+    publish(monkeypatch, sha256(weights), "file:///nowhere")
+    assert inception.find_weights("fid", tmp_path) == downloaded
     monkeypatch.setenv("THIRTYTWO_MIRROR", str(weights.parent))
-    assert inception.find_weights(tmp_path, digest, "file:///nowhere") == weights
+    assert inception.find_weights("fid", tmp_path) == weights
 
 
-def test_weights_that_cannot_be_downloaded_are_named_with_hash_and_place(tmp_path, monkeypatch):
+@pytest.mark.parametrize("score", inception.FLAVOURS)
+def test_weights_that_cannot_be_downloaded_are_named_with_hash_and_place(score, tmp_path, monkeypatch):
     monkeypatch.delenv("THIRTYTWO_MIRROR", raising=False)
+    flavour = dataclasses.replace(inception.FLAVOURS[score], url=(tmp_path / "nowhere").as_uri())
+    monkeypatch.setitem(inception.FLAVOURS, score, flavour)
     with pytest.raises(EvaluationError) as caught:
-        inception.find_weights(tmp_path, url=(tmp_path / "nowhere").as_uri())
-    for part in (inception.WEIGHTS_NAME, inception.WEIGHTS_SHA256, str(tmp_path), "evaluation.fid"):
+        inception.find_weights(score, tmp_path)
+    for part in (flavour.weights, flavour.sha256, str(tmp_path), f"evaluation.{score}: false"):
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_wrong_weights_are_refused_and_never_kept(tmp_path, weights, monkeypatch):
     monkeypatch.delenv("THIRTYTWO_MIRROR", raising=False)
+    publish(monkeypatch, "0" * 64, weights.as_uri())
     with pytest.raises(EvaluationError, match="cannot be downloaded"):
-        inception.find_weights(tmp_path, "0" * 64, weights.as_uri())
+        inception.find_weights("fid", tmp_path)
     assert list(tmp_path.iterdir()) == []
-    (tmp_path / inception.WEIGHTS_NAME).write_bytes(b"<html>")
-    found = hashlib.sha256(b"<html>").hexdigest()
-    with pytest.raises(EvaluationError, match=f"{found}, expected {inception.WEIGHTS_SHA256}"):
-        inception.find_weights(tmp_path)
+    (tmp_path / NAME).write_bytes(b"<html>")
+    with pytest.raises(EvaluationError, match=f"{hashlib.sha256(b'<html>').hexdigest()}, expected {'0' * 64}"):
+        inception.find_weights("fid", tmp_path)
+
+
+def test_legacy_features_are_those_of_clean_fid_in_its_mode_for_pytorch_fid(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    with monkeypatch.context() as untrained:  # clean-fid builds the network and asks for its weights
+        untrained.setattr(inception_pytorch, "load_state_dict_from_url", lambda *_, **__: {})
+        untrained.setattr(torchvision.models.Inception3, "load_state_dict", lambda net, state: None)
+        state = inception_pytorch.fid_inception_v3().state_dict()
+    for value in state.values():
+        if value.ndim == 4:
+            nn.init.kaiming_normal_(value)  # keeps the size of activations, so that features differ between images
+    torch.save(state, tmp_path / "legacy.pth")
+    monkeypatch.setattr(inception_pytorch, "load_state_dict_from_url", lambda *_, **__: state)
+    monkeypatch.setattr(inception, "_CHUNK", 3)
+    images, folder = pictures(3, 3, 6), tmp_path / "images"
+    folder.mkdir()
+    for index, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{index}.png")
+    theirs = get_folder_features(
+        str(folder), build_feature_extractor("legacy_pytorch", CPU, use_dataparallel=False), num_workers=0,
+        device=CPU, mode="legacy_pytorch", verbose=False,
+    )  # fmt: skip
+    monkeypatch.setattr(inception_pytorch, "load_state_dict_from_url", lambda *_, **__: pytest.fail("downloads"))
+    network = inception.inception("fid_legacy", tmp_path / "legacy.pth", CPU)
+    ours = inception.inception_features("fid_legacy", images, network, CPU, "x")
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert np.std(ours, axis=0).max() > 1e-3
+
+
+def test_a_pickle_in_place_of_the_legacy_weights_is_not_run(tmp_path):
+    class Runs:
+        def __reduce__(self):
+            return (tmp_path.joinpath("ran").touch, ())
+
+    torch.save({"w": Runs()}, tmp_path / "legacy.pth")
+    with pytest.raises(pickle.UnpicklingError):
+        inception.inception("fid_legacy", tmp_path / "legacy.pth", CPU)
+    assert not (tmp_path / "ran").exists()

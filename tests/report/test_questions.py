@@ -1,8 +1,10 @@
 """Answers and judgements follow the measured values, and only runs that differ in the right settings."""
 
+import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -127,6 +129,17 @@ def test_targets_need_their_data_and_conditions(full, tmp_path):
     assert targets.judged(target, load(Project(root)).runs[0]) == "missed"
 
 
+def test_a_target_for_one_class_is_judged_by_the_scores_of_that_class(tmp_path):
+    run = load(Project(report_results.make(tmp_path, ("vae",)))).runs[0]
+    table = pd.DataFrame({"class": ["cat", "frog"], "asked": [500, 0], "fid_legacy": [205.4, np.nan]})
+    run = dataclasses.replace(run, name="cddpm_cats_frogs", classes=table)
+    assert run.result("fid_legacy of cat").value == 205.4
+    assert run.result("fid_legacy of frog").value is run.result("fid of cat").value is None
+    target = next(target for target in targets.TARGETS if target.metric == "fid_legacy of cat")
+    assert "not judged: scored against the training images, not the test images" in targets.judged(target, run)
+    assert "reported there; here +" in targets.judged(target._replace(split="train"), run)
+
+
 def test_targets_say_what_differs_from_the_document(tmp_path):
     run = load(Project(report_results.make(tmp_path, ("vae_beta08",)))).runs[0]
     target = targets.Target("vae_beta08", "shapes", (), "fd_classifier", "below", 90.0, "", targets.CMPUT)
@@ -135,7 +148,7 @@ def test_targets_say_what_differs_from_the_document(tmp_path):
     assert targets.judged(plain, run) == "met, with prior mixture instead of standard"
     other = target._replace(n=1000, split="test")
     assert targets.judged(other, run) == (
-        "not judged: N is 2,000, not 1,000; scored against the train images, not the test images"
+        "not judged: N is 2,000, not 1,000; scored against the training images, not the test images"
     )
     assert targets.judged(target._replace(n=2000, split="train"), run) == "met"
 

@@ -100,7 +100,14 @@ def test_a_range_is_stated_with_both_ends():
         parse(Evaluation, VALUES | {"mode_share": 2}, "evaluation")
 
 
-VALUES = {"samples": 10, "reference_split": "train", "fid": False, "bootstrap_resamples": 20, "mode_share": 0.5}
+VALUES = {
+    "samples": 10,
+    "reference_split": "train",
+    "fid": False,
+    "fid_legacy": False,
+    "bootstrap_resamples": 20,
+    "mode_share": 0.5,
+}
 
 
 @pytest.mark.parametrize(

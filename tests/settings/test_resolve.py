@@ -339,6 +339,33 @@ def test_setting_does_not_change_other_stages(
     assert not touched & set(untouched)
 
 
+def test_a_data_set_has_a_protocol_of_its_own(params: Any, write_params: Write, tmp_path: Path):
+    before = resolved(params, write_params, tmp_path)
+    own = {"samples": 2500, "reference_split": "all", "fid_legacy": True}  # more samples than sampling.images
+    put(params, "datasets/digits5k/evaluation", own)
+    after = resolved(params, write_params, tmp_path)
+    stages = {"floor/digits5k.yaml", "fid_stats/digits5k.yaml", "report/report.yaml"}
+    runs = {name for name, run in params["runs"].items() if run["dataset"] == "digits5k"}
+    drawn = {f"{stage}/{name}.yaml" for stage in ("sample", "evaluate") for name in runs}
+    assert changed(before, after) == stages | drawn
+    assert own.items() <= load_yaml(tmp_path / "configs/evaluate/cvae.yaml").items()
+    assert load_yaml(tmp_path / "configs/sample/cvae.yaml")["sampling"]["images"] == 2500
+    assert load_yaml(tmp_path / "configs/evaluate/vae.yaml")["samples"] == params["evaluation"]["samples"]
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({"sample": 100}, "datasets.shapes.evaluation.sample: unknown key; did you mean 'samples'?"),
+        ({"samples": 1}, "datasets.shapes.evaluation.samples: expected a number >= 2"),
+        ({"reference_split": "both"}, "datasets.shapes.evaluation.reference_split: unknown value 'both'; expected one"),
+    ],
+)
+def test_a_protocol_of_its_own_is_checked(params: Any, write_params: Write, tmp_path: Path, own: Any, expected: str):
+    path = write_params(put(params, "datasets/shapes/evaluation", own))
+    assert message(path, tmp_path).startswith(f"params.yaml: {expected}")
+
+
 def test_reading_an_unknown_name(params: Any, write_params: Write, tmp_path: Path):
     with pytest.raises(ParamsError, match=r"run `dvc repro resolve`"):
         read_train("vae", Project(tmp_path))

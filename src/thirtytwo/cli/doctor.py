@@ -60,8 +60,10 @@ def _findings(project: Project, network: bool, clean: float | None) -> Iterator[
     yield Finding("ok", f"params.yaml: {len(settings.runs)} runs, {len(settings.datasets)} data sets")
     yield from machine(settings.compute)
     yield from sources(project, source_of, network)
-    if settings.evaluation.fid:
-        yield inception(project, network)
+    protocols = [settings.protocol(dataset) for dataset in settings.datasets]
+    for score in ("fid", "fid_legacy"):
+        if any(getattr(protocol, score) for protocol in protocols):
+            yield inception(score, project, network)
     yield space(project, source_of)
     yield from lock_of_dvc(project)
     yield stale(project)

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     dataset = _dataset(args, settings.datasets)
     classes = load(project.prepared(args.against)).classes
     given = read(path, dataset, classes, args.labels_from_folders)
-    protocol = settings.evaluation
+    protocol = settings.protocol(args.against)
     if len(given.images) > protocol.samples:
         given = given.subset(protocol.samples, settings.seed if path.is_dir() else None)
     device = set_up(settings.compute)
@@ -75,7 +75,7 @@ def score_images(
     """The scores that the stage `evaluate` gives the same images, beside the floor at their N.
 
     Args:
-        split: "train" or "test", the reference; None: that of the protocol.
+        split: "train", "test" or "all", the reference; None: that of the protocol.
 
     Raises:
         EvaluationError, CheckpointError: the reference is missing or of another classifier; too few images.

@@ -130,7 +130,9 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--against", required=True, metavar="DATASET", help="a name under `datasets:` of params.yaml")
     parser.add_argument(
-        "--split", choices=("train", "test"), help="split of the reference images (default: evaluation.reference_split)"
+        "--split",
+        choices=("train", "test", "all"),
+        help="split of the reference images (default: evaluation.reference_split)",
     )
     parser.add_argument(
         "--labels-from-folders", action="store_true", help="take the requested class of each image from its folder"

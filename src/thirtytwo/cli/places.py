@@ -4,14 +4,12 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cleanfid.downloads_helper import inception_url
-
 from thirtytwo.cli.finding import Finding
 from thirtytwo.data.sources.acquire import files_of
 from thirtytwo.data.sources.catalogue import File
 from thirtytwo.data.sources.download import status
 from thirtytwo.data.sources.fetch import Places, local
-from thirtytwo.features.inception import WEIGHTS_NAME, WEIGHTS_SHA256
+from thirtytwo.features.inception import FLAVOURS
 from thirtytwo.runtime.files import sha256
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.data import Folder, Source
@@ -44,11 +42,16 @@ def sources(project: Project, settings: Mapping[str, Source], network: bool) -> 
                 yield Finding("ok", f"source {name}: needs no download")
 
 
-def inception(project: Project, network: bool) -> Finding:
-    """Check the weights of the network that FID needs."""
-    places, file = Places.of(project), File(WEIGHTS_NAME, WEIGHTS_SHA256, (inception_url,))
-    paths = [folder / WEIGHTS_NAME for folder in (places.mirror, places.downloads) if folder]
-    return _file(f"weights for FID: {WEIGHTS_NAME}", file, paths, network)
+def inception(score: str, project: Project, network: bool) -> Finding:
+    """Check the weights of the network that `score`, "fid" or "fid_legacy", needs."""
+    places, flavour = Places.of(project), FLAVOURS[score]
+    paths = [folder / flavour.weights for folder in (places.mirror, places.downloads) if folder]
+    return _file(
+        f"weights for {score}: {flavour.weights}",
+        File(flavour.weights, flavour.sha256, (flavour.url,)),
+        paths,
+        network,
+    )
 
 
 def space(project: Project, settings: Mapping[str, Source]) -> Finding:

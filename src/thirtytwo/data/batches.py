@@ -9,6 +9,7 @@ from torch import Tensor
 
 from thirtytwo.core.arrays import read_arrays
 from thirtytwo.core.facts import Facts
+from thirtytwo.core.splits import inside
 from thirtytwo.runtime.errors import FileError
 from thirtytwo.runtime.files import read_json
 from thirtytwo.runtime.project import remedy
@@ -37,8 +38,8 @@ class ImageSet:
     factor_names: tuple[str, ...]
 
     def only(self, split: str) -> "ImageSet":
-        """The images of "train" or "test"."""
-        keep = self.split == {"train": 0, "test": 1}[split]
+        """The images of "train", "test" or "all"."""
+        keep = inside(self.split, split)
         return ImageSet(
             self.images[keep], self.labels[keep], self.split[keep], self.classes, self.factors[keep], self.factor_names
         )

@@ -24,12 +24,13 @@ PROTOCOL = {
     "features_sha256": "the features (classifier weights)",
 }
 _INCEPTION = {
-    "fid_n": "the number of samples N",
-    "fid_reference_n": "the number of reference images",
-    "fid_statistics": "the reference statistics",
-    "fid_resizer": "the resizer",
-    "fid_features_sha256": "the features (Inception weights)",
+    "n": "the number of samples N",
+    "reference_n": "the number of reference images",
+    "statistics": "the reference statistics",
+    "mode": "the way of resizing and of computing features",
+    "features_sha256": "the features (Inception weights)",
 }
+_FID, _FID_LEGACY = ({f"{score}_{key}": words for key, words in _INCEPTION.items()} for score in ("fid", "fid_legacy"))
 _NEIGHBOURS = {
     "prdc_k": "the rank k of the neighbour",
     "prdc_n": "the number of samples N",
@@ -39,14 +40,25 @@ _SECOND = {key: words for key, words in PROTOCOL.items() if key != "features_sha
     "second_sha256": "the second classifier (weights)"
 }
 _PROTOCOLS = {
-    "fid": _INCEPTION,
-    "kid": _INCEPTION,
+    "fid": _FID,
+    "kid": _FID,
+    "fid_legacy": _FID_LEGACY,
+    "kid_legacy": _FID_LEGACY,
     "fd_second": _SECOND,
     "accuracy_second": _SECOND,
     **dict.fromkeys(("precision", "recall", "density", "coverage"), PROTOCOL | _NEIGHBOURS),
 }
 
-LOWER = ("fd_classifier", "fd_second", "fd_classifier_infinity", "kid_classifier", "fid", "kid")
+LOWER = (
+    "fd_classifier",
+    "fd_second",
+    "fd_classifier_infinity",
+    "kid_classifier",
+    "fid",
+    "kid",
+    "fid_legacy",
+    "kid_legacy",
+)
 HIGHER = ("precision", "recall", "density", "coverage", "accuracy", "accuracy_second")
 # Scores whose ends are a range of outcomes, not an interval; each with the score to compare in its place.
 RANGES = {"best_of_5_accuracy": "accuracy"}

@@ -1,4 +1,4 @@
-"""FID and KID of Inception features, beside their floors."""
+"""FID and KID of Inception features, beside their floors; `fid_legacy` and `kid_legacy` are the same of other features."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,15 +11,17 @@ from thirtytwo.evaluate import frechet, kid
 from thirtytwo.evaluate.scorecard import Fact, Floors, Measured
 from thirtytwo.runtime.errors import EvaluationError
 
-__all__ = ["inception_floor", "inception_scores", "read_inception_floor"]
+__all__ = ["by_class", "inception_floor", "inception_scores", "read_inception_floor"]
 
 
 def inception_floor(
-    samples: np.ndarray, reference: np.ndarray, split: str, strata: tuple[np.ndarray, np.ndarray] | None = None
-) -> Measured:
+    score: str, samples: np.ndarray, reference: np.ndarray, split: str,
+    strata: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Measured:  # fmt: skip
     """FID and KID of real images [N, 2048] against other ones [M, 2048].
 
     Args:
+        score: "fid" or "fid_legacy", the name of FID; KID has the same ending.
         split: name of the pair, see `floor.RealPair`.
         strata: classes [N] and [M] of both, where the number of each class was fixed.
 
@@ -30,12 +32,16 @@ def inception_floor(
     first, second = strata or (None, None)
     mean = kid.mean_among(reference, second)
     kernels = kid.kid(kid.among(samples, first), kid.means_to(samples, reference), mean, first)
-    sizes: dict[str, Fact] = {"fid_n": len(samples), "fid_reference_n": len(reference), "fid_split": split}
-    return Measured({"fid": distance, "kid": kernels}, sizes)
+    sizes: dict[str, Fact] = {"n": len(samples), "reference_n": len(reference), "split": split}
+    return Measured({score: distance, _kid(score): kernels}, {f"{score}_{key}": value for key, value in sizes.items()})
+
+
+def _kid(score: str) -> str:
+    return score.replace("fid", "kid")
 
 
 def read_inception_floor(status: Mapping[str, Any], within_classes: bool) -> Measured:
-    """The floor in status.json, from the file's values: of images drawn at random or within classes.
+    """The floor in data/fid_stats/<set>/<score>.json, from the file's values: of images drawn at random or within classes.
 
     Raises:
         EvaluationError: the values are not those of a floor.
@@ -44,13 +50,13 @@ def read_inception_floor(status: Mapping[str, Any], within_classes: bool) -> Mea
         floors = TypeAdapter(Floors).validate_python(status["floors"])
     except ValidationError as error:
         key = ".".join(map(str, error.errors()[0]["loc"]))
-        raise EvaluationError(f"status.json: floors.{key}: not those of a floor; run fid_stats again") from None
+        raise EvaluationError(f"data/fid_stats: floors.{key}: not those of a floor; run fid_stats again") from None
     return floors.within_classes if within_classes else floors.at_random
 
 
 def inception_scores(
-    features: np.ndarray, reference: np.ndarray, mu: np.ndarray, sigma: np.ndarray, status: Mapping[str, Any],
-    strata: np.ndarray | None = None,
+    score: str, features: np.ndarray, reference: np.ndarray, mu: np.ndarray, sigma: np.ndarray,
+    status: Mapping[str, Any], strata: np.ndarray | None = None,
 ) -> Measured:  # fmt: skip
     """FID and KID of Inception features [N, 2048] against those of the reference [M, 2048].
 
@@ -58,8 +64,9 @@ def inception_scores(
     dimensions as samples or more the method's error depends on the spectrum, up to half too large: FID then has none.
 
     Args:
+        score: "fid" or "fid_legacy", the name of FID; KID has the same ending.
         mu, sigma: of the reference.
-        status: the values of status.json.
+        status: the values of <score>.json.
         strata: [N] int, the class of each sample where the number of each class was fixed.
 
     Raises:
@@ -72,18 +79,35 @@ def inception_scores(
         fid = Estimate(value, value - half, value + half)
     kernel_mean = status["kernel_mean" if strata is None else "kernel_mean_within"]
     among, to = kid.among(features, strata), kid.means_to(features, reference)
-    scores = {
-        "fid": fid,
-        "kid": kid.kid(among, to, kernel_mean, strata),
-    }
+    scores = {score: fid, _kid(score): kid.kid(among, to, kernel_mean, strata)}
     protocol: dict[str, Fact] = {
-        "fid_n": count,
-        "fid_reference_n": status["n"],
-        "fid_statistics": status["stats_name"],
-        "fid_resizer": "clean",
-        "fid_features_sha256": status["weights_sha256"],
+        "n": count,
+        "reference_n": status["n"],
+        "statistics": status["stats_name"],
+        "mode": status["mode"],
+        "features_sha256": status["weights_sha256"],
     }
     if fid.low is None:
         reason = f"no interval: the delta method needs more than {dimensions} samples, one for each dimension"
-        protocol["fid_reason"] = f"{reason}; {count} were scored"
-    return Measured(scores, protocol)
+        protocol["reason"] = f"{reason}; {count} were scored"
+    return Measured(scores, {f"{score}_{key}": value for key, value in protocol.items()})
+
+
+def by_class(
+    features: np.ndarray, labels: np.ndarray, reference: np.ndarray, reference_labels: np.ndarray, classes: int
+) -> list[float]:
+    """FID of the samples requested of each class against the real images of that class alone.
+
+    Args:
+        features: [N, D] of samples whose requested classes are `labels` [N].
+        reference: [M, D] of real images whose classes are `reference_labels` [M].
+
+    Returns:
+        one number a class; NaN where fewer than two samples or real images are of it.
+    """
+    distances = []
+    for label in range(classes):
+        drawn, real = features[labels == label], reference[reference_labels == label]
+        known = min(len(drawn), len(real)) >= 2
+        distances.append(frechet.distance_to(drawn, *frechet.statistics(real)) if known else float("nan"))
+    return distances

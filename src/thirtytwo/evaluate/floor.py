@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from thirtytwo.core.splits import inside
 from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["RealPair", "largest_pair", "real_pair"]
@@ -16,7 +17,7 @@ class RealPair:
     Attributes:
         samples: indices of the images in place of the generated ones.
         reference: indices of the images that they are compared with.
-        name: "test-vs-train", "train-vs-test", or "train-vs-train" and the like.
+        name: "test-vs-train", "train-vs-test", or "train-vs-train" and the like where both are of one split.
     """
 
     samples: np.ndarray
@@ -41,8 +42,8 @@ def real_pair(
     Raises:
         EvaluationError: the reference split has fewer than 4 images.
     """
-    code = {"train": 0, "test": 1}[reference_split]
-    reference, other = np.flatnonzero(split == code), np.flatnonzero(split == 1 - code)
+    chosen = inside(split, reference_split)
+    reference, other = np.flatnonzero(chosen), np.flatnonzero(~chosen)
     if len(reference) < 4:
         raise EvaluationError(
             f"evaluation.reference_split: {reference_split} has {len(reference)} images; a floor needs at least 4"
@@ -51,7 +52,7 @@ def real_pair(
     if strata is not None:
         return _within_classes(strata, reference, other, reference_split, samples, rng)
     if len(other) >= samples:
-        name = f"{'test' if code == 0 else 'train'}-vs-{reference_split}"
+        name = f"{'test' if reference_split == 'train' else 'train'}-vs-{reference_split}"
         return RealPair(np.sort(rng.permutation(other)[:samples]), reference, name)
     shuffled, count = rng.permutation(reference), min(samples, len(reference) // 2)
     name = f"{reference_split}-vs-{reference_split}"
@@ -64,8 +65,7 @@ def largest_pair(split: np.ndarray, reference_split: str, samples: int, seed: in
     Raises:
         EvaluationError: as `real_pair`.
     """
-    code = {"train": 0, "test": 1}[reference_split]
-    others = int((split == 1 - code).sum())
+    others = int((~inside(split, reference_split)).sum())
     return real_pair(split, reference_split, others if others >= samples else len(split), seed, draw)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from thirtytwo.core.arrays import read_arrays
+from thirtytwo.core.splits import inside
 from thirtytwo.evaluate.kid import mean_among
 from thirtytwo.evaluate.memorisation import copy_ratio
 from thirtytwo.runtime.errors import EvaluationError, FileError
@@ -16,7 +17,6 @@ from thirtytwo.runtime.sealed import seal_zip
 
 __all__ = ["Real", "Scored", "Seen", "measure_real", "read_real", "read_seen", "real_bytes", "seen_bytes"]
 
-_SPLITS = {"train": 0, "test": 1}
 _SEEN = {
     "features": "float32 N D", "probabilities": "float32 N K", "labels": "int64 N", "split": "uint8 N",
     "features_sha256": "str",
@@ -63,7 +63,7 @@ class Seen:
     Attributes:
         images: as the classifier sees them; labels are places among its classes.
         split: [M] uint8, 0 train, 1 test.
-        reference_split: "train" or "test", whose images samples are scored against.
+        reference_split: "train", "test" or "all", whose images samples are scored against.
         features_sha256: of the classifier's weights.
     """
 
@@ -75,7 +75,7 @@ class Seen:
     @property
     def reference(self) -> Scored:
         """The images of the reference split."""
-        return self.images.only(self.split == _SPLITS[self.reference_split])
+        return self.images.only(inside(self.split, self.reference_split))
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,10 @@ class Real(Seen):
     resampler: str
 
     def against(self, split: str) -> "Real":
-        """The same images with `split`, "train" or "test", as the reference."""
+        """The same images with `split`, "train", "test" or "all", as the reference."""
         if split == self.reference_split:
             return self
-        images = self.images.only(self.split == _SPLITS[split])
+        images = self.images.only(inside(self.split, split))
         means = mean_among(images.features), mean_among(images.features, images.labels)
         return replace(self, reference_split=split, kernel_mean=means[0], kernel_mean_within=means[1])
 
@@ -117,7 +117,7 @@ def measure_real(
 ) -> Real:  # fmt: skip
     """`Real` with its ratio of copies and its kernel means computed; `labels` are the data set's."""
     images = Scored(features, probabilities, class_places[labels])
-    reference = images.only(split == _SPLITS[reference_split])
+    reference = images.only(inside(split, reference_split))
     means = mean_among(reference.features), mean_among(reference.features, reference.labels)
     return Real(
         images, split, reference_split, features_sha256, *means, copy_ratio(features, split), classes, class_places,

@@ -14,7 +14,7 @@ from thirtytwo.evaluate import frechet
 from thirtytwo.evaluate.classes import confusion
 from thirtytwo.evaluate.disentanglement import disentanglement
 from thirtytwo.evaluate.equilibrium import equilibrium
-from thirtytwo.evaluate.fid import inception_scores, read_inception_floor
+from thirtytwo.evaluate.fid import by_class, inception_scores, read_inception_floor
 from thirtytwo.evaluate.latent_space import FactorReader, directions, path_length
 from thirtytwo.evaluate.likelihood import bits_per_dim
 from thirtytwo.evaluate.posterior import bound_scores, code_scores
@@ -61,7 +61,7 @@ class Inception:
         features: of images and of their name in messages.
         reference: [M, 2048].
         mu, sigma: of the reference.
-        status: the values of status.json.
+        status: the values of data/fid_stats/<set>/<score>.json.
     """
 
     features: Callable[[np.ndarray, str], np.ndarray]
@@ -87,7 +87,7 @@ class Factors:
 
 def score_run(
     trainings: Sequence[tuple[np.ndarray, np.ndarray]], probes: Mapping[str, np.ndarray], real: Real, second: Seen,
-    floors: Floors, rules: Rules, extract: Extractors, inception: Inception | None, factors: Factors | None,
+    floors: Floors, rules: Rules, extract: Extractors, inception: Mapping[str, Inception], factors: Factors | None,
 ) -> tuple[Scorecard, dict[str, pd.DataFrame]]:  # fmt: skip
     """The scorecard, and tables by their folder in plots/.
 
@@ -95,7 +95,7 @@ def score_run(
         trainings: images [N, 32, 32, C] uint8 and labels [N] of each training, the first one first.
         probes: what else was drawn from the first training's model, by name.
         second: the images of `real` as the second classifier sees them.
-        inception: None skips FID and KID.
+        inception: by the names of the scores, "fid" and "fid_legacy"; those that are missing are skipped.
         factors: None where they are not known.
 
     Raises:
@@ -112,13 +112,20 @@ def score_run(
         by_second = Scored(*extract.second(images, where), places)
         measured = second_scores(by_second, second, resamples=rules.bootstrap_resamples, seed=rules.seed)
         card = replace(card, measured=card.measured | measured)
-        cards.append(_with_inception(card, images, samples.strata, inception, training) if inception else card)
+        for name, network in inception.items():
+            card = _with_inception(name, card, images, samples.strata, network, training)
+        cards.append(card)
         if training == 0:
             tables = {
                 "classes": per_class(samples, real.reference, real.classes),
                 "confusion": confusion(samples.predicted, samples.labels, real.classes),
                 "neighbours": nearest,
             }
+            if samples.strata is not None:
+                for name, network in inception.items():
+                    features, own = network.features(images, where), real.reference.labels
+                    distances = by_class(features, samples.labels, network.reference, own, len(real.classes))
+                    tables["classes"][name] = distances
     images, labels = trainings[0]
     model = _latent_scores(images, probes, rules, extract, factors) | _code_scores(probes, factors)
     model |= _other_priors(probes, labels, real, rules, extract)
@@ -127,7 +134,7 @@ def score_run(
 
 
 def trajectory(
-    probes: Mapping[str, np.ndarray], real: Real, extract: Extractors, inception: Inception | None
+    probes: Mapping[str, np.ndarray], real: Real, extract: Extractors, inception: Mapping[str, Inception]
 ) -> pd.DataFrame:
     """fd_classifier, and FID where it is measured, of the images drawn from each snapshot of the training."""
     mu, sigma = frechet.statistics(real.reference.features)
@@ -135,24 +142,23 @@ def trajectory(
     for step, images in zip(probes.get("snapshot_steps", ()), probes.get("snapshot_images", ()), strict=True):
         row: dict[str, float] = {"step": int(step), "n": len(images)}
         row["fd_classifier"] = frechet.distance_to(extract.images(images, f"step {step}")[0], mu, sigma)
-        if inception:
-            features = inception.features(images, f"step {step}")
-            row["fid"] = frechet.distance_to(features, inception.mu, inception.sigma)
+        for name, network in inception.items():
+            row[name] = frechet.distance_to(network.features(images, f"step {step}"), network.mu, network.sigma)
         rows.append(row)
-    return pd.DataFrame(rows, columns=["step", "n", "fd_classifier", *(["fid"] if inception else [])])
+    return pd.DataFrame(rows, columns=["step", "n", "fd_classifier", *inception])
 
 
 def _with_inception(
-    card: Scorecard, images: np.ndarray, strata: np.ndarray | None, inception: Inception, training: int
+    name: str, card: Scorecard, images: np.ndarray, strata: np.ndarray | None, inception: Inception, training: int
 ) -> Scorecard:
-    """The scorecard with FID and KID beside their floors."""
+    """The scorecard with FID, called `name`, and its KID beside their floors."""
     features = inception.features(images, f"samples of training {training}")
     status = inception.status
-    measured = inception_scores(features, inception.reference, inception.mu, inception.sigma, status, strata)
+    measured = inception_scores(name, features, inception.reference, inception.mu, inception.sigma, status, strata)
     floor = read_inception_floor(status, within_classes=strata is not None)
-    same = floor.protocol["fid_n"] == len(images)
+    same = floor.protocol[f"{name}_n"] == len(images)
     return replace(
-        card, measured=card.measured | measured, floor=card.floor | floor | Measured({}, {"fid_same_n": same})
+        card, measured=card.measured | measured, floor=card.floor | floor | Measured({}, {f"{name}_same_n": same})
     )
 
 

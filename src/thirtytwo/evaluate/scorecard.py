@@ -12,12 +12,17 @@ __all__ = ["REASONS", "Diagnosis", "Fact", "Floors", "Measured", "Score", "Score
 
 Score = Estimate | float | int | None  # a plain number has no interval, None was not measured
 Fact = float | int | str | bool | None
-REASONS = ("fd_classifier_infinity_reason", "memorisation_reason", "fid_reason")  # why a score or interval is None
+REASONS = (
+    "fd_classifier_infinity_reason",
+    "memorisation_reason",
+    "fid_reason",
+    "fid_legacy_reason",
+)  # why a score or interval is None
 
 # Entries of metrics/<run>.json, in the order in which they are dropped from the end where there are more than eight.
 _METRICS = {
     "fd": "fd_classifier", "precision": "precision", "coverage": "coverage", "accuracy": "accuracy", "fid": "fid",
-    "distortion": "distortion", "rate_nats": "rate_nats",
+    "fid_legacy": "fid_legacy", "distortion": "distortion", "rate_nats": "rate_nats",
 }  # fmt: skip
 _MOST = 8
 

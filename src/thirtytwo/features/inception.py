@@ -2,7 +2,7 @@
 
 clean-fid (Parmar et al. 2022) provides the resize and the network's wrapper. This module adds what it lacks: its
 weights are checked against their sha256, images are uint8 arrays in the order of the data set, and reference
-statistics are written where `fid.compute_fid(..., dataset_name=NAME, mode="clean", dataset_split="custom")` finds them.
+statistics are written where `fid.compute_fid(..., dataset_name=NAME, mode=MODE, dataset_split="custom")` finds them.
 """
 
 import hashlib
@@ -13,15 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.error import URLError
 
 import cleanfid
 import numpy as np
 import torch
+from cleanfid import inception_pytorch
 from cleanfid.downloads_helper import inception_url
 from cleanfid.inception_torchscript import InceptionV3W
 from cleanfid.resize import build_resizer
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from thirtytwo.core import processes
@@ -31,21 +33,50 @@ from thirtytwo.runtime.errors import EvaluationError
 from thirtytwo.runtime.project import Project
 
 __all__ = [
-    "WEIGHTS_NAME", "WEIGHTS_SHA256", "cached_features", "find_weights", "inception", "inception_features",
-    "install_statistics", "reference", "statistics_name",
+    "FLAVOURS", "Flavour", "cached_features", "find_weights", "inception", "inception_features", "install_statistics",
+    "reference", "statistics_name",
 ]  # fmt: skip
 
-WEIGHTS_NAME = "inception-2015-12-05.pt"
-# Of NVIDIA's file at clean-fid's address; k-diffusion's evaluation has the same sum.
-WEIGHTS_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
+
+@dataclass(frozen=True)
+class Flavour:
+    """One way of resizing images and of computing their Inception features.
+
+    Attributes:
+        mode: clean-fid's name of it.
+        weights: name of the file of weights.
+        sha256: of that file.
+        url: address of that file.
+    """
+
+    mode: str
+    weights: str
+    sha256: str
+    url: str
+
+
+# By the name of the score. fid: NVIDIA's file at clean-fid's address, after Pillow's bicubic filter; k-diffusion's
+# evaluation has the same sum. fid_legacy: what pytorch-fid and most papers compute, its own weights after PyTorch's
+# bilinear resize without antialiasing; torch-fidelity's file has the same sum.
+FLAVOURS = {
+    "fid": Flavour(
+        "clean", "inception-2015-12-05.pt", "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4",
+        inception_url,
+    ),
+    "fid_legacy": Flavour(
+        "legacy_pytorch", "pt_inception-2015-12-05-6726825d.pth",
+        "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2", inception_pytorch.FID_WEIGHTS_URL,
+    ),
+}  # fmt: skip
 _CHUNK = 50  # images at a time; a constant, because kernels may round differently for other shapes
 
 
 @dataclass(frozen=True)
 class _Status:
-    """Content of data/fid_stats/<set>/status.json where FID is measured."""
+    """Content of data/fid_stats/<set>/<score>.json where the score is measured."""
 
     stats_name: str
+    mode: str
     n: int
     sha256: str
     weights_sha256: str
@@ -54,49 +85,69 @@ class _Status:
     kernel_mean_within: float
 
 
-def find_weights(downloads: Path, sha256: str = WEIGHTS_SHA256, url: str = inception_url) -> Path:
+def find_weights(score: str, downloads: Path) -> Path:
     """The verified weights in the mirror folder (THIRTYTWO_MIRROR), else in `downloads`, else downloaded there.
 
     Raises:
         EvaluationError: they are not found and cannot be downloaded, or a file of that name has another sha256.
     """
-    mirror = os.environ.get("THIRTYTWO_MIRROR")
+    flavour, mirror = FLAVOURS[score], os.environ.get("THIRTYTWO_MIRROR")
     for folder in ([Path(mirror)] if mirror else []) + [downloads]:
-        path = folder / WEIGHTS_NAME
+        path = folder / flavour.weights
         if path.is_file():
-            if (actual := files.sha256(path)) != sha256:
-                raise EvaluationError(f"{path}: sha256 is {actual}, expected {sha256}; delete it or replace it")
+            if (actual := files.sha256(path)) != flavour.sha256:
+                raise EvaluationError(f"{path}: sha256 is {actual}, expected {flavour.sha256}; delete it or replace it")
             return path
-    path = downloads / WEIGHTS_NAME
+    path = downloads / flavour.weights
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256)
+        torch.hub.download_url_to_file(flavour.url, str(path), hash_prefix=flavour.sha256)
     except (URLError, OSError, RuntimeError) as error:
         reason = str(getattr(error, "reason", error)).splitlines()[0]
         raise EvaluationError(
-            f"{WEIGHTS_NAME} (sha256 {sha256}) cannot be downloaded from {url} ({reason}); "
-            f"save it as {path}, or set evaluation.fid: false"
+            f"{flavour.weights} (sha256 {flavour.sha256}) cannot be downloaded from {flavour.url} ({reason}); "
+            f"save it as {path}, or set evaluation.{score}: false"
         ) from None
     return path
 
 
-def inception(weights: Path, device: torch.device) -> nn.Module:
-    """clean-fid's network with the weights in `weights`, a file named as NVIDIA named it."""
-    return InceptionV3W(str(weights.parent), download=False).to(device).eval()
+class _Legacy(nn.Module):
+    """pytorch-fid's network for images in 0 ... 255, as clean-fid calls it."""
+
+    def __init__(self, weights: Path) -> None:
+        super().__init__()
+
+        def load(url: str, progress: bool) -> dict[str, Tensor]:
+            return torch.load(weights, weights_only=True)
+
+        # clean-fid would look for the file in torch's folder of downloads and load it as a pickle.
+        with mock.patch.object(inception_pytorch, "load_state_dict_from_url", load):
+            self.network = inception_pytorch.InceptionV3(output_blocks=[3], resize_input=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x / 255)[0].flatten(1)
+
+
+def inception(score: str, weights: Path, device: torch.device) -> nn.Module:
+    """clean-fid's network for `score` with the weights in `weights`, a file that has the flavour's name."""
+    network = InceptionV3W(str(weights.parent), download=False) if score == "fid" else _Legacy(weights)
+    return network.to(device).eval()
 
 
 @torch.inference_mode()
-def inception_features(images: np.ndarray, network: nn.Module, device: torch.device, where: str) -> np.ndarray:
+def inception_features(
+    score: str, images: np.ndarray, network: nn.Module, device: torch.device, where: str
+) -> np.ndarray:
     """Inception features [N, 2048] float32 of [N, 32, 32, C] uint8; one channel is repeated three times.
 
-    Each image is resized to 299x299 in float32 by clean-fid's function, which is Pillow's bicubic filter.
+    Each image is resized to 299x299 in float32 by clean-fid's function for the score's mode.
 
     Raises:
         EvaluationError: images of another type or shape, or fewer than 2.
     """
     check_images(images, where)
-    resize, features = build_resizer("clean"), []
-    starts, title = processes.share(range(0, len(images), _CHUNK)), f"Inception features of {where}"
+    resize, features = build_resizer(FLAVOURS[score].mode), []
+    starts, title = processes.share(range(0, len(images), _CHUNK)), f"Inception features of {where} for {score}"
     for start in tqdm(starts, desc=title, unit="chunk", mininterval=1.0, disable=not processes.first()):
         chunk = images[start : start + _CHUNK]
         colour = np.repeat(chunk, 3, axis=3) if chunk.shape[3] == 1 else chunk
@@ -109,7 +160,9 @@ def inception_features(images: np.ndarray, network: nn.Module, device: torch.dev
     return joined
 
 
-def cached_features(images: np.ndarray, weights: Path, device: torch.device, folder: Path, where: str) -> np.ndarray:
+def cached_features(
+    score: str, images: np.ndarray, weights: Path, device: torch.device, folder: Path, where: str
+) -> np.ndarray:
     """`inception_features`, kept in `folder` under the sha256 of images and weights; a damaged entry is computed again.
 
     Raises:
@@ -123,7 +176,7 @@ def cached_features(images: np.ndarray, weights: Path, device: torch.device, fol
         if files.sha256(path) == checksum.read_text():
             return np.load(path)
         print(f"warning: {path}: damaged, computing it again")
-    features = inception_features(images, inception(weights, device), device, where)
+    features = inception_features(score, images, inception(score, weights, device), device, where)
     if not processes.first():
         return features
     buffer = io.BytesIO()
@@ -138,13 +191,13 @@ def statistics_name(dataset: str, split: str, images: np.ndarray) -> str:
     return f"thirtytwo_{dataset}_{split}_{hashlib.sha256(images.tobytes()).hexdigest()[:8]}".lower()
 
 
-def install_statistics(name: str, statistics: Path) -> Path:
-    """Copy a file with `mu` and `sigma` into clean-fid's folder, as its custom statistics `name`.
+def install_statistics(score: str, name: str, statistics: Path) -> Path:
+    """Copy a file with `mu` and `sigma` into clean-fid's folder, as its custom statistics `name` in the score's mode.
 
     Raises:
         EvaluationError: the folder of the installed package cannot be written.
     """
-    path = Path(cleanfid.__file__).parent / "stats" / f"{name}_clean_custom_na.npz".lower()
+    path = Path(cleanfid.__file__).parent / "stats" / f"{name}_{FLAVOURS[score].mode}_custom_na.npz".lower()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(exist_ok=True)
@@ -158,26 +211,26 @@ def install_statistics(name: str, statistics: Path) -> Path:
 
 
 def reference(
-    project: Project, dataset: str, images: np.ndarray, device: torch.device
+    score: str, project: Project, dataset: str, images: np.ndarray, device: torch.device
 ) -> tuple[Callable[[np.ndarray, str], np.ndarray], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-    """What FID and KID against the reference `images` of a data set need.
+    """What `score` and its KID against the reference `images` of a data set need.
 
     Returns:
         a function that extracts features [N, 2048] of images, given their name in messages; the features of the
-        reference; their mean and covariance from the stage fid_stats; and the values of its status.json.
+        reference; their mean and covariance from the stage fid_stats; and the values of its <score>.json.
 
     Raises:
-        FileError: statistics or status.json are missing or damaged.
-        EvaluationError: weights are missing, or the statistics have another sha256 than in status.json.
+        FileError: what the stage fid_stats wrote is missing or damaged.
+        EvaluationError: weights are missing, or the statistics have another sha256 than in <score>.json.
     """
-    folder, weights = project.fid_stats(dataset), find_weights(project.downloads)
-    path, status = folder / "statistics.npz", files.read_json(folder / "status.json", _Status)
+    folder, weights = project.fid_stats(dataset), find_weights(score, project.downloads)
+    path, status = folder / f"{score}.npz", files.read_json(folder / f"{score}.json", _Status)
     if (actual := files.sha256(path)) != status.sha256:
         raise EvaluationError(f"{path}: sha256 is {actual}, expected {status.sha256}; run fid_stats again")
     statistics = read_arrays(path, {"mu": "float64 2048", "sigma": "float64 2048 2048"})
 
     def features(images: np.ndarray, where: str) -> np.ndarray:
-        return cached_features(images, weights, device, project.inception, where)
+        return cached_features(score, images, weights, device, project.inception, where)
 
     ours = features(images, f"real images of {dataset}")
     return features, ours, statistics["mu"], statistics["sigma"], vars(status)

@@ -33,6 +33,8 @@ QUALITY = (
           "at any N. Lower is better."),
     Column("FID", "fid", 1, "Fréchet distance of Inception features by clean-fid; its scale differs from FD's. Lower is "
           "better."),
+    Column("legacy FID", "fid_legacy", 1, "FID as pytorch-fid computes it, for comparison with papers; its scale differs "
+          "from FID's. Lower is better."),
     Column("Inception KID × 1000", "kid", 1000, "Kernel distance of Inception features. Lower is better."),
     Column("precision", "precision", 1, "Share of samples that look like real images. Higher is better."),
     Column("recall", "recall", 1, "Share of real images that the samples could have produced. Higher is better."),
@@ -84,7 +86,7 @@ def headline(dataset: SetResult) -> Table:
     """The scores that matter most, for the front page."""
     verdict = judge(dataset)
     runs = [run for run in ranked(dataset.runs, verdict) if run.scored]
-    wanted = ("fd_classifier", "fid", "precision", "coverage", "accuracy")
+    wanted = ("fd_classifier", "fid", "fid_legacy", "precision", "coverage", "accuracy")
     columns = [score for score in QUALITY + CLASSES if score.key in wanted]
     shown = [score for score in columns if any(run.metric(score.key) is not None for run in runs)]
     rows = []
@@ -109,10 +111,12 @@ def _sizes(dataset: SetResult) -> str:
     if floor.metric("n") is not None:
         text += f" Floor: {wording.count(floor.metric('n'))} real images against "
         text += f"{wording.count(floor.metric('reference_n'))} others ({floor.metric('split') or 'unknown split'})."
-    inception = [run for run in dataset.runs if run.metric("fid") is not None]
-    if inception:
-        text += f" FID: N = {', '.join(map(wording.count, sorted({run.metric('fid_n') for run in inception})))}"
-        floors = sorted({value for run in inception if (value := run.floor("fid").value) is not None})
+    for name, score in (("FID", "fid"), ("Legacy FID", "fid_legacy")):
+        inception = [run for run in dataset.runs if run.metric(score) is not None]
+        if not inception:
+            continue
+        text += f" {name}: N = {', '.join(map(wording.count, sorted({run.metric(f'{score}_n') for run in inception})))}"
+        floors = sorted({value for run in inception if (value := run.floor(score).value) is not None})
         text += "".join(f"; real images score {wording.plain(value)}" for value in floors) + "."
     return text
 

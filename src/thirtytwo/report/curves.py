@@ -18,7 +18,7 @@ PANELS = (
     ("discriminator outputs", lambda term: term.startswith("d_")),
     ("gradient norms", lambda term: term.startswith("grad_norm")),
 )
-SEEDED = ("fd_classifier", "kid_classifier", "fid", "accuracy", "coverage")
+SEEDED = ("fd_classifier", "kid_classifier", "fid", "fid_legacy", "accuracy", "coverage")
 
 
 def training(dataset: SetResult, folder: Path) -> list[Block]:

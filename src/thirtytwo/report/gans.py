@@ -36,7 +36,7 @@ def along_training(dataset: SetResult, folder: Path) -> list[Block]:
     if not curves:
         return []
     plotted = []
-    for term in ("fd_classifier", "fid"):
+    for term in ("fd_classifier", "fid", "fid_legacy"):
         shown = {name: table for name, table in curves.items() if term in table}
         if shown:
             plotted.append(_score_curves(dataset, shown, term, folder))

@@ -5,7 +5,7 @@ from thirtytwo.report.results import Results
 
 __all__ = ["SPLITS", "section"]
 
-SPLITS = {"train": "training", "test": "test"}
+SPLITS = {"train": "training images", "test": "test images", "all": "training and test images"}
 
 FRECHET = Equation(
     r"\mathrm{FD} = \lVert \mu_r - \mu_g \rVert^2 + \mathrm{Tr}\big(\Sigma_r + \Sigma_g"
@@ -78,6 +78,16 @@ def _has(results: Results, key: str) -> bool:
     return any(run.metric(key) is not None for run in results.runs)
 
 
+def _exceptions(results: Results) -> str:
+    """The data sets with a protocol of their own, in words."""
+    general, words = results.config.evaluation, []
+    for dataset in results.sets:
+        own = results.config.protocol(dataset.name)
+        if (own.samples, own.reference_split) != (general.samples, general.reference_split):
+            words.append(f"on {dataset.name} {own.samples:,} against the {SPLITS[own.reference_split]}")
+    return f" ({', '.join(words)})" if words else ""
+
+
 def _scores(results: Results) -> list[Block]:
     evaluation, sampling = results.config.evaluation, results.config.sampling
     blocks: list[Block] = [
@@ -88,10 +98,10 @@ def _scores(results: Results) -> list[Block]:
         ),
         FRECHET,
         Text(
-            "FD is not FID: a score is called `fid` only if it uses Inception features. Each run draws "
+            "FD is not FID: a score is called `fid` or `fid_legacy` only if it uses Inception features. Each run draws "
             f"{sampling.images:,} images; {evaluation.samples:,} of them are scored against the "
-            f"{SPLITS[evaluation.reference_split]} images. All randomness derives from seed {results.config.seed}; each "
-            "training step and each image has its own stream. The score depends on N, the reference, the resampling of "
+            f"{SPLITS[evaluation.reference_split]}{_exceptions(results)}. All randomness derives from seed "
+            f"{results.config.seed}; each training step and each image has its own stream. The score depends on N, the reference, the resampling of "
             "the data and the features. Scores that differ in any of these are not compared."
         ),
     ]

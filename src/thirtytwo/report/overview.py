@@ -169,7 +169,7 @@ def _behind(first: RunResult, other: RunResult) -> str:
 
 def _protocol(run: RunResult) -> str:
     split = SPLITS[run.metric("reference_split")]
-    return f"N = {wording.count(run.metric('n'))} samples against the {split} images"
+    return f"N = {wording.count(run.metric('n'))} samples against the {split}"
 
 
 def sentence(dataset: SetResult, verdict: Verdict) -> Text:

@@ -94,7 +94,14 @@ class RunResult:
         return self.card.floor.estimate(key) if self.card else Estimate(None)
 
     def result(self, key: str) -> Estimate:
-        """A score of the evaluation, else a final term of the training."""
+        """A score of the evaluation, else a final term of the training; "fid of cat" is a score of one class."""
+        if " of " in key:
+            name, label = key.split(" of ", 1)
+            table = self.classes
+            if table is None or name not in table:
+                return Estimate(None)
+            values = table.loc[table["class"] == label, name].dropna()
+            return Estimate(float(values.iloc[0])) if len(values) else Estimate(None)
         score = self.estimate(key)
         return Measured(self.training or {}).estimate(key) if score.value is None else score
 

@@ -145,14 +145,14 @@ def _by_label(run: RunResult) -> Table | None:
     if run.classes is None or "asked" not in run.classes:
         return None
     part = run.classes[run.classes["asked"] > 0]
-    distances = [float(value) for value in part["fd_classifier"]]
-    cells = zip(
-        part["class"], part["asked"], part["accuracy"], wording.column(distances, wording.decimals_for(distances)),
-        strict=True,
-    )  # fmt: skip
-    rows = [Row(str(name), [wording.count(n), wording.percent(share), fd]) for name, n, share, fd in cells]
+    names = {"fd_classifier": "FD", "fid": "FID", "fid_legacy": "legacy FID"}
+    shown = {title: [float(value) for value in part[key]] for key, title in names.items() if key in part}
+    columns = {title: wording.column(values, wording.decimals_for(values)) for title, values in shown.items()}
+    cells = zip(part["class"], part["asked"], part["accuracy"], *columns.values(), strict=True)
+    rows = [Row(str(name), [wording.count(n), wording.percent(share), *other]) for name, n, share, *other in cells]
     caption = (
         f"`{run.name}` by requested label: the share of samples that the classifier recognises as that class, and "
-        "their FD to the real images of the class alone (N differs from the comparison's)."
+        f"their {', '.join(columns)} to the real images of the class alone (N differs from the comparison's)."
     )
-    return Table(caption, ["label", "N", "accuracy", "FD"], rows, [False, True, True, True], folded=True)
+    numeric = [False, True, True, *[True] * len(columns)]
+    return Table(caption, ["label", "N", "accuracy", *columns], rows, numeric, folded=True)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from thirtytwo.report import wording
 from thirtytwo.report.blocks import Row, Section, Table, Text
+from thirtytwo.report.methods import SPLITS
 from thirtytwo.report.results import Results, RunResult
 
 __all__ = ["TARGETS", "Target", "judged", "section"]
@@ -20,7 +21,7 @@ class Target(NamedTuple):
         direction: "below" or "above": the measured value should lie there; "near": the document reports the number
             without requiring it.
         n: the number of samples behind it; None if the score has none or the document does not state it.
-        split: the images that it was scored against, "train" or "test"; None if the document states neither.
+        split: the images that it was scored against, "train", "test" or "all"; None if the document states neither.
         needs: training settings without which the number cannot be expected.
         assigned: training and sampling settings that the document has; the judgement says which ones differ.
     """
@@ -50,8 +51,8 @@ _PLAIN = {"prediction": "epsilon", "prior": "standard", "guidance": 0.0, "decode
 
 
 def _fid(run: str, limit: float, direction: str, source: str, conditions: str = "") -> Target:
-    conditions += "30,000 iterations, against statistics of all images"
-    return Target(run, "cub", (), "fid", direction, limit, conditions, source, needs={"steps": 30_000})
+    conditions += "30,000 iterations, N = 50,000 against all images"
+    return Target(run, "cub", (), "fid", direction, limit, conditions, source, 50_000, "all", {"steps": 30_000})
 
 
 def _code(run: str, limit: float, direction: str, source: str, needs: dict[str, Any]) -> Target:
@@ -62,7 +63,13 @@ def _code(run: str, limit: float, direction: str, source: str, needs: dict[str, 
 def _cats(run: str, limit: float, epochs: int | None = None) -> Target:
     conditions = "N = 1,000 against the test images, by pytorch-fid"
     needs = {} if epochs is None else {"epochs": epochs}
-    return Target(run, "cifar10", ("cat",), "fid", "near", limit, conditions, CATS, 1000, "test", needs)
+    return Target(run, "cifar10", ("cat",), "fid_legacy", "near", limit, conditions, CATS, 1000, "test", needs)
+
+
+def _class(run: str, label: str, limit: float) -> Target:
+    conditions = "of one class, against the test images, by pytorch-fid"
+    metric, classes = f"fid_legacy of {label}", ("cat", "frog")
+    return Target(run, "cifar10", classes, metric, "near", limit, conditions, CATS, None, "test")
 
 
 def _parameters(run: str, count: int) -> Target:
@@ -101,6 +108,10 @@ TARGETS = (
     _cats("dcgan_cats", 113.311, epochs=512),
     _cats("dcgan_cats_1024", 109.09, epochs=1024),
     _cats("dcgan_cats_smooth", 125.629, epochs=1024),
+    _class("cgan_cats_frogs", "frog", 181.748),
+    _class("cgan_cats_frogs", "cat", 231.707),
+    _class("cddpm_cats_frogs", "frog", 70.517),
+    _class("cddpm_cats_frogs", "cat", 102.894),
     *(_digits(run) for run in ("dcgan", "dcgan_z100", "dcgan_h100", "dcgan_z100_h100")),
     *(_grade(run) for run in ("cddpm", "cddpm_quadratic", "cddpm_epsilon", "cvae", "cvae_standard", "lddpm")),
 )
@@ -124,7 +135,7 @@ def section(results: Results) -> Section:
         return Section("Published numbers", "targets", [Text(text)])
     caption = (
         "Numbers from the courses and reports under the conditions named, beside what was measured here on the same data. "
-        "Targets with other conditions are not judged. FID here is by clean-fid."
+        "Targets with other conditions are not judged. `fid` is by clean-fid, `fid_legacy` computed as by pytorch-fid."
     )
     columns = ["run", "data", "metric", "measured", "target", "judgement", "conditions", "source"]
     numeric = [False, False, False, True, True, False, False, False]
@@ -147,11 +158,11 @@ def judged(target: Target, run: RunResult) -> str:
         for key, value in target.needs.items()
         if run.model.get(key) != value
     ]
-    n = run.metric("fid_n" if target.metric == "fid" else "n")
+    n = run.metric(f"{target.metric}_n" if target.metric in ("fid", "fid_legacy") else "n")
     if target.n is not None and n != target.n:
         other.append(f"N is {wording.count(n)}, not {wording.count(target.n)}")
     if target.split is not None and (split := run.metric("reference_split")) != target.split:
-        other.append(f"scored against the {split} images, not the {target.split} images")
+        other.append(f"scored against the {SPLITS[split]}, not the {SPLITS[target.split]}")
     if other:
         return f"not judged: {'; '.join(other)}"
     value = run.result(target.metric).value

@@ -1,6 +1,6 @@
 """Settings of sources (raw files) and of data sets (prepared 32x32 images)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -83,6 +83,7 @@ class Dataset(Preparation):
     """An entry of `datasets:`."""
 
     classifier: str = Field(description="entry of `classifiers:` whose features score this data set")
+    evaluation: dict[str, Any] = Field(description="keys of `evaluation:` with the values for this data set")
 
 
 class SourceConfig(Strict):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from thirtytwo.settings.configs import Compute
-from thirtytwo.settings.evaluation import Resamples
+from thirtytwo.settings.evaluation import Resamples, Split
 from thirtytwo.settings.sampling import SampleSettings
 from thirtytwo.settings.strict import Seed, Strict, Weight
 from thirtytwo.settings.training import TrainSettings
@@ -105,7 +105,7 @@ class SweepConfig(Strict):
     family: str
     seed: Seed
     compute: Compute
-    reference_split: Literal["train", "test"]
+    reference_split: Split
     bootstrap_resamples: Resamples
     sweep: Sweep
     weights: Literal["ema", "raw"]

@@ -7,21 +7,23 @@ from pydantic import Field
 from thirtytwo.settings.configs import Compute
 from thirtytwo.settings.strict import Seed, Strict
 
-__all__ = ["EvaluateConfig", "Evaluation", "FidStatsConfig", "FloorConfig", "Resamples"]
+__all__ = ["EvaluateConfig", "Evaluation", "FidStatsConfig", "FloorConfig", "Resamples", "Split"]
 
 Samples = Annotated[int, Field(ge=2, le=1_000_000)]
 Resamples = Annotated[int, Field(ge=20, le=100_000)]
+Split = Literal["train", "test", "all"]
 ModeShare = Annotated[float, Field(gt=0, le=1)]
 
 
 class Evaluation(Strict):
-    """The scoring protocol, identical for all runs so that their scores can be compared."""
+    """The scoring protocol, identical for all runs on a data set so that their scores can be compared."""
 
     samples: Samples = Field(
         description="number of generated images to score, also the N of the floor (real against real)"
     )
-    reference_split: Literal["train", "test"]
+    reference_split: Split
     fid: bool = Field(description="compute FID with Inception features by clean-fid; needs the Inception weights")
+    fid_legacy: bool = Field(description="compute FID as pytorch-fid does; needs its weights")
     bootstrap_resamples: Resamples = Field(description="bootstrap resamples per interval")
     mode_share: ModeShare = Field(
         description="a class counts as covered at this fraction of its share of the real images"
@@ -35,7 +37,8 @@ class FidStatsConfig(Strict):
     seed: Seed
     compute: Compute
     fid: bool
-    reference_split: Literal["train", "test"]
+    fid_legacy: bool
+    reference_split: Split
     samples: Samples
 
 
@@ -46,7 +49,7 @@ class FloorConfig(Strict):
     classifier: str
     seed: Seed
     compute: Compute
-    reference_split: Literal["train", "test"]
+    reference_split: Split
     samples: Samples
     bootstrap_resamples: Resamples
 
@@ -59,8 +62,9 @@ class EvaluateConfig(Strict):
     seed: Seed
     seeds: int = Field(ge=1, le=1000)
     compute: Compute
-    reference_split: Literal["train", "test"]
+    reference_split: Split
     samples: Samples
     bootstrap_resamples: Resamples
     mode_share: ModeShare
     fid: bool
+    fid_legacy: bool

@@ -58,7 +58,7 @@ def _files(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         files[f"download/{name}"] = {"name": name, "source": source.model_dump()}
     for name, dataset in params.datasets.items():
         kind = params.sources[dataset.source].kind
-        preparation = dataset.model_dump(exclude={"classifier"})
+        preparation = dataset.model_dump(exclude={"classifier", "evaluation"})
         files[f"prepare/{name}"] = {"name": name, "kind": kind, "dataset": preparation}
         files |= _reference_files(name, params)
     for name, classifier in params.classifiers.items():
@@ -69,7 +69,7 @@ def _files(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         sample = files[f"sample/{name}"]
         fixed = {key: sample[key] for key in ("run", "family", "seed", "compute")}
         fixed |= {key: sample["sample"][key] for key in ("weights", "clip", "guidance")}
-        split = params.evaluation.model_dump(include={"reference_split", "bootstrap_resamples"})
+        split = params.protocol(sweep.dataset).model_dump(include={"reference_split", "bootstrap_resamples"})
         files[f"sweep/{name}"] = fixed | split | {"sweep": sweep.model_dump()}
     everything = params.model_dump()
     files["report/report"] = {key: everything[key] for key in ReportConfig.model_fields}
@@ -189,12 +189,12 @@ def _common(params: Params) -> dict[str, Any]:
 
 def _reference_files(dataset: str, params: Params) -> dict[str, dict[str, Any]]:
     """Return the settings of the stages that measure the real images of a data set."""
-    evaluation = params.evaluation
+    evaluation = params.protocol(dataset)
     protocol = {"reference_split": evaluation.reference_split, "samples": evaluation.samples}
     common = _common(params) | {"dataset": dataset} | protocol
     classifier = {"classifier": params.datasets[dataset].classifier}
     return {
-        f"fid_stats/{dataset}": common | {"fid": evaluation.fid},
+        f"fid_stats/{dataset}": common | evaluation.model_dump(include={"fid", "fid_legacy"}),
         f"floor/{dataset}": common | classifier | {"bootstrap_resamples": evaluation.bootstrap_resamples},
     }
 
@@ -229,9 +229,10 @@ def _run_files(name: str, params: Params, blocks: dict[str, Any]) -> dict[str, d
         inherited["parent_model"] = model(parent, its_settings)
         inherited["parent_weights"] = its_sampling.model_dump()["weights"]
     common = _common(params) | {"run": name, "dataset": run.dataset, "seeds": run.seeds}
-    shared = params.sampling.model_dump()
+    protocol, shared = params.protocol(run.dataset), params.sampling.model_dump()
+    shared["images"] = max(shared["images"], protocol.samples)
     return {
         f"train/{name}": common | model(name, settings) | inherited,
         f"sample/{name}": common | {"family": run.family, "sampling": shared, "sample": sampling.model_dump()},
-        f"evaluate/{name}": common | params.evaluation.model_dump(),
+        f"evaluate/{name}": common | protocol.model_dump(),
     }
