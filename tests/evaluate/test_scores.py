@@ -1,15 +1,18 @@
 """Scores and floors of real and shifted features, and the refusal of a floor of other features."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from thirtytwo.core.intervals import Estimate
+from thirtytwo.evaluate import frechet
 from thirtytwo.evaluate.floor import real_pair
 from thirtytwo.evaluate.frechet import distance, distance_to, statistics
 from thirtytwo.evaluate.kid import mean_among
 from thirtytwo.evaluate.real import Real, Scored, Seen, read_real, read_seen, real_bytes, seen_bytes
+from thirtytwo.evaluate.run import trajectory
 from thirtytwo.evaluate.scorecard import Diagnosis, Floors, Measured, Scorecard, metrics
 from thirtytwo.evaluate.scores import classifier_floor, label_scores, per_class, score, second_floor, second_scores
 from thirtytwo.runtime.errors import EvaluationError, FileError
@@ -161,6 +164,25 @@ def test_scores_of_each_class_are_those_of_its_samples_alone():
     assert np.isnan(table["fd_classifier"][2])
     none = per_class(Scored(shifted, seen, np.full(800, -1)), real, ("cat", "frog", "ship"))
     assert list(none.columns) == ["class", "count", "share"]
+
+
+def test_scores_along_the_training_are_those_of_each_snapshot():
+    rng, labels = np.random.default_rng(4), np.arange(100) % 2
+    images = rng.integers(0, 256, (2, 40, 32, 32, 1), dtype=np.uint8)
+    features = {name: rng.standard_normal((40, 3)) for name in ("step 10", "step 20")}
+    seen = {"step 10": np.eye(2)[[0] * 40], "step 20": np.eye(2)[labels[:40]]}
+    reference = Scored(rng.standard_normal((50, 3)), np.zeros((50, 2)), np.zeros(50, int))
+    real = SimpleNamespace(reference=reference, places=lambda labels: labels)
+    extract = SimpleNamespace(images=lambda images, where: (features[where], seen[where]))
+    probes = {"snapshot_steps": np.array([10, 20]), "snapshot_images": images}
+    table = trajectory(probes, labels, real, extract, {})
+    assert table["step"].tolist() == [10, 20]
+    assert table["n"].tolist() == [40, 40]
+    assert table["accuracy"].tolist() == [0.5, 1.0]
+    assert table["fd_classifier"][1] == frechet.distance_to(
+        features["step 20"], *frechet.statistics(reference.features)
+    )
+    assert "accuracy" not in trajectory(probes, np.full(100, -1), real, extract, {})
 
 
 def test_a_floor_within_classes_is_lower_where_classes_lie_apart():

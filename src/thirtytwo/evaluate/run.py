@@ -129,23 +129,33 @@ def score_run(
     images, labels = trainings[0]
     model = _latent_scores(images, probes, rules, extract, factors) | _code_scores(probes, factors)
     model |= _other_priors(probes, labels, real, rules, extract)
-    tables |= {"scores": trajectory(probes, real, extract, inception), "seeds": seed_table(cards)}
+    tables |= {"scores": trajectory(probes, labels, real, extract, inception), "seeds": seed_table(cards)}
     return combine(cards, model), tables
 
 
 def trajectory(
-    probes: Mapping[str, np.ndarray], real: Real, extract: Extractors, inception: Mapping[str, Inception]
-) -> pd.DataFrame:
-    """fd_classifier, and FID where it is measured, of the images drawn from each snapshot of the training."""
+    probes: Mapping[str, np.ndarray], labels: np.ndarray, real: Real, extract: Extractors,
+    inception: Mapping[str, Inception],
+) -> pd.DataFrame:  # fmt: skip
+    """fd_classifier, FID where it is measured, and accuracy of requested labels, of images from each snapshot.
+
+    Args:
+        labels: [N] of the run's images, the first of which each snapshot draws again; -1 where none was requested.
+    """
     mu, sigma = frechet.statistics(real.reference.features)
-    rows = []
+    rows, conditional = [], (labels >= 0).all()
     for step, images in zip(probes.get("snapshot_steps", ()), probes.get("snapshot_images", ()), strict=True):
         row: dict[str, float] = {"step": int(step), "n": len(images)}
-        row["fd_classifier"] = frechet.distance_to(extract.images(images, f"step {step}")[0], mu, sigma)
+        features, probabilities = extract.images(images, f"step {step}")
+        row["fd_classifier"] = frechet.distance_to(features, mu, sigma)
+        if conditional:
+            row["accuracy"] = (probabilities.argmax(axis=1) == real.places(labels[: len(images)])).mean()
         for name, network in inception.items():
             row[name] = frechet.distance_to(network.features(images, f"step {step}"), network.mu, network.sigma)
         rows.append(row)
-    return pd.DataFrame(rows, columns=["step", "n", "fd_classifier", *inception])
+    return pd.DataFrame(
+        rows, columns=["step", "n", "fd_classifier", *(["accuracy"] if conditional else []), *inception]
+    )
 
 
 def _with_inception(

@@ -36,7 +36,7 @@ def along_training(dataset: SetResult, folder: Path) -> list[Block]:
     if not curves:
         return []
     plotted = []
-    for term in ("fd_classifier", "fid", "fid_legacy"):
+    for term in ("fd_classifier", "accuracy", "fid", "fid_legacy"):
         shown = {name: table for name, table in curves.items() if term in table}
         if shown:
             plotted.append(_score_curves(dataset, shown, term, folder))
@@ -52,9 +52,11 @@ def along_training(dataset: SetResult, folder: Path) -> list[Block]:
 def _score_curves(dataset: SetResult, curves: dict[str, pd.DataFrame], term: str, folder: Path) -> Picture:
     name = pictures.slug("scores-in-training", dataset.name, term)
     lines = [Series(run, list(table["step"]), list(table[term])) for run, table in curves.items()]
-    plots.series(folder / name, term, lines, ("step", ""), log=(False, True))
+    rises = term == "accuracy"
+    plots.series(folder / name, term, lines, ("step", ""), log=(False, not rises))
+    best, word = (np.argmax, "highest") if rises else (np.argmin, "lowest")
     ends = "; ".join(
-        f"{line.name} ends at {wording.plain(float(line.y[-1]))}, lowest at step {line.x[int(np.argmin(line.y))]:,}"
+        f"{line.name} ends at {wording.plain(float(line.y[-1]))}, {word} at step {line.x[int(best(line.y))]:,}"
         for line in lines
     )
     sizes = sorted({int(n) for table in curves.values() for n in table["n"]})

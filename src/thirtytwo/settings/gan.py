@@ -26,6 +26,7 @@ class GANSettings(TrainSettings):
     loss: GANLoss
     latent_dim: int = Field(ge=1, le=65_536)
     width: int = Field(ge=1, le=4096)
+    discriminator_width: int = Field(ge=0, le=4096, description="width of the discriminator; 0: that of `width`")
     multipliers: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(min_length=3, max_length=3)] = Field(
         description="widths of the generator's three hidden stages, in units of `width`"
     )

@@ -21,7 +21,7 @@ def parameters(module: nn.Module) -> int:
 
 def settings(**changes: object) -> Settings:
     values = {
-        "loss": "non_saturating", "latent_dim": 16, "width": 16, "activation": "leaky_relu", "batch_norm": True,
+        "loss": "non_saturating", "latent_dim": 16, "width": 16, "discriminator_width": 0, "activation": "leaky_relu", "batch_norm": True,
         "init_std": 0.02, "penalty": 10.0, "generator_every": 1, "lr_decay": "none",
         "decay_steps": {"discriminator": 10, "generator": 4}, "steps": 10, "epochs": 0, "batch_size": 4, "lr": 2e-4,
         "betas": [0.5, 0.999], "clip_norm": 0.0, "horizontal_flip": False, "ema_decay": 0.0, "validate_every": 10,
@@ -233,3 +233,10 @@ def test_wgan_gp_without_a_penalty_is_refused() -> None:
     with pytest.raises(ValueError, match="penalty: 0"):
         settings(loss="wgan_gp", penalty=0.0)
     settings(penalty=0.0)
+
+
+def test_the_discriminator_has_a_width_of_its_own() -> None:
+    equal, apart = (GAN(settings(width=8, discriminator_width=w), dcgan, 1, 10).modules for w in (0, 12))
+    assert parameters(equal["discriminator"]) == parameters(dcgan.Discriminator(1, 8, True, "leaky_relu"))
+    assert parameters(apart["discriminator"]) == parameters(dcgan.Discriminator(1, 12, True, "leaky_relu"))
+    assert parameters(apart["generator"]) == parameters(equal["generator"])

@@ -117,7 +117,8 @@ class GAN:
         self.conditional = s.conditional
         extra = s.label_channels if s.conditional else 0
         generator = net.Generator(channels, s.width, s.multipliers, s.latent_dim + extra, s.batch_norm)
-        discriminator = net.Discriminator(channels + extra, s.width, s.batch_norm, s.activation)
+        width = s.discriminator_width or s.width
+        discriminator = net.Discriminator(channels + extra, width, s.batch_norm, s.activation)
         if s.loss in _OF_ONE_IMAGE and any(
             isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in discriminator.modules()
         ):
