@@ -11,8 +11,10 @@ from PIL import Image
 from cli_project import RUNS, SEED, configure, params
 from staging import run_stage
 from thirtytwo.cli.main import main
+from thirtytwo.data.batches import to_uint8
 from thirtytwo.models.build import load
-from thirtytwo.settings.families import read_train
+from thirtytwo.sampling.diffusion.generate import generate
+from thirtytwo.settings.families import read_sample, read_train
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -60,6 +62,20 @@ def test_labels_alternate_and_name_the_folders(command, tmp_path):
     np.testing.assert_array_equal(np.stack([np.asarray(Image.open(path)) for path in files]), images[..., 0])
 
 
+def test_images_without_a_label_are_those_of_guidance_that_cancels_it(command, project, tmp_path):
+    out = tmp_path / "arrays.npz"
+    assert command(f"sample cddpm --n 5 --seed {SEED} --labels none --out {out}") == 0
+    trained, sample = read_train("cddpm", project), read_sample("cddpm", project).sample
+    model = load(trained, project.model("cddpm"), sample.weights, torch.device("cpu"), compiled=False)
+    images = generate(
+        model.classifier_free_guidance(-1.0), model.schedule, sample, seed=SEED, indices=range(5),
+        labels=torch.arange(5) % 3, shape=model.shape, device=torch.device("cpu"),
+    )  # fmt: skip
+    with np.load(out) as file:
+        assert (file["labels"] == -1).all()
+        np.testing.assert_array_equal(file["images"], to_uint8(images).numpy())
+
+
 def test_grid_contains_all_images(command, tmp_path):
     assert command(f"sample dcgan --n 5 --out {tmp_path / 'grid.png'}") == 0
     assert Image.open(tmp_path / "grid.png").size == (2 * (3 * 33 + 1), 2 * (2 * 33 + 1))  # three columns, two rows
@@ -71,6 +87,8 @@ def test_grid_contains_all_images(command, tmp_path):
         ("dcgan --sampler ddim", "--sampler: 'dcgan' .*--weights"),
         ("dcgan --training-seed 1", "--training-seed: 1; expected 0 to 0"),
         ("dcgan --labels 1", "--labels: 'dcgan'"),
+        ("cvae --labels none", "--labels none: 'cvae' draws only with labels"),
+        ("dcgan --labels none", "--labels none: 'dcgan' draws only with labels"),
         ("cvae --labels three", "--labels: .*'three'; expected one of: zero, one, two"),
         ("cvae --labels on", r"--labels: .*'on'; did you mean 'one'\?"),
         ("cvae --labels 3", "--labels: .*'3'"),

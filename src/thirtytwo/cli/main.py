@@ -47,6 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="write a run for others to sample from", description=_EXPORT)
     export.add_argument("run", metavar="RUN", help="a name under `runs:` of params.yaml")
     export.add_argument("--to", metavar="FOLDER", help="a new folder (default: exports/RUN in the project)")
+    report = commands.add_parser("report", help="write the report of one course", description=_REPORT)
+    report.add_argument("--course", required=True, choices=("cmu", "cifar10_diffusion", "tsinghua", "cmput328"))
+    report.add_argument("--out", metavar="FILE", help="a name that ends in .html (default: <course>.html)")
     _repro(commands.add_parser("repro", help="run stale stages in parallel", description=_REPRO))
     doctor = commands.add_parser("doctor", help="check the installation and the project", description=_DOCTOR)
     doctor.add_argument(
@@ -76,6 +79,8 @@ _EVALUATE = """Scores images of any model under the pipeline's protocol and prin
 images, next to each score. `thirtytwo compare` can compare the output file (--out) with a run."""
 _EXPORT = """Writes a folder with the weights of RUN (safetensors), a program that draws images from them, the settings, a
 model card with the scores, and sample.py, which draws the same images as `thirtytwo sample` without this package."""
+_REPORT = """Writes one page that answers the questions of a course in its order, with its numbers, from the results at
+hand; `dvc repro report` makes the report of all results."""
 _COMPARE = (
     "Reports for each score which of the two is better, if their intervals and protocols allow a comparison. Both are "
     "taken to be independent: two runs that draw from the same weights and noise are compared too cautiously."
@@ -104,7 +109,11 @@ def _repro(parser: argparse.ArgumentParser) -> None:
 def _sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a name under `runs:` of params.yaml")
     parser.add_argument("--n", type=_positive, default=64, help="number of images (default: 64)")
-    parser.add_argument("--labels", help="comma-separated class names or numbers, used in turn (default: all classes)")
+    parser.add_argument(
+        "--labels",
+        help="comma-separated class names or numbers, used in turn (default: all classes); none: draw without a label, "
+        "from a model trained with label dropout",
+    )
     parser.add_argument("--sampler", help="sampler of a diffusion model: ddpm, ddim, dpm++, heun or unipc")
     parser.add_argument("--steps", type=int, help="number of steps of the sampler")
     parser.add_argument("--eta", type=float, help="noise of ddim: 0 deterministic, 1 as in ddpm")

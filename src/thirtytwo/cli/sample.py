@@ -30,6 +30,7 @@ __all__ = ["run"]
 
 # options of the `sample:` block
 _SETTINGS = ("sampler", "steps", "eta", "spacing", "guidance", "decoder_guidance", "prior", "weights")
+_UNLABELLED = "none"
 _SAMPLERS = dict.fromkeys(("dpm++", "dpm-solver++"), "dpm_solver_pp_2m")  # other common names
 
 
@@ -51,9 +52,13 @@ def run(args: argparse.Namespace) -> int:
     data = load(project.prepared(cfg.dataset))
     path = project.model(args.run, args.training_seed)
     model = build.load(trained, path, cfg.sample.weights, device, compiled=cfg.compute.compile)
-    labels = _labels(args, model, data.classes)
+    unlabelled = args.labels == _UNLABELLED and _UNLABELLED not in data.classes
+    if unlabelled:
+        cfg = cfg.model_copy(update={"sample": cfg.sample.model_copy(update={"guidance": 0.0})})
+    labels = _null_class(args, model) if unlabelled else _labels(args, model, data.classes)
     draw = import_module(f"thirtytwo.sampling.{cfg.family}.sample").drawer(model, drawing.Task(cfg, data, device))
-    arrays = drawing.to_arrays(drawing.first(draw, args.n, labels), labels, str(path))
+    images = drawing.first(draw, args.n, labels)
+    arrays = drawing.to_arrays(images, None if unlabelled else labels, str(path))
     _write(out, arrays, data.classes)
     settings = ", ".join(f"{key} {value}" for key, value in cfg.sample.model_dump().items() if key in _SETTINGS)
     print(f"{args.run}: {args.n} images, seed {cfg.seed}, {settings}: {out}")
@@ -98,6 +103,17 @@ def _labels(args: argparse.Namespace, model: Family, classes: tuple[str, ...]) -
         raise CommandError(f"--labels: '{args.run}' is not conditional on labels; omit --labels")
     numbers = torch.tensor([_number(word.strip(), classes) for word in args.labels.split(",")])
     return numbers[torch.arange(args.n) % len(numbers)]
+
+
+def _null_class(args: argparse.Namespace, model: Family) -> Tensor:
+    """Return the null class [n] int64, with which label dropout trains a model of all classes (Ho & Salimans 2022)."""
+    dropout = getattr(getattr(model, "settings", None), "label_dropout", 0.0)
+    if not dropout or getattr(model, "latent_space", None) is not None:
+        raise CommandError(
+            f"--labels {_UNLABELLED}: '{args.run}' draws only with labels; expected a diffusion model of pixels that was "
+            "trained with label_dropout"
+        )
+    return torch.full((args.n,), model.classes)  # type: ignore[attr-defined]
 
 
 def _number(word: str, classes: tuple[str, ...]) -> int:

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import html
 import re
+import tempfile
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,12 +15,15 @@ from latex2mathml.converter import convert
 from markupsafe import Markup
 from PIL import Image
 
-from thirtytwo.report.blocks import Block, Card, Gallery, Showcase
+from thirtytwo.report.blocks import Block, Card, Gallery, Section, Showcase
+from thirtytwo.report.courses import COURSES
+from thirtytwo.report.courses import sections as course_sections
 from thirtytwo.report.results import Results
 from thirtytwo.report.sections import Report, build
 from thirtytwo.runtime.files import replacing
+from thirtytwo.runtime.files import write as replace_file
 
-__all__ = ["write"]
+__all__ = ["write", "write_course"]
 
 
 def write(results: Results, folder: Path) -> None:
@@ -28,10 +32,20 @@ def write(results: Results, folder: Path) -> None:
         figures = new / "figures"
         figures.mkdir(parents=True)
         report = build(results, figures)
-        (new / "index.html").write_text(_html(report, results, figures), encoding="utf-8")
+        page = _html("Image generators at 32x32, compared", report.sections, results, figures)
+        (new / "index.html").write_text(page, encoding="utf-8")
         (new / "report.md").write_text(_markdown(report, results), encoding="utf-8")
         for name in {path.name for path in figures.iterdir()} - set(_files(report.front)):
             (figures / name).unlink()
+
+
+def write_course(results: Results, course: str, path: Path) -> None:
+    """Write one self-contained page with the questions of `course`, a key of `COURSES`, in its order."""
+    with tempfile.TemporaryDirectory() as folder:
+        figures = Path(folder)
+        parts = course_sections(results, course, figures)
+        page = _html(f"{COURSES[course].title}, question by question", parts, results, figures)
+    replace_file(path, page.encode())
 
 
 def _files(blocks: list[Block]) -> list[str]:
@@ -54,7 +68,7 @@ def _environment(autoescape: bool) -> Environment:
     return environment
 
 
-def _html(report: Report, results: Results, folder: Path) -> str:
+def _html(title: str, sections: list[Section], results: Results, folder: Path) -> str:
     def data_uri(file: str) -> str:
         kind = Path(file).suffix.removeprefix(".")
         return f"data:image/{kind};base64," + base64.b64encode((folder / file).read_bytes()).decode("ascii")
@@ -77,7 +91,7 @@ def _html(report: Report, results: Results, folder: Path) -> str:
     script = environment.loader.get_source(environment, "script.js")[0]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return environment.get_template("index.html.j2").render(
-        sections=report.sections, results=results, script=Markup(script), digest=digest
+        title=title, sections=sections, results=results, script=Markup(script), digest=digest
     )
 
 
