@@ -5,10 +5,10 @@ from thirtytwo.core.device import set_up
 from thirtytwo.core.drawn import read_probes, read_samples
 from thirtytwo.data.batches import load
 from thirtytwo.evaluate.real import read_real, read_seen
-from thirtytwo.evaluate.run import Extractors, Factors, Inception, Rules, score_run
+from thirtytwo.evaluate.run import Extractors, Factors, Network, Rules, score_run
 from thirtytwo.evaluate.scorecard import Floors, headline, metrics
 from thirtytwo.evaluate.trainings import sample_files
-from thirtytwo.features import inception
+from thirtytwo.features import spaces
 from thirtytwo.features.extraction import extract, extract_floats, load_classifier
 from thirtytwo.nets.classifier import Classifier
 from thirtytwo.nets.mixer import Mixer
@@ -53,9 +53,8 @@ def main(project: Project, run: str) -> None:
     rules = Rules(settings.mode_share, settings.bootstrap_resamples, settings.seed)
     reference = data.only(split).images
     networks = {
-        score: Inception(*inception.reference(score, project, dataset, reference, device))
-        for score, wanted in (("fid", settings.fid), ("fid_legacy", settings.fid_legacy))
-        if wanted
+        one.score: Network(one.features, *spaces.reference(one, project, dataset, reference))
+        for one in spaces.spaces(settings, project, device)
     }
     card, tables = score_run(trainings, probes, real, second, floors, rules, extractors, networks, factors)
     if not processes.first():  # the processes share the extraction of features

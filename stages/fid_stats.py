@@ -1,4 +1,4 @@
-"""fid_stats: Inception statistics of the reference images, also installed for clean-fid under a name of this project."""
+"""fid_stats: statistics of the reference images for FID, also installed for clean-fid, and in a space of the user's."""
 
 import shutil
 from typing import Any
@@ -13,6 +13,7 @@ from thirtytwo.evaluate.fid import inception_floor
 from thirtytwo.evaluate.floor import real_pair
 from thirtytwo.evaluate.scorecard import Floors
 from thirtytwo.features import inception
+from thirtytwo.features.spaces import Space, spaces
 from thirtytwo.runtime.files import sha256, write_arrays, write_json
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.stage import run_stage
@@ -21,24 +22,26 @@ from thirtytwo.settings.evaluation import FidStatsConfig
 
 
 def main(project: Project, dataset: str) -> None:
-    """Write data/fid_stats/<set>/<score>.json for `fid` and `fid_legacy` and, where it is on, <score>.npz beside it."""
+    """Write data/fid_stats/<set>/spaces.json, the names of the scores that the settings ask for, and for each
+    <score>.json and <score>.npz.
+    """
     settings = configs.read(FidStatsConfig, "fid_stats", dataset, project)
     shutil.rmtree(project.fid_stats(dataset), ignore_errors=True)
-    for score, wanted in (("fid", settings.fid), ("fid_legacy", settings.fid_legacy)):
-        status = measure(score, project, settings) if wanted else {"status": "off"}
-        write_json(project.fid_stats(dataset) / f"{score}.json", status, sealed=True)
-        print(f"{dataset}: {score} {status['status']}")
+    wanted = spaces(settings, project, set_up(settings.compute))
+    for space in wanted:
+        write_json(project.fid_stats(dataset) / f"{space.score}.json", measure(space, project, settings), sealed=True)
+    names = [space.score for space in wanted]
+    write_json(project.fid_stats(dataset) / "spaces.json", {"scores": names}, sealed=True)
+    print(f"{dataset}: statistics for {', '.join(names) or 'no score; FID is off'}")
 
 
-def measure(score: str, project: Project, settings: FidStatsConfig) -> dict[str, Any]:
-    """Write and install the statistics; return their description, with the floor of FID."""
-    data, name = load(project.prepared(settings.dataset)), settings.dataset
-    device, weights = set_up(settings.compute), inception.find_weights(score, project.downloads)
+def measure(space: Space, project: Project, settings: FidStatsConfig) -> dict[str, Any]:
+    """Write the statistics and install those of FID; return their description, with the floor."""
+    data, name, score = load(project.prepared(settings.dataset)), settings.dataset, space.score
     places = np.flatnonzero(inside(data.split, settings.reference_split))
 
     def extract(images: np.ndarray) -> np.ndarray:
-        where = f"real images of {name}"
-        return inception.cached_features(score, images, weights, device, project.inception, where)
+        return space.features(images, f"real images of {name}")
 
     features = extract(data.images[places])
     floors = []
@@ -53,14 +56,15 @@ def measure(score: str, project: Project, settings: FidStatsConfig) -> dict[str,
     path = project.fid_stats(name) / f"{score}.npz"
     write_arrays(path, {"mu": mu, "sigma": sigma}, compressed=False)
     stats_name = inception.statistics_name(name, settings.reference_split, data.images[places])
-    inception.install_statistics(score, stats_name, path)
-    about = {"stats_name": stats_name, "mode": inception.FLAVOURS[score].mode, "n": len(features)}
-    about |= {"sha256": sha256(path), "weights_sha256": sha256(weights)}
+    if score in inception.FLAVOURS:
+        inception.install_statistics(score, stats_name, path)
+    about = {"stats_name": stats_name, "mode": space.mode, "n": len(features)}
+    about |= {"sha256": sha256(path), "weights_sha256": space.weights_sha256}
     kernels = {
         "kernel_mean": kid.mean_among(features),
         "kernel_mean_within": kid.mean_among(features, data.labels[places]),
     }
-    return {"status": "on", **about, "floors": Floors(*floors), **kernels}
+    return {**about, "floors": Floors(*floors), **kernels}
 
 
 if __name__ == "__main__":

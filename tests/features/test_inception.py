@@ -19,8 +19,7 @@ from thirtytwo.evaluate.fid import inception_scores
 from thirtytwo.evaluate.frechet import statistics
 from thirtytwo.features import inception
 from thirtytwo.runtime.errors import EvaluationError
-from thirtytwo.runtime.files import sha256, write_arrays, write_json
-from thirtytwo.runtime.project import Project
+from thirtytwo.runtime.files import sha256
 
 CPU = torch.device("cpu")
 NAME = inception.FLAVOURS["fid"].weights
@@ -89,50 +88,12 @@ def test_clean_fid_gives_the_same_number_with_our_statistics(channels, tmp_path,
     assert ours.low < ours.value < ours.high
 
 
-def test_statistics_other_than_those_of_the_status_are_refused(weights, tmp_path, monkeypatch):
-    monkeypatch.setenv("THIRTYTWO_MIRROR", str(weights.parent))
-    monkeypatch.setattr(inception, "find_weights", lambda *_: weights)
-    project, images = Project(tmp_path), pictures(4, 1, 5)
-    folder = project.fid_stats("digits")
-    folder.mkdir(parents=True)
-    write_arrays(folder / "fid.npz", {"mu": np.zeros(2048), "sigma": np.eye(2048)}, compressed=False)
-    about = {
-        "status": "on",
-        "stats_name": "x",
-        "mode": "clean",
-        "weights_sha256": "y",
-        "floors": {},
-        "kernel_mean": 0.0,
-    }
-    about |= {"sha256": sha256(folder / "fid.npz"), "n": 4, "kernel_mean_within": 0.0}
-    write_json(folder / "fid.json", about, sealed=True)
-    features, reference, mu, sigma, status = inception.reference("fid", project, "digits", images, CPU)
-    np.testing.assert_array_equal(features(images, "x"), reference)
-    assert (mu.shape, sigma.shape, status["n"]) == ((2048,), (2048, 2048), 4)
-    write_json(folder / "fid.json", about | {"sha256": "other"}, sealed=True)
-    with pytest.raises(EvaluationError, match=r"fid\.npz: .*expected other.*fid_stats"):
-        inception.reference("fid", project, "digits", images, CPU)
-
-
 def test_inception_is_loaded_by_clean_fid_from_where_we_say(weights):
     features = inception.inception_features(
         "fid", pictures(3, 1, 3), inception.inception("fid", weights, CPU), CPU, "x"
     )
     assert features.shape == (3, 2048)
     assert np.isfinite(features).all()
-
-
-def test_features_are_cached_by_content_and_damage_is_noticed(weights, tmp_path, monkeypatch, capsys):
-    images = pictures(4, 3, 4)
-    first = inception.cached_features("fid", images, weights, CPU, tmp_path, "x")
-    (entry,) = tmp_path.glob("*.npy")
-    entry.write_bytes(entry.read_bytes()[:-4] + b"oops")
-    np.testing.assert_array_equal(inception.cached_features("fid", images, weights, CPU, tmp_path, "x"), first)
-    assert "damaged" in capsys.readouterr().out
-    monkeypatch.setattr(inception, "inception", lambda *_: pytest.fail("should have come from the cache"))
-    np.testing.assert_array_equal(inception.cached_features("fid", images, weights, CPU, tmp_path, "x"), first)
-    with pytest.raises(BaseException, match="should have come"):
-        inception.cached_features("fid", images[::-1], weights, CPU, tmp_path, "x")
 
 
 def publish(monkeypatch, sha256: str, url: str) -> None:

@@ -19,7 +19,6 @@ from thirtytwo.settings.strict import nearest
 
 __all__ = ["run"]
 
-KNOWN = (*comparison.LOWER, *comparison.HIGHER)
 WIDTH = 120  # columns of the terminal
 
 
@@ -30,16 +29,16 @@ def run(args: argparse.Namespace) -> int:
         CommandError: the scores do not exist or cannot be read, or the score is unknown.
     """
     a, b = _measured(args.a), _measured(args.b)
+    known = list(dict.fromkeys((*comparison.LOWER, *comparison.HIGHER, *comparison.comparable(a, b))))
     for score in args.score or ():
         if score in comparison.RANGES:
             raise CommandError(
                 f"--score: '{score}' has a range of outcomes, not an interval; compare {comparison.RANGES[score]}"
             )
-        if score not in KNOWN:
-            raise CommandError(f"--score: '{score}' cannot be compared; {nearest(score, KNOWN)}")
-    shared = [score for score in KNOWN if a.estimate(score).value is not None and b.estimate(score).value is not None]
-    if not (scores := args.score or shared):
-        raise CommandError(f"{args.a}, {args.b}: they share no score; expected one of {', '.join(KNOWN)}")
+        if score not in known:
+            raise CommandError(f"--score: '{score}' cannot be compared; {nearest(score, known)}")
+    if not (scores := args.score or comparison.comparable(a, b)):
+        raise CommandError(f"{args.a}, {args.b}: they share no score; expected one of {', '.join(known)}")
     names = _names(args.a, args.b)
     outcomes = {score: comparison.compare(a, b, score) for score in scores}
     text = _sentence(names, outcomes, comparison.source(a, b))

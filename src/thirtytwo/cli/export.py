@@ -124,14 +124,13 @@ def _card(facts: dict[str, str], card: Scorecard | None, channels: int) -> Model
     text, results = "The run was not scored.", []
     if card:
         rows = []
-        for name in (*comparison.LOWER, *comparison.HIGHER):
+        for name in comparison.comparable(card.measured):
             estimate, floor = card.measured.estimate(name), card.floor.estimate(name)
-            if estimate.value is not None:
-                rows.append((name, wording.inline(estimate), wording.inline(floor)))
-                results.append(EvalResult(
-                    task_type="unconditional-image-generation", dataset_type=facts["dataset"],
-                    dataset_name=facts["dataset"], metric_type=name, metric_value=estimate.rounded().value,
-                ))  # fmt: skip
+            rows.append((name, wording.inline(estimate), wording.inline(floor)))
+            results.append(EvalResult(
+                task_type="unconditional-image-generation", dataset_type=facts["dataset"],
+                dataset_name=facts["dataset"], metric_type=name, metric_value=estimate.rounded().value,
+            ))  # fmt: skip
         text = str(tabulate(rows, ("score", "value", "real images"), tablefmt="github", disable_numparse=True))
         about = card.measured.protocol
         text += (

@@ -1,5 +1,6 @@
 """Is one run better than another? Only scores of one protocol are compared; the difference has an interval."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +12,7 @@ from thirtytwo.evaluate.scorecard import Fact, Measured
 from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = [
-    "HIGHER", "LOWER", "PROTOCOL", "RANGES", "Comparison", "Ranking", "SecondOpinion", "compare", "differences", "rank",
+    "HIGHER", "LOWER", "PROTOCOL", "RANGES", "Comparison", "Ranking", "SecondOpinion", "comparable", "compare", "differences", "lower_is_better", "rank",
     "second_opinion", "short", "source", "subtract",
 ]  # fmt: skip
 
@@ -28,7 +29,7 @@ _INCEPTION = {
     "reference_n": "the number of reference images",
     "statistics": "the reference statistics",
     "mode": "the way of resizing and of computing features",
-    "features_sha256": "the features (Inception weights)",
+    "features_sha256": "the features (weights of their network)",
 }
 _FID, _FID_LEGACY = ({f"{score}_{key}": words for key, words in _INCEPTION.items()} for score in ("fid", "fid_legacy"))
 _NEIGHBOURS = {
@@ -40,10 +41,6 @@ _SECOND = {key: words for key, words in PROTOCOL.items() if key != "features_sha
     "second_sha256": "the second classifier (weights)"
 }
 _PROTOCOLS = {
-    "fid": _FID,
-    "kid": _FID,
-    "fid_legacy": _FID_LEGACY,
-    "kid_legacy": _FID_LEGACY,
     "fd_second": _SECOND,
     "accuracy_second": _SECOND,
     **dict.fromkeys(("precision", "recall", "density", "coverage"), PROTOCOL | _NEIGHBOURS),
@@ -60,6 +57,7 @@ LOWER = (
     "kid_legacy",
 )
 HIGHER = ("precision", "recall", "density", "coverage", "accuracy", "accuracy_second")
+_NETWORK = re.compile(r"(fid|kid|fd|precision|recall|density|coverage)(?:_([a-z][a-z0-9]*))?\Z")
 # Scores whose ends are a range of outcomes, not an interval; each with the score to compare in its place.
 RANGES = {"best_of_5_accuracy": "accuracy"}
 
@@ -79,8 +77,43 @@ class Comparison:
     difference: Estimate | None = None
 
 
+def comparable(*sides: Measured) -> list[str]:
+    """The scores that can be compared and that all sides have: those of LOWER and HIGHER, then those of users' spaces."""
+    own = dict.fromkeys(
+        score for side in sides for score in side.scores if score not in LOWER + HIGHER and _space(score)
+    )
+    return [score for score in (*LOWER, *HIGHER, *own) if all(side.estimate(score).value is not None for side in sides)]
+
+
+def _space(score: str) -> str | None:
+    """The Fréchet distance in the feature space of `score`: "fid" for "kid", "fd_<name>" for "recall_<name>"."""
+    match = _NETWORK.match(score)
+    if not match or score in _PROTOCOLS or score in ("fd_classifier", "kid_classifier"):
+        return None
+    kind, name = match.groups()
+    if name in (None, "legacy"):
+        return score.replace("kid", "fid") if kind in ("fid", "kid") else None
+    return f"fd_{name}" if kind != "fid" else None
+
+
+def _shared(score: str) -> Mapping[str, str]:
+    """What two values of `score` must share to be compared, with a phrase for each."""
+    if (distance := _space(score)) is None:
+        return _PROTOCOLS.get(score, PROTOCOL)
+    shared = {f"{distance}_{key}": words for key, words in _INCEPTION.items()}
+    if score.startswith(("fid", "kid", "fd")):
+        return shared
+    name = distance.removeprefix("fd_")
+    return shared | {f"{key}_{name}": words for key, words in _NEIGHBOURS.items()}
+
+
+def lower_is_better(score: str) -> bool:
+    """Whether a lower value of a score that can be compared is better."""
+    return score in LOWER or score.startswith(("fd_", "kid_"))
+
+
 def compare(a: Measured, b: Measured, score: str) -> Comparison:
-    """Compare two runs by `score`, which is among LOWER (better) or HIGHER.
+    """Compare two runs by `score`, one of those that `comparable` gives.
 
     The interval of the difference is computed from those of the two runs (Zou and Donner 2008, MOVER), which may be
     asymmetric: L = a - b - ((a - l_a)^2 + (u_b - b)^2)^(1/2), U alike. The runs are independent given
@@ -94,7 +127,7 @@ def compare(a: Measured, b: Measured, score: str) -> Comparison:
         raise EvaluationError(
             f"score '{score}' has a range of outcomes, not an interval of a quantity; compare {RANGES[score]}"
         )
-    if score not in LOWER + HIGHER:
+    if score not in LOWER + HIGHER and _space(score) is None:
         raise EvaluationError(f"score '{score}' cannot be compared; expected one of {', '.join(LOWER + HIGHER)}")
     both = {"the first": a, "the second": b}
     first, second = a.estimate(score), b.estimate(score)
@@ -104,14 +137,14 @@ def compare(a: Measured, b: Measured, score: str) -> Comparison:
         if estimate.low is None or estimate.high is None:
             return Comparison("incomparable", f"{name} has no interval of {score}.")
     protocols = {name: measured.protocol for name, measured in both.items()}
-    if phrases := differences(protocols, _PROTOCOLS.get(score, PROTOCOL)):
+    if phrases := differences(protocols, _shared(score)):
         return Comparison("incomparable", f"{_capital(' and '.join(phrases))}.")
     difference = subtract(first, second)
     value, low, high = (_known(end) for end in (difference.value, difference.low, difference.high))
     sentence = f"{score} {first.value:.4g} and {second.value:.4g} differ by {value:.3g} [{low:.3g}, {high:.3g}]"
     if low <= 0 <= high:
         return Comparison("tie", f"{sentence}, which may be chance{source(a, b)}.", difference)
-    verdict: Literal["a", "b"] = "a" if (value < 0) == (score in LOWER) else "b"
+    verdict: Literal["a", "b"] = "a" if (value < 0) == lower_is_better(score) else "b"
     better = "the first" if verdict == "a" else "the second"
     return Comparison(verdict, f"{sentence}, beyond chance, in favour of {better}{source(a, b)}.", difference)
 

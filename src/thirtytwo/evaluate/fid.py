@@ -1,5 +1,10 @@
-"""FID and KID of Inception features, beside their floors; `fid_legacy` and `kid_legacy` are the same of other features."""
+"""FID and KID of Inception features, and the same scores in a user's feature space, beside their floors.
 
+The names of the scores say whose features they are: `fid` and `kid`, `fid_legacy` and `kid_legacy`, or in a space
+called <name> `fd_<name>`, `kid_<name>`, `precision_<name>` and so on.
+"""
+
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from thirtytwo.core.intervals import Estimate, Z
 from thirtytwo.evaluate import frechet, kid
+from thirtytwo.evaluate.prdc import K, balls, prdc
 from thirtytwo.evaluate.scorecard import Fact, Floors, Measured
 from thirtytwo.runtime.errors import EvaluationError
 
@@ -21,7 +27,7 @@ def inception_floor(
     """FID and KID of real images [N, 2048] against other ones [M, 2048].
 
     Args:
-        score: "fid" or "fid_legacy", the name of FID; KID has the same ending.
+        score: name of the Fréchet distance: "fid", "fid_legacy" or "fd_<name>".
         split: name of the pair, see `floor.RealPair`.
         strata: classes [N] and [M] of both, where the number of each class was fixed.
 
@@ -33,11 +39,31 @@ def inception_floor(
     mean = kid.mean_among(reference, second)
     kernels = kid.kid(kid.among(samples, first), kid.means_to(samples, reference), mean, first)
     sizes: dict[str, Fact] = {"n": len(samples), "reference_n": len(reference), "split": split}
-    return Measured({score: distance, _kid(score): kernels}, {f"{score}_{key}": value for key, value in sizes.items()})
+    measured = Measured(
+        {score: distance, _kid(score): kernels}, {f"{score}_{key}": value for key, value in sizes.items()}
+    )
+    return measured | _neighbours(score, samples, reference, first)
 
 
 def _kid(score: str) -> str:
-    return score.replace("fid", "kid")
+    return re.sub("^fi?d", "kid", score)
+
+
+def _neighbours(score: str, samples: np.ndarray, reference: np.ndarray, strata: np.ndarray | None) -> Measured:
+    """Precision, recall, density and coverage in a user's space; nothing for FID, whose features have no such scores.
+
+    As many real images as samples are compared, as with the classifier's features.
+    """
+    if not score.startswith("fd_"):
+        return Measured()
+    equal = min(len(samples), len(reference))
+    drawn = reference[np.sort(np.random.default_rng(0).permutation(len(reference))[:equal])]
+    found = prdc(balls(drawn, samples[:equal], K), None if strata is None else strata[:equal])
+    name = score.removeprefix("fd_")
+    return Measured(
+        {f"{key}_{name}": value for key, value in found.scores.items()},
+        {f"{key}_{name}": value for key, value in found.protocol.items()},
+    )
 
 
 def read_inception_floor(status: Mapping[str, Any], within_classes: bool) -> Measured:
@@ -64,7 +90,7 @@ def inception_scores(
     dimensions as samples or more the method's error depends on the spectrum, up to half too large: FID then has none.
 
     Args:
-        score: "fid" or "fid_legacy", the name of FID; KID has the same ending.
+        score: name of the Fréchet distance: "fid", "fid_legacy" or "fd_<name>".
         mu, sigma: of the reference.
         status: the values of <score>.json.
         strata: [N] int, the class of each sample where the number of each class was fixed.
@@ -90,7 +116,8 @@ def inception_scores(
     if fid.low is None:
         reason = f"no interval: the delta method needs more than {dimensions} samples, one for each dimension"
         protocol["reason"] = f"{reason}; {count} were scored"
-    return Measured(scores, {f"{score}_{key}": value for key, value in protocol.items()})
+    measured = Measured(scores, {f"{score}_{key}": value for key, value in protocol.items()})
+    return measured | _neighbours(score, features, reference, strata)
 
 
 def by_class(

@@ -23,7 +23,7 @@ from thirtytwo.evaluate.scorecard import Floors, Measured, Score, Scorecard
 from thirtytwo.evaluate.scores import frechet_score, label_scores, per_class, score, second_scores
 from thirtytwo.evaluate.trainings import combine, seed_table
 
-__all__ = ["Extractors", "Factors", "Inception", "Rules", "score_run", "trajectory"]
+__all__ = ["Extractors", "Factors", "Network", "Rules", "score_run", "trajectory"]
 
 Extract = Callable[[np.ndarray, str], tuple[np.ndarray, np.ndarray]]
 _PRIORS = ("standard", "gaussian", "mixture")
@@ -54,8 +54,8 @@ class Extractors:
 
 
 @dataclass(frozen=True)
-class Inception:
-    """The Inception network, and what was computed on the reference images.
+class Network:
+    """A network whose features FID or its like is measured in, and what was computed on the reference images.
 
     Attributes:
         features: of images and of their name in messages.
@@ -87,7 +87,7 @@ class Factors:
 
 def score_run(
     trainings: Sequence[tuple[np.ndarray, np.ndarray]], probes: Mapping[str, np.ndarray], real: Real, second: Seen,
-    floors: Floors, rules: Rules, extract: Extractors, inception: Mapping[str, Inception], factors: Factors | None,
+    floors: Floors, rules: Rules, extract: Extractors, networks: Mapping[str, Network], factors: Factors | None,
 ) -> tuple[Scorecard, dict[str, pd.DataFrame]]:  # fmt: skip
     """The scorecard, and tables by their folder in plots/.
 
@@ -95,7 +95,7 @@ def score_run(
         trainings: images [N, 32, 32, C] uint8 and labels [N] of each training, the first one first.
         probes: what else was drawn from the first training's model, by name.
         second: the images of `real` as the second classifier sees them.
-        inception: by the names of the scores, "fid" and "fid_legacy"; those that are missing are skipped.
+        networks: by the name of the Fréchet distance in its features: "fid", "fid_legacy" or "fd_<name>".
         factors: None where they are not known.
 
     Raises:
@@ -112,8 +112,8 @@ def score_run(
         by_second = Scored(*extract.second(images, where), places)
         measured = second_scores(by_second, second, resamples=rules.bootstrap_resamples, seed=rules.seed)
         card = replace(card, measured=card.measured | measured)
-        for name, network in inception.items():
-            card = _with_inception(name, card, images, samples.strata, network, training)
+        for name, network in networks.items():
+            card = _with_network(name, card, images, samples.strata, network, training)
         cards.append(card)
         if training == 0:
             tables = {
@@ -122,20 +122,20 @@ def score_run(
                 "neighbours": nearest,
             }
             if samples.strata is not None:
-                for name, network in inception.items():
+                for name, network in networks.items():
                     features, own = network.features(images, where), real.reference.labels
                     distances = by_class(features, samples.labels, network.reference, own, len(real.classes))
                     tables["classes"][name] = distances
     images, labels = trainings[0]
     model = _latent_scores(images, probes, rules, extract, factors) | _code_scores(probes, factors)
     model |= _other_priors(probes, labels, real, rules, extract)
-    tables |= {"scores": trajectory(probes, labels, real, extract, inception), "seeds": seed_table(cards)}
+    tables |= {"scores": trajectory(probes, labels, real, extract, networks), "seeds": seed_table(cards)}
     return combine(cards, model), tables
 
 
 def trajectory(
     probes: Mapping[str, np.ndarray], labels: np.ndarray, real: Real, extract: Extractors,
-    inception: Mapping[str, Inception],
+    networks: Mapping[str, Network],
 ) -> pd.DataFrame:  # fmt: skip
     """fd_classifier, FID where it is measured, and accuracy of requested labels, of images from each snapshot.
 
@@ -150,21 +150,19 @@ def trajectory(
         row["fd_classifier"] = frechet.distance_to(features, mu, sigma)
         if conditional:
             row["accuracy"] = (probabilities.argmax(axis=1) == real.places(labels[: len(images)])).mean()
-        for name, network in inception.items():
+        for name, network in networks.items():
             row[name] = frechet.distance_to(network.features(images, f"step {step}"), network.mu, network.sigma)
         rows.append(row)
-    return pd.DataFrame(
-        rows, columns=["step", "n", "fd_classifier", *(["accuracy"] if conditional else []), *inception]
-    )
+    return pd.DataFrame(rows, columns=["step", "n", "fd_classifier", *(["accuracy"] if conditional else []), *networks])
 
 
-def _with_inception(
-    name: str, card: Scorecard, images: np.ndarray, strata: np.ndarray | None, inception: Inception, training: int
+def _with_network(
+    name: str, card: Scorecard, images: np.ndarray, strata: np.ndarray | None, network: Network, training: int
 ) -> Scorecard:
-    """The scorecard with FID, called `name`, and its KID beside their floors."""
-    features = inception.features(images, f"samples of training {training}")
-    status = inception.status
-    measured = inception_scores(name, features, inception.reference, inception.mu, inception.sigma, status, strata)
+    """The scorecard with the Fréchet distance `name` and the other scores of its features beside their floors."""
+    features = network.features(images, f"samples of training {training}")
+    status = network.status
+    measured = inception_scores(name, features, network.reference, network.mu, network.sigma, status, strata)
     floor = read_inception_floor(status, within_classes=strata is not None)
     same = floor.protocol[f"{name}_n"] == len(images)
     return replace(

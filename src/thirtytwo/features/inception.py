@@ -1,4 +1,4 @@
-"""Inception features exactly as clean-fid computes them, with verified weights, a cache and custom statistics.
+"""Inception features exactly as clean-fid computes them, with verified weights and custom statistics.
 
 clean-fid (Parmar et al. 2022) provides the resize and the network's wrapper. This module adds what it lacks: its
 weights are checked against their sha256, images are uint8 arrays in the order of the data set, and reference
@@ -6,13 +6,10 @@ statistics are written where `fid.compute_fid(..., dataset_name=NAME, mode=MODE,
 """
 
 import hashlib
-import io
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from unittest import mock
 from urllib.error import URLError
 
@@ -27,14 +24,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from thirtytwo.core import processes
-from thirtytwo.core.arrays import check_features, check_images, read_arrays
+from thirtytwo.core.arrays import check_features, check_images
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import EvaluationError
-from thirtytwo.runtime.project import Project
 
 __all__ = [
-    "FLAVOURS", "Flavour", "cached_features", "find_weights", "inception", "inception_features", "install_statistics",
-    "reference", "statistics_name",
+    "FLAVOURS", "Flavour", "find_weights", "inception", "inception_features", "install_statistics", "statistics_name",
 ]  # fmt: skip
 
 
@@ -69,20 +64,6 @@ FLAVOURS = {
     ),
 }  # fmt: skip
 _CHUNK = 50  # images at a time; a constant, because kernels may round differently for other shapes
-
-
-@dataclass(frozen=True)
-class _Status:
-    """Content of data/fid_stats/<set>/<score>.json where the score is measured."""
-
-    stats_name: str
-    mode: str
-    n: int
-    sha256: str
-    weights_sha256: str
-    floors: dict[str, Any]
-    kernel_mean: float
-    kernel_mean_within: float
 
 
 def find_weights(score: str, downloads: Path) -> Path:
@@ -160,32 +141,6 @@ def inception_features(
     return joined
 
 
-def cached_features(
-    score: str, images: np.ndarray, weights: Path, device: torch.device, folder: Path, where: str
-) -> np.ndarray:
-    """`inception_features`, kept in `folder` under the sha256 of images and weights; a damaged entry is computed again.
-
-    Raises:
-        EvaluationError: as `inception_features`.
-    """
-    check_images(images, where)
-    key = hashlib.sha256(images.tobytes() + str(images.shape).encode() + files.sha256(weights).encode()).hexdigest()
-    path = folder / f"{key}.npy"
-    checksum = path.with_suffix(".sha256")
-    if path.is_file() and checksum.is_file():
-        if files.sha256(path) == checksum.read_text():
-            return np.load(path)
-        print(f"warning: {path}: damaged, computing it again")
-    features = inception_features(score, images, inception(score, weights, device), device, where)
-    if not processes.first():
-        return features
-    buffer = io.BytesIO()
-    np.save(buffer, features)
-    files.write(path, buffer.getvalue())
-    files.write(checksum, hashlib.sha256(buffer.getvalue()).hexdigest().encode())
-    return features
-
-
 def statistics_name(dataset: str, split: str, images: np.ndarray) -> str:
     """The name under which clean-fid finds the statistics of these images."""
     return f"thirtytwo_{dataset}_{split}_{hashlib.sha256(images.tobytes()).hexdigest()[:8]}".lower()
@@ -208,29 +163,3 @@ def install_statistics(score: str, name: str, statistics: Path) -> Path:
             f"{path}: cannot be written ({error.strerror}); give write access or use a .venv"
         ) from None
     return path
-
-
-def reference(
-    score: str, project: Project, dataset: str, images: np.ndarray, device: torch.device
-) -> tuple[Callable[[np.ndarray, str], np.ndarray], np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-    """What `score` and its KID against the reference `images` of a data set need.
-
-    Returns:
-        a function that extracts features [N, 2048] of images, given their name in messages; the features of the
-        reference; their mean and covariance from the stage fid_stats; and the values of its <score>.json.
-
-    Raises:
-        FileError: what the stage fid_stats wrote is missing or damaged.
-        EvaluationError: weights are missing, or the statistics have another sha256 than in <score>.json.
-    """
-    folder, weights = project.fid_stats(dataset), find_weights(score, project.downloads)
-    path, status = folder / f"{score}.npz", files.read_json(folder / f"{score}.json", _Status)
-    if (actual := files.sha256(path)) != status.sha256:
-        raise EvaluationError(f"{path}: sha256 is {actual}, expected {status.sha256}; run fid_stats again")
-    statistics = read_arrays(path, {"mu": "float64 2048", "sigma": "float64 2048 2048"})
-
-    def features(images: np.ndarray, where: str) -> np.ndarray:
-        return cached_features(score, images, weights, device, project.inception, where)
-
-    ours = features(images, f"real images of {dataset}")
-    return features, ours, statistics["mu"], statistics["sigma"], vars(status)

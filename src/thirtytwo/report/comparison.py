@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from thirtytwo.core.intervals import Estimate
+from thirtytwo.evaluate.comparison import comparable, lower_is_better
 from thirtytwo.evaluate.scorecard import Fact, Measured, Score
 from thirtytwo.report import wording
 from thirtytwo.report.blocks import Block, Row, Table, Text
@@ -73,7 +74,9 @@ def blocks(dataset: SetResult) -> list[Block]:
         return [Text("No run uses this data set.")]
     verdict = judge(dataset)
     runs = ranked(dataset.runs, verdict)
-    tables: list[Block] = [_scores(dataset, runs, verdict, QUALITY, "Quality." + _intervals() + _sizes(dataset))]
+    tables: list[Block] = [
+        _scores(dataset, runs, verdict, QUALITY + _own(runs), "Quality." + _intervals() + _sizes(dataset))
+    ]
     if any(run.card for run in runs):
         tables.append(_scores(dataset, runs, verdict, CLASSES, "Classes and memorisation."))
     tables += [*_diagnoses(runs), _models(runs)]
@@ -97,6 +100,21 @@ def headline(dataset: SetResult) -> Table:
     titles = [score.title for score in shown]
     names = ["run", "family", *titles[:1], "× floor", *titles[1:], "diagnosis"]
     return Table(f"{dataset.name}, best first.", names, rows, [False, False, *[True] * (len(shown) + 1), False])
+
+
+def _own(runs: Sequence[RunResult]) -> tuple[Column, ...]:
+    """Columns for the scores in feature spaces of the user's own."""
+    known = {score.key for score in QUALITY + CLASSES}
+    names = [
+        score for score in dict.fromkeys(key for run in runs for key in comparable(run.measured)) if score not in known
+    ]
+    return tuple(
+        Column(key.replace("fd_", "FD ").replace("kid_", "KID × 1000 ").replace("_", " "), key,
+               1000 if key.startswith("kid_") else 1,
+               f"`{key}`: in the feature space of `evaluation.features`. {'Lower' if lower_is_better(key) else 'Higher'} "
+               "is better.")
+        for key in names if key not in ("kid_legacy", "accuracy_second")
+    )  # fmt: skip
 
 
 def _intervals() -> str:
@@ -141,7 +159,7 @@ def _scores(
         if score.key == "fd_classifier":
             ratios = [floor_ratio(run, dataset) for run in runs]
             cells["× floor"] = [wording.multiple(ratio) for ratio in ratios] + ["1"] * len(floors)
-    if scores is QUALITY:
+    if scores[0] is QUALITY[0]:
         sizes = [run.metric("n") for run in runs] + [floor.metric("n") for floor in floors.values()]
         cells["N"] = [wording.count(n) for n in sizes]
         trainings = [run.metric("seeds") or 1 for run in runs]

@@ -194,7 +194,7 @@ def _reference_files(dataset: str, params: Params) -> dict[str, dict[str, Any]]:
     common = _common(params) | {"dataset": dataset} | protocol
     classifier = {"classifier": params.datasets[dataset].classifier}
     return {
-        f"fid_stats/{dataset}": common | evaluation.model_dump(include={"fid", "fid_legacy"}),
+        f"fid_stats/{dataset}": common | evaluation.model_dump(include={"fid", "fid_legacy", "features"}),
         f"floor/{dataset}": common | classifier | {"bootstrap_resamples": evaluation.bootstrap_resamples},
     }
 
