@@ -1,4 +1,7 @@
-"""Flow matching (Lipman et al. 2023; Liu et al. 2023) and mean flows (Geng et al. 2025, with the loss of Geng et al. 2025b).
+"""Flow matching (Lipman et al. 2023; Liu et al. 2023) and mean flows.
+
+Mean flows are those of Geng et al. 2025, "Mean Flows for One-step Generative Modeling", with the loss of Geng et al. 2025b,
+"Improved Mean Flows: On the Challenges of Fastforward Generative Models".
 
 Time runs from t = 0, the image x_0, to t = 1, the noise epsilon, on the straight path x_t = (1 - t) x_0 + t epsilon,
 whose velocity is epsilon - x_0. This is Liu et al. eq. 1 and Lipman et al. eq. 22 with sigma_min = 0, both of which count
