@@ -45,6 +45,13 @@ def test_guidance_doubles_the_network_evaluations(guidance, calls):
         ("vae", {"net": "conv_vae"}, "sweeps.vae: expected a run of family diffusion"),
         ("ddpm", {"samplers": {"dimd": "uniform"}}, "sweeps.ddpm.samplers.dimd"),
         ("ddpm", {"steps": [0]}, "sweeps.ddpm.steps"),
+        ("ddpm", {"family": "flow"}, "sweeps.ddpm.family: expected 'diffusion', as in runs.ddpm"),
+        ("ddpm", {"samplers": {"euler": "uniform"}}, "sweeps.ddpm.samplers.euler"),
+        (
+            "flow",
+            {"family": "flow", "dataset": "digits5k", "samplers": {"mean_flow": "uniform"}},
+            "sweeps.flow.samplers.mean_flow",
+        ),
     ],
 )
 def test_sweep_that_does_not_match_its_run_is_rejected(name, changes, message, params, write_params, tmp_path):
