@@ -1,7 +1,7 @@
 """Settings of a small flow."""
 
 SETTINGS = {
-    "objective": "flow_matching", "prediction": "velocity", "times": "uniform", "time_mean": 0.0, "time_std": 1.0,
+    "objective": "flow_matching", "prediction": "velocity", "weighting": "velocity", "times": "uniform", "time_mean": 0.0, "time_std": 1.0,
     "coupling": "independent", "equal_times": 0.5, "training_guidance": 0.0, "adaptive_power": 0.0,
     "conditional": False, "label_dropout": 0.0, "warmup": 0, "width": 8, "width_multipliers": [1, 2], "blocks": 1,
     "attention_resolutions": [4], "heads": 1, "dropout": 0.0, "time_conditioning": "scale_shift", "patch": 8,

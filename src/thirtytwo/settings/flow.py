@@ -20,6 +20,7 @@ class FlowSettings(DenoiserSettings):
 
     objective: Literal["flow_matching", "mean_flow"] = Field(description="velocity at t, or its mean over [r, t]")
     prediction: Literal["velocity", "x0"] = Field(description="what the network returns")
+    weighting: Literal["velocity", "x0"] = Field(description="what the squared error is of: the velocity, or x_0")
     times: Literal["uniform", "logit_normal"] = Field(description="distribution of t in training")
     time_mean: float = Field(ge=-10, le=10, description="mean of logit t; ignored by uniform")
     time_std: float = Field(gt=0, le=10, description="standard deviation of logit t; ignored by uniform")

@@ -86,6 +86,14 @@ def test_prediction_of_x0_is_the_same_velocity():
     torch.testing.assert_close(model.mean_velocity(x, t, t, None), v)
 
 
+def test_weighting_x0_is_the_error_of_the_predicted_image():
+    x0, noise, t = normals(0, 6, 1, 4, 4), normals(1, 6, 1, 4, 4), torch.linspace(0.01, 1, 6, dtype=torch.float64)
+    model = given(lambda x, t, labels, interval: 0.3 * x, prediction="x0", weighting="x0")
+    errors = model._errors(x0, noise, t, t, torch.zeros(6, dtype=torch.int64))
+    image = 0.3 * flow.interpolate(x0, noise, t)
+    torch.testing.assert_close(errors[1:], (image - x0).square().flatten(1).mean(1)[1:])
+
+
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (-0.4, 1.3)])
 def test_logit_normal_times_have_their_mean_and_deviation(mean, std):
     model = family(times="logit_normal", time_mean=mean, time_std=std)

@@ -148,7 +148,10 @@ class Flow:
         return torch.sigmoid(s.time_mean + s.time_std * normal)
 
     def _errors(self, x0: Tensor, noise: Tensor, r: Tensor, t: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean squared error [B] of each image in the interval [r, t]."""
+        """Return the mean squared error [B] of each image in the interval [r, t].
+
+        With `weighting: x0` it is t^2 times that of the velocity: the error of x_0 = x_t - t v.
+        """
         x, target = interpolate(x0, noise, t), self._target(x0, noise, t, labels)
         errors = x0.new_empty(len(x0))
         for chosen, velocity in ((r == t, self._velocity), (r < t, self._identity)):
@@ -156,7 +159,7 @@ class Flow:
                 predicted = velocity(x[chosen], r[chosen], t[chosen], labels[chosen]).to(x0.dtype)
                 squared = F.mse_loss(predicted, target[chosen], reduction="none").flatten(1).mean(1)
                 errors = errors.masked_scatter(chosen, squared)
-        return errors
+        return errors * t.clamp(min=_SMALLEST_TIME).square() if self.settings.weighting == "x0" else errors
 
     def _velocity(self, x: Tensor, r: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         return self.mean_velocity(x, t, t, labels)
