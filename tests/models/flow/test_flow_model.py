@@ -71,7 +71,7 @@ def test_loss_of_the_best_velocity_is_the_variance_that_the_point_leaves_open():
     # For x_0 ~ N(m, s^2) the best prediction of epsilon - x_0 is its mean given x_t; what remains is Var(epsilon - x_0 | x_t)
     # = 1 + s^2 - cov^2 / var(x_t) = s^2 / s_t^2, averaged over t (Bishop 2006, eq. 2.82).
     data = Gaussian(0.3, 0.5)
-    model = given(lambda x, t, labels, interval: data.velocity(x, t.view(-1, 1, 1, 1) / flow._SCALE))
+    model = given(lambda x, t, labels, interval: data.velocity(x, t.view(-1, 1, 1, 1) / flow._SCALES["flow_matching"]))
     images = 0.3 + 0.5 * torch.randn(4000, 1, 8, 8, generator=rng(1))
     t = np.linspace(0, 1, 10_001)
     expected = np.trapezoid(0.25 / data.scale(t) ** 2, t)
@@ -82,7 +82,9 @@ def test_prediction_of_x0_is_the_same_velocity():
     # x_0 = x_t - t v for the velocity towards it.
     data, x, t = Gaussian(0.3, 0.5), normals(0, 6, 1, 4, 4), torch.linspace(0.1, 1, 6, dtype=torch.float64)
     v = data.velocity(x, t.view(-1, 1, 1, 1))
-    model = given(lambda x, t, labels, interval: x - t.view(-1, 1, 1, 1) / flow._SCALE * v, prediction="x0")
+    model = given(
+        lambda x, t, labels, interval: x - t.view(-1, 1, 1, 1) / flow._SCALES["flow_matching"] * v, prediction="x0"
+    )
     torch.testing.assert_close(model.mean_velocity(x, t, t, None), v)
 
 
@@ -146,7 +148,7 @@ def test_optimal_transport_in_the_loss_pairs_before_the_path():
     def distance(coupling):
         model = given(lambda x, t, labels, interval: seen.update(x=x, t=t) or x, coupling=coupling)
         model.loss(batch(images), rng())
-        t = (seen["t"] / flow._SCALE).view(-1, 1, 1, 1)
+        t = (seen["t"] / flow._SCALES["flow_matching"]).view(-1, 1, 1, 1)
         return ((seen["x"] - (1 - t) * images) / t - images).square().sum().item()
 
     assert distance("optimal_transport") < 0.9 * distance("independent")
@@ -211,7 +213,7 @@ def test_loss_of_a_mean_flow_is_that_of_its_velocity():
     data = Gaussian(0.3, 0.5)
 
     def net(x, t, labels, interval):
-        t, r = (time.view(-1, 1, 1, 1) / flow._SCALE for time in (t, t - interval))
+        t, r = (time.view(-1, 1, 1, 1) / flow._SCALES["mean_flow"] for time in (t, t - interval))
         same = (t - r).abs() < 1e-9
         return torch.where(same, data.velocity(x, t), data.mean_velocity(x, torch.where(same, r - 1, r), t))
 

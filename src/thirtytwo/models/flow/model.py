@@ -35,7 +35,9 @@ __all__ = ["Flow", "MeanVelocity", "build", "identity", "interpolate", "pair"]
 # u(x, r, t): x [B, *shape], r and t [B]; r = t is the velocity at t
 MeanVelocity = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-_SCALE = 1000.0  # of times at the network's input: its embedding has frequencies for timesteps up to about 1000
+# Of times at the network's input. Its embedding is made for timesteps up to about 1000, but the derivative with respect to
+# t, on which a mean flow is trained, grows with the scale.
+_SCALES = {"flow_matching": 1000.0, "mean_flow": 30.0}
 _SMALLEST_TIME = 0.05  # by which a velocity from a predicted x_0 is divided at least (Li & He 2025)
 _ADAPTIVE_FLOOR = 1e-3  # c of Geng et al. 2025, eq. 22
 
@@ -57,7 +59,7 @@ class Flow:
         self.modules = nn.ModuleDict({"velocity": net})
         self.settings, self.shape = settings, (channels, 32, 32)
         self.conditional, self.classes = settings.conditional, classes
-        self.of_mean = settings.objective == "mean_flow"
+        self.of_mean, self.scale = settings.objective == "mean_flow", _SCALES[settings.objective]
         self.twice_differentiated: tuple[str, ...] = ("velocity",) if self.of_mean else ()
 
     def phases(self) -> list[Phase]:
@@ -117,8 +119,8 @@ class Flow:
 
         A network that predicts x_0 returns the image that the mean velocity leads to from x_t in the time t.
         """
-        inputs = (x, _SCALE * t, labels if self.conditional else None)
-        prediction = self.modules["velocity"](*inputs, *((_SCALE * (t - r),) if self.of_mean else ())).to(x.dtype)
+        inputs = (x, self.scale * t, labels if self.conditional else None)
+        prediction = self.modules["velocity"](*inputs, *((self.scale * (t - r),) if self.of_mean else ())).to(x.dtype)
         if self.settings.prediction == "velocity":
             return prediction
         return (x - prediction) / t.clamp(min=_SMALLEST_TIME).view(-1, *[1] * (x.ndim - 1))
