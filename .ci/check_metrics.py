@@ -28,6 +28,8 @@ BARS: dict[str, dict[str, Any]] = {
     "cddpm": {"accuracy": 0.94},
     "cvae": {"accuracy": 0.96},
     "lddpm": {"accuracy": 0.94},
+    "flow": {"accuracy": 0.85},
+    "meanflow": {"accuracy": 0.5},
     "dcgan": {"modes_covered": 9, "coverage": 0.35},
     "mlpgan": {"modes_covered": 7},
     "gan": {"diagnosis": "not collapsed"},

@@ -1,9 +1,10 @@
-"""sweep: a trained diffusion model's score against sampler, steps and eta, and the same images by each of them.
+"""sweep: a trained model's score against sampler, steps and eta, and the same images by each of them.
 
 The table has no seconds, since these differ from one call to the next; they are in logs/sweep/<run>.json.
 """
 
 import time
+from importlib import import_module
 
 import numpy as np
 import pandas as pd
@@ -20,37 +21,39 @@ from thirtytwo.nets.classifier import Classifier
 from thirtytwo.runtime.files import write, write_json
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.stage import run_stage
-from thirtytwo.sampling.diffusion.sweep import draw, network_evaluations, points
+from thirtytwo.sampling.cost import evaluations
 from thirtytwo.sampling.drawing import cycle_labels
 from thirtytwo.settings import configs
-from thirtytwo.settings.diffusion import SweepConfig
 from thirtytwo.settings.families import read_train
+from thirtytwo.settings.sweep import SweepConfig
 
 SHOWN = 10  # images of each point in the picture, whose rows are those of the table
 
 
 def main(project: Project, run: str) -> None:
     cfg = configs.read(SweepConfig, "sweep", run, project)
-    device = set_up(cfg.compute)
+    device, family = set_up(cfg.compute), import_module(f"thirtytwo.sampling.{cfg.family}.sweep")
     model = load(read_train(run, project), project.model(run), cfg.weights, device, compiled=cfg.compute.compile)
     classifier, _ = load_classifier(Classifier, project.judge(cfg.sweep.dataset), device)
     real = read_arrays(project.features(cfg.sweep.dataset), {"features": "float32 N D", "split": "uint8 N"})
     mu, sigma = frechet.statistics(real["features"][inside(real["split"], cfg.reference_split)])
     labels = cycle_labels(model, cfg.sweep.images, model.classes)
     rows, timed, pictures, subsets = [], [], [], []
-    draw(model, next(points(cfg)), cfg.seed, labels, 1)  # compiles and warms up, outside the first point's seconds
-    for point in points(cfg):
+    family.draw(
+        model, next(family.points(cfg)), cfg.seed, labels, 1
+    )  # compiles and warms up, outside the first point's seconds
+    for point in family.points(cfg):
         start = time.monotonic()
-        images = draw(model, point, cfg.seed, labels, cfg.sweep.images)
-        about = point.model_dump(include={"sampler", "spacing", "steps", "eta"})
-        about = {key: about[key] for key in ("sampler", "spacing", "steps", "eta")}
-        about["evaluations"] = network_evaluations(point)
+        images = family.draw(model, point, cfg.seed, labels, cfg.sweep.images)
+        settings = {"eta": 0.0} | point.model_dump()  # a flow has no eta
+        about = {key: settings[key] for key in ("sampler", "spacing", "steps", "eta")}
+        about["evaluations"] = evaluations(point.sampler, point.steps, point.guidance)
         timed.append(about | {"seconds": round(time.monotonic() - start, 2)})
         subsets.append(frechet.Subsets(extract(images, classifier, str(about))[0], mu, sigma))
         score = subsets[-1](np.arange(len(images)))
         rows.append(about | {"n": len(images), "fd_classifier": score})
         pictures.append(images[:SHOWN])
-        print(f"{point.sampler}, {point.steps} steps, eta {point.eta:g}: fd_classifier {score:.4g}")
+        print(f"{point.sampler}, {point.steps} steps, eta {about['eta']:g}: fd_classifier {score:.4g}")
     strata = None if labels is None else labels.numpy()
     draws = resampled(subsets, cfg.sweep.images, cfg.bootstrap_resamples, cfg.seed, strata)
     gaps = behind_lowest([row["fd_classifier"] for row in rows], draws)

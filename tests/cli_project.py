@@ -26,6 +26,7 @@ RUNS = {  # options that turn each run of `params` into the same run of `other_p
     "cvae": "--prior gaussian",
     "cddpm": "--sampler dpm++ --steps 3 --guidance 1.5 --spacing trailing",
     "lddpm": "",
+    "flow": "--sampler euler --steps 3 --guidance 1.5 --spacing quadratic",
 }
 CLASSES = ("zero", "one", "two")
 SEED = 7
@@ -33,7 +34,7 @@ DRAWN, SCORED = 60, 40  # images of a run: more than the networks take at once, 
 
 
 def params(root: Path) -> dict[str, Any]:
-    """The default scale, cut to four runs of small networks."""
+    """The default scale, cut to five runs of small networks."""
     values = YAML(typ="safe").load(root / "scales/quick.yaml")
     values["compute"] |= {"device": "cpu", "threads": 1, "deterministic": False}
     for group in ("sources", "datasets", "classifiers"):
@@ -47,6 +48,7 @@ def params(root: Path) -> dict[str, Any]:
     values["cvae"]["sample"] |= {"bound_images": 2, "bound_samples": 1}
     values["cddpm"]["sample"] |= {"sampler": "ddim", "steps": 2, "eta": 0.5, "guidance": 0.0, "bound_images": 0}
     values["lddpm"]["sample"] |= {"steps": 2, "frames": 0}
+    values["flow"]["sample"] |= {"sampler": "heun", "steps": 2, "guidance": 0.0, "spacing": "uniform", "frames": 2}
     return values
 
 
@@ -58,6 +60,7 @@ def other_params(root: Path) -> dict[str, Any]:
     values["cddpm"]["sample"] |= {
         "sampler": "dpm_solver_pp_2m", "steps": 3, "guidance": 1.5, "spacing": "trailing", "eta": 0.0,
     }  # fmt: skip
+    values["flow"]["sample"] |= {"sampler": "euler", "steps": 3, "guidance": 1.5, "spacing": "quadratic"}
     return values
 
 

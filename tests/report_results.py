@@ -31,8 +31,9 @@ TERMS = {
     ],
     "autoencoder": ["loss", "reconstruction", "kl", "grad_norm_autoencoder"],
     "diffusion": ["loss", "grad_norm_denoiser"],
+    "flow": ["loss", "grad_norm_velocity"],
 }
-VALIDATION = {"gan": ["d_real"], "autoencoder": ["reconstruction", "kl"], "diffusion": ["loss"]}
+VALIDATION = {"gan": ["d_real"], "autoencoder": ["reconstruction", "kl"], "diffusion": ["loss"], "flow": ["loss"]}
 RUNS = {  # name: family, net, data set, FD, half-width, sampling settings
     "wgan_gp": ("gan", "resnet_gan", "shapes", 41.37, 2.1, {"weights": "ema"}),
     "vae": ("autoencoder", "conv_vae", "shapes", 88.02, 2.9, {"weights": "raw", "prior": "standard"}),
@@ -45,17 +46,26 @@ RUNS = {  # name: family, net, data set, FD, half-width, sampling settings
     "dcgan_z100": ("gan", "dcgan", "digits5k", 6.438, 0.39, {"weights": "raw"}),
 }  # fmt: skip
 
+FLOWS = {  # of the same form, in reports that ask for them
+    "flow": ("flow", "unet", "shapes", 14.05, 0.88,
+             {"weights": "ema", "sampler": "heun", "steps": 4, "spacing": "uniform", "clip": True, "guidance": 1.0}),
+    "meanflow": ("flow", "unet", "shapes", 20.11, 1.2,
+                 {"weights": "ema", "sampler": "mean_flow", "steps": 2, "spacing": "uniform", "clip": False,
+                  "guidance": 0.0}),
+}  # fmt: skip
 
 MODELS = {  # training settings that the report looks at
     "wgan_gp": {"loss": "wgan_gp", "latent_dim": 32, "width": 24},
     "vae": {"beta": 1.0, "beta_schedule": "constant", "latent_dim": 16, "width": 16, "variational": True},
     "vae_beta08": {"beta": 0.8, "beta_schedule": "constant", "latent_dim": 16, "width": 16, "variational": True},
     "ddpm": {"schedule": "linear", "timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02},
+    "flow": {"objective": "flow_matching", "width": 32},
+    "meanflow": {"objective": "mean_flow", "width": 32, "training_guidance": 1.0},
     "dcgan": {"loss": "non_saturating", "latent_dim": 16, "width": 16, "batch_norm": True, "activation": "leaky_relu"},
     "dcgan_z100":
         {"loss": "non_saturating", "latent_dim": 100, "width": 16, "batch_norm": True, "activation": "leaky_relu"},
 }  # fmt: skip
-SWEEP = {"net": "unet", "dataset": "shapes", "images": 50, "samplers": {"ddim": "uniform", "ddpm": "uniform"},
+SWEEP = {"family": "diffusion", "net": "unet", "dataset": "shapes", "images": 50, "samplers": {"ddim": "uniform", "ddpm": "uniform"},
          "steps": [4, 8, 16], "etas": [0.0, 0.5, 1.0]}  # fmt: skip
 # What runs of the present evaluation have besides: score, half-width of its interval.
 NEWER = {
@@ -89,6 +99,7 @@ FACTS = {
     "gan": {"path_length_n": 500, "c2st_n": 1000, "c2st_steps": 100},
     "autoencoder": {"code_dimensions": 16, "iwae_n": 100, "iwae_samples": 50, "codes_n": 1200},
     "diffusion": {"bits_per_dim_n": 200},
+    "flow": {},
 }
 
 
@@ -99,7 +110,7 @@ def make(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> Path:
         _dataset(root, name, classes, channels, images)
     runs = {}
     for name in names:
-        family, net, dataset, *scores = RUNS[name]
+        family, net, dataset, *scores = (RUNS | FLOWS)[name]
         _run(root, name, family, net, dataset, sets[dataset][0], sets[dataset][1], *scores)
         runs[name] = {
             "family": family,
@@ -121,7 +132,7 @@ def make(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> Path:
 def add_newer(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> None:
     """Adds what older results lack: more scores, neighbours, seeds, confusions, floors by N, a sweep, times."""
     rng = np.random.default_rng(5)
-    settings = json.loads((root / "configs/report/report.yaml").read_text(encoding="utf-8"))
+    settings = read_report_config(root)
     if "ddpm" in names:
         write_report_config(root, settings | {"sweeps": {"ddpm": SWEEP}})
         _sweep(root, rng)
@@ -177,6 +188,10 @@ def edit_floor(root: Path, dataset: str, scores: dict, protocol: dict) -> None:
     path = Project(root).scores(dataset, "floor")
     floors = read_json(path, Floors)
     write_json(path, replace(floors, at_random=floors.at_random | Measured(scores, protocol)), sealed=True)
+
+
+def read_report_config(root: Path) -> dict:
+    return json.loads((root / "configs/report/report.yaml").read_text(encoding="utf-8"))
 
 
 def write_report_config(root: Path, values: dict) -> None:
@@ -243,7 +258,7 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
     scores = {
         "fd_classifier": Estimate(fd, fd - half, fd + half), "kl_to_uniform": 0.0213,
         "class_entropy_bits": float(-(shares * np.log2(shares)).sum()), "modes_covered": int((counts > 0).sum()),
-        **{"gan": GAN_SCORES, "autoencoder": CODE_SCORES, "diffusion": BOUND_SCORES}[family],
+        **{"gan": GAN_SCORES, "autoencoder": CODE_SCORES, "diffusion": BOUND_SCORES, "flow": {}}[family],
     }  # fmt: skip
     facts = {"n": 2000, "reference_n": 4000, "reference_split": "train", "resampler": "bicubic",
              "features_sha256": _sha(dataset.encode()), "classes": len(classes), **FACTS[family]}  # fmt: skip
@@ -294,6 +309,9 @@ def _probes(root: Path, name: str, family: str, channels: int, rng: np.random.Ge
         frames = np.stack([_pictures(rng, np.arange(10) % 5, channels)] * 4)
         arrays = {"trajectory_frames": frames, "trajectory_estimates": frames,
                   "trajectory_timesteps": np.array([1000, 500, 20, 0])}  # fmt: skip
+    if family == "flow":
+        frames = np.stack([_pictures(rng, np.arange(10) % 5, channels)] * 3)
+        arrays = {"flow_frames": frames, "flow_estimates": frames, "flow_times": np.array([1.0, 0.25, 0.0])}
     if family == "autoencoder":
         pictures = _pictures(rng, np.arange(20) % 5, channels)
         arrays = {"reconstruction_originals": pictures, "reconstructions": pictures[::-1],

@@ -201,10 +201,9 @@ def modules_of(name: str, item: dict[str, Any]) -> set[Path]:
     static = closure(ROOT / "stages" / f"{name}.py")
     by_name: list[Path] = []
     if library / "models/build.py" in static and "net" in item:
-        family = item.get("family", "diffusion")
-        by_name = [library / f"nets/{item['net']}.py", library / f"models/{family}/model.py"]
-        if name == "sample":
-            by_name.append(library / f"sampling/{family}/sample.py")
+        by_name = [library / f"nets/{item['net']}.py", library / f"models/{item['family']}/model.py"]
+        if name in ("sample", "sweep"):
+            by_name.append(library / f"sampling/{item['family']}/{name}.py")
     shapes_no_result = ("runtime",) if name == "resolve" else ("runtime", "settings")
     return {p for p in static | closure(*by_name) if p.parent != ROOT / "stages" and package(p) not in shapes_no_result}
 

@@ -4,12 +4,13 @@ from typing import get_args
 
 from thirtytwo.report.methods import LOSSES, SAMPLERS
 from thirtytwo.settings.diffusion import Sampler
+from thirtytwo.settings.flow import FlowSampler
 from thirtytwo.settings.gan import GANLoss
 
 
 def test_every_loss_and_sampler_is_explained():
     assert set(LOSSES) == set(get_args(GANLoss))
-    assert set(SAMPLERS) == set(get_args(Sampler))
+    assert set(SAMPLERS) == {*get_args(Sampler), *get_args(FlowSampler)}
 
 
 def test_the_page_explains_what_its_runs_use(full):

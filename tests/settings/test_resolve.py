@@ -13,12 +13,12 @@ from thirtytwo.runtime.project import Project
 from thirtytwo.settings.classifier import ClassifierConfig
 from thirtytwo.settings.configs import load_yaml, read, read_values
 from thirtytwo.settings.data import DatasetConfig, SourceConfig
-from thirtytwo.settings.diffusion import SweepConfig
 from thirtytwo.settings.evaluation import EvaluateConfig, FidStatsConfig, FloorConfig
 from thirtytwo.settings.families import read_sample, read_train
 from thirtytwo.settings.report import ReportConfig
 from thirtytwo.settings.resolve import resolve
 from thirtytwo.settings.strict import Strict
+from thirtytwo.settings.sweep import SweepConfig
 
 MISSING = object()
 CONFIGS: dict[str, type[Strict]] = {

@@ -114,7 +114,10 @@ def _sample(parser: argparse.ArgumentParser) -> None:
         help="comma-separated class names or numbers, used in turn (default: all classes); none: draw without a label, "
         "from a model trained with label dropout",
     )
-    parser.add_argument("--sampler", help="sampler of a diffusion model: ddpm, ddim, dpm++, heun or unipc")
+    parser.add_argument(
+        "--sampler",
+        help="sampler: ddpm, ddim, dpm++, heun or unipc of a diffusion model; euler, heun or mean_flow of a flow",
+    )
     parser.add_argument("--steps", type=int, help="number of steps of the sampler")
     parser.add_argument("--eta", type=float, help="noise of ddim: 0 deterministic, 1 as in ddpm")
     parser.add_argument("--spacing", help="spacing of the timesteps: uniform, quadratic, trailing, log_snr or karras")

@@ -35,6 +35,10 @@ _GROUPS: tuple[dict[str, str], ...] = (
         "trajectory_frames": _IMAGES.format("frames shown"), "trajectory_estimates": _IMAGES.format("frames shown"),
         "trajectory_timesteps": "int frames",
     },
+    {
+        "flow_frames": _IMAGES.format("frames shown"), "flow_estimates": _IMAGES.format("frames shown"),
+        "flow_times": "float frames",
+    },
 )  # fmt: skip
 
 

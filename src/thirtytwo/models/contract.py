@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from thirtytwo.core import processes
 
-__all__ = ["Batch", "ChildFamily", "Family", "NormalisedFamily", "Phase"]
+__all__ = ["Batch", "ChildFamily", "Family", "NormalisedFamily", "Phase", "even_fractions", "warm_up"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,13 @@ class Batch:
         whole = x if self.parts == 1 else torch.cat([x] * self.parts)
         return self.random(lambda n: torch.empty_like(whole).normal_(generator=rng))
 
+    def drop_labels(self, share: float, null: int, rng: torch.Generator) -> Tensor:
+        """Return the labels [B], each replaced by `null` with probability `share` (Ho & Salimans 2022, algorithm 1)."""
+        if not share:
+            return self.labels
+        u = self.random(lambda n: torch.rand(n, generator=rng, device=self.labels.device))
+        return self.labels.masked_fill(u < share, null)
+
     def mean(self, values: Tensor) -> Tensor:
         """Return the mean of `values` [B, ...] over the global batch, for losses that are not linear in it."""
         return processes.total(values.mean()) / self.parts if self.parts > 1 else values.mean()
@@ -77,12 +84,25 @@ class Phase:
     lr_scale: Callable[[int], float] = lambda step: 1.0
 
 
+def warm_up(steps: int) -> Callable[[int], float]:
+    """Return the `lr_scale` of a phase whose step size rises linearly over the first `steps` steps; 0: none."""
+    return lambda step: min(1.0, (step + 1) / max(steps, 1))
+
+
+def even_fractions(count: int) -> Tensor:
+    """Return numbers [count] float64 in (0, 1), on the CPU, that are spread evenly, over any consecutive ones of them as well.
+
+    This is the golden-ratio sequence: with times taken from it, the images of every class cover the whole range.
+    """
+    return torch.arange(count, dtype=torch.float64).add(0.5).mul(0.6180339887498949).frac()
+
+
 class Family(Protocol):
     """A model with its training objectives.
 
     A one-shot generator also has `latent_shape` and `draw(z, labels) -> images [B, C, 32, 32] in [-1, 1]`, with z
     [B, *latent_shape] standard normal and labels [B] int64, or None if it is unconditional. A diffusion model has
-    `denoise(x, t, labels)`.
+    `denoise(x, t, labels)`, a flow `mean_velocity(x, r, t, labels)`.
     """
 
     modules: nn.ModuleDict  # all trained and saved networks

@@ -32,6 +32,7 @@ class UNet(nn.Module):
         time_conditioning: "additive" (Ho et al. 2020) or "scale_shift" (Nichol & Dhariwal 2021, section 3).
         classes: number of classes of a conditional model; 0: unconditional. The label `classes` is the null class
             of classifier-free guidance (Ho & Salimans 2022).
+        interval: whether the network has a second time input, as mean velocities over an interval need.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class UNet(nn.Module):
         dropout: float,
         time_conditioning: str,
         classes: int,
+        interval: bool = False,
     ):
         super().__init__()
         widths = [width * multiplier for multiplier in width_multipliers]
@@ -62,6 +64,7 @@ class UNet(nn.Module):
 
         self.time = TimeEmbedding(width, embedding)
         self.label = nn.Embedding(classes + 1, embedding) if classes else None
+        self.interval = TimeEmbedding(width, embedding) if interval else None
 
         self.stem = nn.Conv2d(channels * patch**2, width, 3, padding=1)
         self.down = nn.ModuleList()
@@ -93,17 +96,20 @@ class UNet(nn.Module):
         self.out = zero(nn.Conv2d(here, channels * patch**2, 3, padding=1))
         self.to(memory_format=torch.channels_last)  # faster convolutions on CPUs and on CUDA
 
-    def forward(self, x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, labels: Tensor | None, interval: Tensor | None = None) -> Tensor:
         """Return the prediction for `x` at timestep `t`.
 
         Args:
             x: [B, C, resolution, resolution] noisy images.
             t: [B] timesteps.
             labels: [B] int64 if the model has classes, else None.
+            interval: [B] length of the interval that ends at `t`, in the unit of `t`, if the network takes one.
         """
         if (labels is None) != (self.label is None):
             raise ValueError("labels are given exactly when the network has classes")
         embedding = self.time(t)
+        if self.interval is not None:
+            embedding = embedding + self.interval(interval)
         if self.label is not None:
             embedding = embedding + self.label(labels)
         embedding = F.silu(embedding)
@@ -207,7 +213,8 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, t: Tensor) -> Tensor:
         ranks = torch.arange(self.waves, device=t.device, dtype=torch.float32)
-        angles = t.float()[:, None] * torch.exp(-math.log(10000) * ranks / (self.waves - 1))
+        times = t.to(torch.promote_types(t.dtype, torch.float32))  # whole numbers, or a time that is differentiated
+        angles = times[:, None] * torch.exp(-math.log(10000) * ranks / (self.waves - 1))
         sinusoids = torch.cat([angles.sin(), angles.cos()], dim=1)
         return self.mlp(sinusoids.to(next(self.mlp.parameters()).dtype))
 
@@ -237,8 +244,11 @@ class Shape(Protocol):
     time_conditioning: str
 
 
-def build(shape: Shape, channels: int, resolution: int, classes: int) -> UNet:
-    """Build the network from a block of settings; every module of a denoiser has this function."""
+def build(shape: Shape, channels: int, resolution: int, classes: int, interval: bool = False) -> UNet:
+    """Build the network from a block of settings; every module of a denoiser has this function.
+
+    Only this one can take the length of an interval.
+    """
     return UNet(
         channels=channels,
         resolution=resolution,
@@ -251,4 +261,5 @@ def build(shape: Shape, channels: int, resolution: int, classes: int) -> UNet:
         dropout=shape.dropout,
         time_conditioning=shape.time_conditioning,
         classes=classes,
+        interval=interval,
     )

@@ -63,7 +63,7 @@ _HELP = {
     "classes": "Classes that make up enough of the samples to count as covered.",
     "parameters": "Trained parameters of all networks.",
     "steps": "Optimiser steps of the first network.",
-    "evaluations": "Calls of the generating network for each image. Guidance doubles those of diffusion; a guided "
+    "evaluations": "Calls of the generating network for each image. Guidance of a denoiser doubles them; a guided "
     "decoder makes one for each label.",
 }
 

@@ -1,4 +1,4 @@
-"""Quality against cost: network evaluations and seconds for each image, and what a diffusion sampler's steps buy."""
+"""Quality against cost: network evaluations and seconds for each image, and what a sampler's steps buy."""
 
 from pathlib import Path
 
@@ -25,7 +25,8 @@ def runs(dataset: SetResult, folder: Path) -> list[Block]:
     blocks: list[Block] = []
     if len(scored) > 1:
         caption = (
-            "GANs and autoencoders evaluate their network once for each image, diffusion models once or twice a step."
+            "GANs and autoencoders evaluate their network once for each image, diffusion models and flows once or several "
+            "times a step."
         )
         costs = [float(run.evaluations) for run in scored]
         blocks.append(
@@ -73,12 +74,29 @@ def _plot(dataset: SetResult, shown: list[RunResult], costs: list[float], label:
 
 def sweeps(dataset: SetResult, folder: Path) -> list[Block]:
     """Everything about the sampler sweeps of the runs on this data set."""
-    blocks: list[Block] = []
+    blocks: list[Block] = _together(dataset, folder)
     for run in dataset.runs:
         if run.sweep is not None and len(run.sweep.table):
             blocks += [Text(text, lead) for lead, text in trade_offs(run.sweep.table).items()]
             blocks += [*_curves(run, run.sweep, folder), *_images(run, run.sweep, folder), _points(run, run.sweep)]
     return blocks
+
+
+def _together(dataset: SetResult, folder: Path) -> list[Block]:
+    """The sweeps of several runs in one plot, if their points score equally many images; without the noise of DDIM."""
+    swept = [(run, run.sweep.table) for run in dataset.runs if run.sweep is not None and len(run.sweep.table)]
+    if len(swept) < 2 or len({n for _, table in swept for n in table["n"]}) > 1:
+        return []
+    lines = []
+    for run, table in swept:
+        for sampler, part in table[table["eta"] == 0].groupby("sampler", sort=False):
+            ordered = part.sort_values("evaluations")
+            lines.append(Series(f"{run.name}, {sampler}", list(ordered["evaluations"]), list(ordered["fd_classifier"])))
+    name = pictures.slug("sweeps", dataset.name)
+    plots.series(folder / name, dataset.name, lines, ("network evaluations per image", "FD"), log=(True, True))
+    ends = "; ".join(f"{line.name} from {line.y[0]:.3g} to {line.y[-1]:.3g}" for line in lines)
+    caption = "Runs side by side at equal network evaluations, each with guidance and weights of its own row of the comparison."
+    return [Gallery(caption, "plot", [Picture(name, f"FD over network evaluations: {ends}.", f"{dataset.name}.")])]
 
 
 def trade_offs(table: pd.DataFrame) -> dict[str, str]:
@@ -170,8 +188,9 @@ def _images(run: RunResult, sweep: SweepResult, folder: Path) -> list[Block]:
     table = sweep.table.reset_index(drop=True)
     ddim = table[table["sampler"] == "ddim"]
     few, many = table["steps"].min(), table["steps"].max()
+    one = ddim if len(ddim) else table[table["sampler"] == table["sampler"].iloc[0]]
     chosen = (
-        ("steps", ddim[ddim["eta"] == ddim["eta"].min()], "ddim by steps"),
+        ("steps", one[one["eta"] == one["eta"].min()], f"{one['sampler'].iloc[0]} by steps"),
         ("eta", ddim[ddim["steps"] == many], f"ddim with {many} steps by eta"),
         ("sampler", table[(table["steps"] == few) & (table["eta"] == 0)], f"{few} steps by sampler"),
     )

@@ -1,4 +1,4 @@
-"""Diffusion models beyond their scores: from noise to image, likelihood bounds, noise schedules."""
+"""Diffusion models and flows beyond their scores: from noise to image, likelihood bounds, noise schedules."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ _SIDE = 10
 
 
 def strips(dataset: SetResult, folder: Path) -> list[Picture]:
-    """From noise to image: x_t, and below it the image that the network predicts from x_t."""
+    """From noise to image: x_t, and below it the image that is predicted from x_t."""
     shown = []
     for run in dataset.runs:
         if (trajectory := _trajectory(run)) is None:
@@ -28,9 +28,9 @@ def strips(dataset: SetResult, folder: Path) -> list[Picture]:
         pairs = [frames[chosen, image] for image in range(min(_IMAGES, x.shape[1])) for frames in (x, x0)]
         name = pictures.slug("noise-to-image", run.name)
         pictures.rows(folder / name, np.stack(pairs))
-        steps = ", ".join(str(int(step)) for step in t[chosen])
-        alt = f"Rows of images by {run.name}, from noise to sample, and below each row the network's predictions."
-        shown.append(Picture(name, alt, f"{run.name}: timesteps t = {steps}."))
+        times = ", ".join(f"{time:.4g}" for time in t[chosen])
+        alt = f"Rows of images by {run.name}, from noise to sample, and below each row the predicted images."
+        shown.append(Picture(name, alt, f"{run.name}: t = {times}."))
     return shown
 
 
@@ -43,7 +43,7 @@ def animations(dataset: SetResult, folder: Path) -> list[Picture]:
         x, x0, t = trajectory
         name = pictures.slug("noise-to-image-animation", run.name)
         side = min(_SIDE, x.shape[1])
-        titles = [f"t = {int(step)}" for step in t]
+        titles = [f"t = {time:.4g}" for time in t]
         pictures.animation(folder / name, np.concatenate([x[:, :side], x0[:, :side]], axis=1), titles, side, 300)
         alt = f"Animation of {side} samples of {run.name}: noise turns into images."
         shown.append(Picture(name, alt, f"{run.name}: x_t above, the predicted image below."))
@@ -51,7 +51,10 @@ def animations(dataset: SetResult, folder: Path) -> list[Picture]:
 
 
 def _trajectory(run: RunResult) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    x, x0, t = (run.probe(f"trajectory_{name}") for name in ("frames", "estimates", "timesteps"))
+    names = ("trajectory_frames", "trajectory_estimates", "trajectory_timesteps")
+    if run.family == "flow":
+        names = ("flow_frames", "flow_estimates", "flow_times")
+    x, x0, t = (run.probe(name) for name in names)
     return None if x is None or x0 is None or t is None else (x, x0, t)
 
 

@@ -27,6 +27,14 @@ DDIM = Equation(
     r"\sigma = \eta \sqrt{\frac{1 - \bar\alpha_s}{1 - \bar\alpha_t} \Big(1 - \frac{\bar\alpha_t}{\bar\alpha_s}\Big)}"
 )
 GUIDANCE = Equation(r"\hat x_w = \hat x_0(x_t, y) + w \big(\hat x_0(x_t, y) - \hat x_0(x_t, \varnothing)\big)")
+FLOW = Equation(r"x_t = (1 - t)\, x_0 + t\, \varepsilon, \quad L = \lVert v(x_t, t) - (\varepsilon - x_0) \rVert^2")
+MEAN_VELOCITY = Equation(
+    r"u(x_t, r, t) = \frac{1}{t - r} \int_r^t v(x_\tau, \tau)\, d\tau, \quad x_r = x_t - (t - r)\, u(x_t, r, t)"
+)
+MEAN_IDENTITY = Equation(
+    r"v(x_t, t) = u(x_t, r, t) + (t - r) \frac{d}{dt} u(x_t, r, t), \quad \frac{d}{dt} u = v\, \partial_x u + \partial_t u"
+)
+VELOCITY_GUIDANCE = Equation(r"v_w = v(x_t, t, y) + w \big(v(x_t, t, y) - v(x_t, t, \varnothing)\big)")
 CODE_GUIDANCE = Equation(r"q_w(z|y) \propto \frac{q(z|y)^{1 + w}}{q(z)^w}")
 DECODER_GUIDANCE = Equation(r"\hat x_w = \hat x(z, y) + w \Big(\hat x(z, y) - \frac{1}{K} \sum_k \hat x(z, k)\Big)")
 
@@ -63,6 +71,9 @@ SAMPLERS = {  # how a sampler works, for it, against it
              "step"),
     "unipc": ("corrects each step of DPM-Solver++ by the next prediction", "a higher order at no further evaluation",
               "needs predictions that change smoothly; does not correct the last step"),
+    "euler": ("follows the velocity of a flow for one step", "the straighter the paths, the fewer steps", "of first order"),
+    "mean_flow": ("crosses the step with the mean velocity over it", "one or two steps", "the network must have learnt mean "
+                  "velocities, which takes longer to train"),
 }  # fmt: skip
 
 
@@ -192,8 +203,10 @@ def _models(results: Results) -> list[Block]:
             Text("Diffusion. Noise is added by (Ho et al. 2020, eq. 4)"), FORWARD,
             Text("and removed, from timestep t to s < t, by (Song et al. 2021, eq. 12 and 16)"), DDIM,
             Text("with eta = 0 for the deterministic sampler; eta = 1 over all T steps is that of Ho et al. 2020."),
-            *_samplers(results),
         ]  # fmt: skip
+    if "flow" in families:
+        blocks += _flows(results)
+    blocks += _samplers(results)
     guided = {run.family for run in results.runs if run.sampling.get("guidance")}
     if "diffusion" in guided:
         blocks += [
@@ -211,6 +224,35 @@ def _models(results: Results) -> list[Block]:
             "place of the unlabelled prediction, clipped to the range of images:"
         )
         blocks += [Text(text), DECODER_GUIDANCE]
+    return blocks
+
+
+def _flows(results: Results) -> list[Block]:
+    """Flow matching, mean flows where a run is one, and the guidance of both."""
+    runs = [run for run in results.runs if run.family == "flow"]
+    blocks: list[Block] = [
+        Text(
+            "Flows. A network learns the velocity of straight paths from the image at t = 0 to noise at t = 1 (Lipman et al. "
+            "2023, eq. 22 and 23; Liu et al. 2023, eq. 1, both with t from noise to image):"
+        ),
+        FLOW,
+        Text(
+            "Many paths cross at a point, and the best v is the mean of their velocities. Samples follow it from 1 to 0."
+        ),
+    ]
+    if any(run.model.get("objective") == "mean_flow" for run in runs):
+        start = "A mean flow learns the mean velocity over an interval, which crosses it in one step (Geng et al. 2025, eq. 3):"
+        end = (
+            "It holds the identity of eq. 6, whose right-hand side is trained as v is above, with the derivative along the "
+            "network's own v computed forward and kept out of the gradient (Geng et al. 2025b, algorithm 1):"
+        )
+        blocks += [Text(start), MEAN_VELOCITY, Text(end), MEAN_IDENTITY]
+    if any(run.sampling.get("guidance") or run.model.get("training_guidance") for run in runs):
+        text = (
+            "Guidance of strength w towards label y applies the rule of Ho & Salimans 2022, eq. 6, to velocities, when a flow "
+            "is sampled, or in the target of a mean flow (Geng et al. 2025, eq. 19):"
+        )
+        blocks += [Text(text), VELOCITY_GUIDANCE]
     return blocks
 
 

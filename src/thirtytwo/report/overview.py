@@ -119,13 +119,13 @@ def ranking(results: Results, folder: Path) -> list[Block]:
 
 
 def motion(results: Results, folder: Path) -> Section | None:
-    """Animations of training and of diffusion, and strips from noise to image; None without probes."""
+    """Animations of training and of sampling, and strips from noise to image; None without probes."""
     blocks: list[Block] = []
     for caption, draw in (
-        ("Diffusion models remove noise step by step.", diffusion.animations),
+        ("Diffusion models and flows remove noise step by step.", diffusion.animations),
         ("GANs while they train: the same noise, decoded by the weights of successive steps.", gans.animations),
-        ("From noise (left) to image (right): x_t at falling timesteps t, and below it the image that the network "
-         "predicts from x_t. Early predictions average over many images; later ones settle on one.", diffusion.strips),
+        ("From noise (left) to image (right): x_t at falling times t, and below it the image that is "
+         "predicted from x_t. Early predictions average over many images; later ones settle on one.", diffusion.strips),
     ):  # fmt: skip
         shown = [picture for dataset in results.sets for picture in draw(dataset, folder)]
         if shown:

@@ -23,8 +23,8 @@ from thirtytwo.runtime.errors import ReportError
 from thirtytwo.runtime.files import read_bytes, read_json, sha256
 from thirtytwo.runtime.project import Project, remedy
 from thirtytwo.settings import configs
-from thirtytwo.settings.diffusion import Sweep
 from thirtytwo.settings.report import ReportConfig
+from thirtytwo.settings.sweep import Sweep
 
 __all__ = ["load"]
 

@@ -9,16 +9,16 @@ import pandas as pd
 
 from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate.scorecard import Measured, Score, Scorecard
-from thirtytwo.sampling.diffusion.solvers import evaluations
-from thirtytwo.settings.diffusion import Sweep
+from thirtytwo.sampling.cost import evaluations
 from thirtytwo.settings.report import ReportConfig
+from thirtytwo.settings.sweep import Sweep
 
 __all__ = ["Floor", "Results", "RunResult", "SetResult", "SweepResult", "is_base"]
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """Scores of one trained diffusion model with many samplers.
+    """Scores of one trained model with many samplers.
 
     Attributes:
         table: columns sampler, steps, eta, spacing, evaluations, n, fd_classifier; and seconds, the time to draw n images,
@@ -148,12 +148,11 @@ class RunResult:
     def evaluations(self) -> int:
         """Calls of the generating network for each image.
 
-        One, except for diffusion and for a guided decoder, which decodes once for every label.
+        One, except for diffusion, for flows and for a guided decoder, which decodes once for every label.
         """
         if "sampler" not in self.sampling:
             return int(self.metric("classes") or 1) if self.sampling.get("decoder_guidance") else 1
-        calls = evaluations(self.sampling["sampler"], self.sampling["steps"])
-        return calls * (2 if self.sampling["guidance"] else 1)
+        return evaluations(*(self.sampling[key] for key in ("sampler", "steps", "guidance")))
 
 
 @dataclass(frozen=True)

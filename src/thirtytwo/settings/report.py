@@ -4,10 +4,10 @@ from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.settings.classifier import Classifier
 from thirtytwo.settings.configs import Compute, Run
 from thirtytwo.settings.data import Dataset, Source
-from thirtytwo.settings.diffusion import Sweep
 from thirtytwo.settings.evaluation import Evaluation
 from thirtytwo.settings.sampling import Sampling
 from thirtytwo.settings.strict import Seed, Strict, nearest, parse
+from thirtytwo.settings.sweep import Sweep
 
 __all__ = ["ReportConfig"]
 

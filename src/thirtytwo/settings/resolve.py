@@ -14,11 +14,12 @@ from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.configs import Run, load_yaml, naming, write_yaml
 from thirtytwo.settings.data import Source
-from thirtytwo.settings.diffusion import Sweep
 from thirtytwo.settings.families import FAMILIES
 from thirtytwo.settings.report import ReportConfig
+from thirtytwo.settings.sampling import SampleSettings
 from thirtytwo.settings.strict import Strict, nearest, parse
-from thirtytwo.settings.training import NO_PARENT, PUBLISHED, TRAINED
+from thirtytwo.settings.sweep import Sweep
+from thirtytwo.settings.training import NO_PARENT, PUBLISHED, TRAINED, TrainSettings
 
 __all__ = ["resolve"]
 
@@ -69,6 +70,7 @@ def _files(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         sample = files[f"sample/{name}"]
         fixed = {key: sample[key] for key in ("run", "family", "seed", "compute")}
         fixed |= {key: sample["sample"][key] for key in ("weights", "clip", "guidance")}
+        _check_samplers(name, sweep, *_with_overrides(name, params, blocks))
         split = params.protocol(sweep.dataset).model_dump(include={"reference_split", "bootstrap_resamples"})
         files[f"sweep/{name}"] = fixed | split | {"sweep": sweep.model_dump()}
     everything = params.model_dump()
@@ -122,16 +124,28 @@ def _check_blocks(params: Params, blocks: dict[str, Any]) -> None:
 
 
 def _check_sweep(key: str, name: str, sweep: Sweep, runs: dict[str, Run]) -> None:
-    """Check that a sweep is of a diffusion model of pixels and repeats the run's `net` and `dataset` for dvc.yaml."""
+    """Check that a sweep is of a model of pixels and repeats the run's family, `net` and `dataset` for dvc.yaml."""
     _check_known(key, name, runs)
     run = runs[name]
-    for setting in ("net", "dataset"):
+    if run.family not in ("diffusion", "flow") or run.parent.startswith(TRAINED):
+        raise ParamsError(
+            f"{key}: expected a run of family diffusion or flow on pixels, got family {run.family}, parent {run.parent}"
+        )
+    for setting in ("family", "net", "dataset"):
         if getattr(sweep, setting) != (expected := getattr(run, setting)):
             raise ParamsError(f"{key}.{setting}: expected '{expected}', as in runs.{name}")
-    if run.family != "diffusion" or run.parent.startswith(TRAINED):
-        raise ParamsError(
-            f"{key}: expected a run of family diffusion on pixels, got family {run.family}, parent {run.parent}"
-        )
+
+
+def _check_samplers(name: str, sweep: Sweep, settings: TrainSettings, sampling: SampleSettings) -> None:
+    """Check that every sampler of a sweep fits the run, whose other settings it shares."""
+    for sampler, spacing in sweep.samplers.items():
+        key = f"sweeps.{name}.samplers.{sampler}"
+        values = sampling.model_dump() | {"sampler": sampler, "spacing": spacing}
+        swept = parse(type(sampling), values, key)
+        try:
+            swept.check(settings)
+        except ValueError as error:
+            raise ParamsError(f"{key}.{error}") from None
 
 
 def _check_parent(key: str, run: Run, runs: dict[str, Run], sources: dict[str, Source]) -> None:
@@ -171,7 +185,7 @@ def _networks() -> list[str]:
     return sorted(path.stem for path in (Path(__file__).parents[1] / "nets").glob("[a-z]*.py"))
 
 
-def _parse_block(family: str, block: dict[str, Any], key: str, sample_key: str) -> tuple[Strict, Strict]:
+def _parse_block(family: str, block: dict[str, Any], key: str, sample_key: str) -> tuple[TrainSettings, SampleSettings]:
     """Parse the training and the sampling settings of a family block."""
     settings, sampling = FAMILIES[family]
     values = {name: value for name, value in block.items() if name not in ("family", "sample")}
@@ -199,7 +213,7 @@ def _reference_files(dataset: str, params: Params) -> dict[str, dict[str, Any]]:
     }
 
 
-def _with_overrides(name: str, params: Params, blocks: dict[str, Any]) -> tuple[Strict, Strict]:
+def _with_overrides(name: str, params: Params, blocks: dict[str, Any]) -> tuple[TrainSettings, SampleSettings]:
     """Return the training and sampling settings of a run: its block with its overrides applied."""
     run = params.runs[name]
     block = copy.deepcopy(blocks[run.settings])

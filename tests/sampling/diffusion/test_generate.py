@@ -20,6 +20,7 @@ from thirtytwo.data.batches import to_uint8
 from thirtytwo.models.diffusion import schedules
 from thirtytwo.nets.unet import UNet
 from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.sampling.cost import evaluations
 from thirtytwo.sampling.diffusion import generate, solvers
 from thirtytwo.settings.diffusion import Sampler, SamplerSettings, Spacing
 
@@ -293,7 +294,7 @@ def test_evaluations_equal_the_number_of_calls(sampler, steps):
         return x, x
 
     solvers.SAMPLERS[sampler](predict, torch.zeros(1), generate.path(LINEAR, steps, "trailing"), lambda: 0.0, 0.0)
-    assert len(calls) == solvers.evaluations(sampler, steps)
+    assert len(calls) == evaluations(sampler, steps)
 
 
 @pytest.mark.parametrize("schedule", [LINEAR, schedules.cosine(1000), schedules.linear(500, 1e-4, 0.02)])

@@ -4,13 +4,14 @@ import pytest
 
 from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.runtime.project import Project
-from thirtytwo.sampling.diffusion.sweep import network_evaluations, points
-from thirtytwo.settings.diffusion import SweepConfig
+from thirtytwo.sampling.cost import evaluations
+from thirtytwo.sampling.diffusion.sweep import points
 from thirtytwo.settings.resolve import resolve
 from thirtytwo.settings.strict import parse
+from thirtytwo.settings.sweep import SweepConfig
 
 VALUES = {
-    "net": "unet", "dataset": "shapes", "images": 100, "samplers": {"ddim": "uniform", "heun": "karras"},
+    "family": "diffusion", "net": "unet", "dataset": "shapes", "images": 100, "samplers": {"ddim": "uniform", "heun": "karras"},
     "steps": [5, 20], "etas": [0.0, 1.0],
 }  # fmt: skip
 
@@ -33,7 +34,7 @@ def test_only_ddim_is_swept_over_eta():
 
 @pytest.mark.parametrize(("guidance", "calls"), [(0.0, [5, 20, 5, 20, 9, 39]), (1.5, [10, 40, 10, 40, 18, 78])])
 def test_guidance_doubles_the_network_evaluations(guidance, calls):
-    assert [network_evaluations(p) for p in points(config(guidance))] == calls
+    assert [evaluations(p.sampler, p.steps, p.guidance) for p in points(config(guidance))] == calls
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,13 @@ def test_guidance_doubles_the_network_evaluations(guidance, calls):
         ("vae", {"net": "conv_vae"}, "sweeps.vae: expected a run of family diffusion"),
         ("ddpm", {"samplers": {"dimd": "uniform"}}, "sweeps.ddpm.samplers.dimd"),
         ("ddpm", {"steps": [0]}, "sweeps.ddpm.steps"),
+        ("ddpm", {"family": "flow"}, "sweeps.ddpm.family: expected 'diffusion', as in runs.ddpm"),
+        ("ddpm", {"samplers": {"euler": "uniform"}}, "sweeps.ddpm.samplers.euler"),
+        (
+            "flow",
+            {"family": "flow", "dataset": "digits5k", "samplers": {"mean_flow": "uniform"}},
+            "sweeps.flow.samplers.mean_flow",
+        ),
     ],
 )
 def test_sweep_that_does_not_match_its_run_is_rejected(name, changes, message, params, write_params, tmp_path):

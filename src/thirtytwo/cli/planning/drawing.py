@@ -12,13 +12,14 @@ from thirtytwo.cli.planning.needs import Needs
 from thirtytwo.cli.planning.synthetic import an_image, now, synthetic_batch
 from thirtytwo.runtime.project import Project
 from thirtytwo.sampling.autoencoder import densities
-from thirtytwo.sampling.diffusion.solvers import evaluations
+from thirtytwo.sampling.cost import evaluations
 from thirtytwo.sampling.drawing import guided_decoder
 from thirtytwo.sampling.gan import two_sample
 from thirtytwo.sampling.noise import CHUNK
 from thirtytwo.settings.autoencoder import AutoencoderSampling
 from thirtytwo.settings.diffusion import DiffusionSampling
 from thirtytwo.settings.families import read_sample
+from thirtytwo.settings.flow import FlowSampling
 from thirtytwo.settings.gan import GANSampling
 
 __all__ = ["sampling"]
@@ -51,6 +52,13 @@ def sampling(model: Any, needs: Needs, project: Project, device: torch.device) -
         decoded = an_image(lambda count: decode(noise(count, model.shape), labels(count)), chunk, device)
         bound = min(s.bound_images, data.test) * min(s.bound_timesteps, t - 1)
         return evaluations(s.sampler, s.steps) * once + decoded, bound * once
+    if isinstance(s, FlowSampling):
+
+        def velocity(count: int) -> None:
+            t = torch.ones(count, device=device)
+            model.classifier_free_guidance(s.guidance, labels(count))(noise(count, model.shape), t, t)
+
+        return evaluations(s.sampler, s.steps) * an_image(velocity, chunk, device), 0.0
     if isinstance(s, AutoencoderSampling):
         classes = data.classes if model.conditional else 0
         decode = guided_decoder(model.draw, s.decoder_guidance, classes)

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from thirtytwo.models.contract import Batch, Phase
+from thirtytwo.models.contract import Batch, Phase, even_fractions, warm_up
 from thirtytwo.models.diffusion import bound, schedules
 from thirtytwo.models.diffusion.latent import Autoencoder, LatentSpace
 from thirtytwo.runtime.errors import ParamsError
@@ -65,7 +65,7 @@ class Diffusion:
         settings, net = self.settings, self.modules["denoiser"]
         betas = (settings.betas[0], settings.betas[1])
         optimiser = torch.optim.Adam(net.parameters(), lr=settings.lr, betas=betas, fused=True)
-        return [Phase("denoiser", net, optimiser, self.loss, lr_scale=self._lr_scale)]
+        return [Phase("denoiser", net, optimiser, self.loss, lr_scale=warm_up(settings.warmup))]
 
     def loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss at a random timestep per image: t uniform on 1 ... T, epsilon ~ N(0, I).
@@ -74,7 +74,7 @@ class Diffusion:
         """
         T, x0 = self.schedule.timesteps, self._data(batch, rng)
         t = batch.random(lambda n: torch.randint(1, T + 1, (n,), generator=rng, device=x0.device))
-        labels = self._drop_labels(batch, rng)
+        labels = batch.drop_labels(self.settings.label_dropout, self.classes, rng)
         loss = self._error(x0, t, batch.normal_like(x0, rng), labels).mean()
         return loss, {"loss": loss.detach()}
 
@@ -82,9 +82,7 @@ class Diffusion:
     def validate(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Return the mean loss over timesteps spread evenly over 1 ... T, the same at every call for a smooth curve."""
         T, B = self.schedule.timesteps, len(batch.images)
-        # The golden-ratio sequence is even over any consecutive images, so every class covers the whole range.
-        fractions = torch.arange(B, dtype=torch.float64).add(0.5).mul(0.6180339887498949).frac()
-        t = fractions.mul(T).long().add(1).to(batch.images.device)
+        t = even_fractions(B).mul(T).long().add(1).to(batch.images.device)
         net = self.modules["denoiser"]
         training = net.training
         net.eval()
@@ -143,17 +141,6 @@ class Diffusion:
         if self.settings.prediction == "v":
             return signal * x - noise * prediction
         return (x - noise * prediction) / signal if self.settings.prediction == "epsilon" else prediction
-
-    def _lr_scale(self, step: int) -> float:
-        return min(1.0, (step + 1) / max(self.settings.warmup, 1))
-
-    def _drop_labels(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Replace labels [B] by the null class with probability `label_dropout` (Ho & Salimans 2022, algorithm 1)."""
-        labels = batch.labels
-        if not self.settings.label_dropout:
-            return labels
-        u = batch.random(lambda n: torch.rand(n, generator=rng, device=labels.device))
-        return labels.masked_fill(u < self.settings.label_dropout, self.classes)
 
     def _data(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return x_0 of a batch: its images or their codes."""

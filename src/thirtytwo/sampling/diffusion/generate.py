@@ -11,7 +11,8 @@ from tqdm import tqdm
 from thirtytwo.core import processes
 from thirtytwo.models.diffusion.schedules import Schedule
 from thirtytwo.runtime.errors import ParamsError
-from thirtytwo.sampling.diffusion.solvers import SAMPLERS, Predict, Step, evaluations
+from thirtytwo.sampling.cost import evaluations
+from thirtytwo.sampling.diffusion.solvers import SAMPLERS, Predict, Step
 from thirtytwo.sampling.noise import NoiseStreams, chunk_numbers, in_chunks
 from thirtytwo.settings.diffusion import SamplerSettings, Spacing
 

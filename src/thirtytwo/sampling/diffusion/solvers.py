@@ -9,24 +9,21 @@ where `predict(x, t)` returns the pair (x0_hat, epsilon_hat) at x_t, clipped or 
 hence float64.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple
+
+from torch import Tensor
 
 from thirtytwo.settings.diffusion import Sampler
 
-if TYPE_CHECKING:  # the report uses `evaluations` without importing torch
-    from torch import Tensor
-
 __all__ = [
     "SAMPLERS", "Step", "ddim", "ddim_step", "ddpm", "ddpm_step", "dpm_solver_pp_2m", "dpm_solver_pp_step",
-    "euler_step", "evaluations", "heun", "heun_step", "unipc", "unipc_step",
+    "euler_step", "heun", "heun_step", "unipc", "unipc_step",
 ]  # fmt: skip
 
-Predict: TypeAlias = "Callable[[Tensor, int], tuple[Tensor, Tensor]]"
-Noise: TypeAlias = "Callable[[], Tensor]"
+Predict = Callable[[Tensor, int], tuple[Tensor, Tensor]]
+Noise = Callable[[], Tensor]
 
 
 class Step(NamedTuple):
@@ -190,8 +187,3 @@ def unipc(predict: Predict, x: Tensor, path: Sequence[Step], noise: Noise, eta: 
 SAMPLERS: dict[Sampler, Callable[[Predict, Tensor, Sequence[Step], Noise, float], Tensor]] = {
     "ddpm": ddpm, "ddim": ddim, "dpm_solver_pp_2m": dpm_solver_pp_2m, "heun": heun, "unipc": unipc,
 }  # fmt: skip
-
-
-def evaluations(sampler: Sampler, steps: int) -> int:
-    """Return how many times a sampler calls `predict` in the given number of steps."""
-    return 2 * steps - 1 if sampler == "heun" else steps

@@ -8,10 +8,10 @@ from torch import Tensor
 from thirtytwo.data.batches import to_uint8
 from thirtytwo.models.diffusion.model import Diffusion
 from thirtytwo.sampling.diffusion.generate import generate
-from thirtytwo.sampling.diffusion.solvers import evaluations
-from thirtytwo.settings.diffusion import SamplerSettings, SweepConfig
+from thirtytwo.settings.diffusion import SamplerSettings
+from thirtytwo.settings.sweep import SweepConfig
 
-__all__ = ["draw", "network_evaluations", "points"]
+__all__ = ["draw", "points"]
 
 
 def points(cfg: SweepConfig) -> Iterator[SamplerSettings]:
@@ -19,14 +19,8 @@ def points(cfg: SweepConfig) -> Iterator[SamplerSettings]:
     for sampler, spacing in cfg.sweep.samplers.items():
         for eta in cfg.sweep.etas if sampler == "ddim" else [0.0]:
             for steps in cfg.sweep.steps:
-                yield SamplerSettings(
-                    sampler=sampler, steps=steps, eta=eta, spacing=spacing, clip=cfg.clip, guidance=cfg.guidance
-                )
-
-
-def network_evaluations(settings: SamplerSettings) -> int:
-    """Return the network evaluations per image; guidance doubles them."""
-    return evaluations(settings.sampler, settings.steps) * (2 if settings.guidance else 1)
+                settings = {"sampler": sampler, "steps": steps, "eta": eta, "spacing": spacing}
+                yield SamplerSettings.model_validate(settings | {"clip": cfg.clip, "guidance": cfg.guidance})
 
 
 def draw(model: Diffusion, settings: SamplerSettings, seed: int, labels: Tensor | None, count: int) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Flow matching and mean flows."""
