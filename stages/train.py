@@ -3,6 +3,10 @@
 `torchrun --nproc-per-node N stages/train.py RUN` trains it in N processes.
 """
 
+from thirtytwo.runtime.watchdog import end_with_dvc
+
+end_with_dvc()
+
 import shutil
 import time
 
@@ -35,6 +39,7 @@ def main(project: Project, run: str) -> None:
             cfg, data, parent=parent / "0.pt", device=device, checkpoints=checkpoints, exit_code=signals.exit_code,
             curve=project.plot("train", run), events=project.tensorboard(run),
         )  # fmt: skip
+        signals.release()
         keep(project, run, trainings, snapshots)
     if processes.first():
         conditions = {"device": str(device), "threads": cfg.compute.threads, "processes": processes.count()}

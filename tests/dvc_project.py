@@ -50,9 +50,11 @@ for name, settings in json.load(open("params.yaml"))["runs"].items():
     open(f"configs/{name}", "w").write(json.dumps(settings))
 """
 
-# Trains for `steps` steps of 50 ms, saves its state at every step, stops after the step in which a signal comes or the
-# process that started it dies, and notes each start and stop.
+# Trains for `steps` steps of 50 ms, saves its state at every step, stops after the step in which a signal comes, as
+# after the death of its dvc, and notes each start and stop.
 TRAIN = """
+from thirtytwo.runtime.watchdog import end_with_dvc
+end_with_dvc()
 import json, os, sys, time
 from pathlib import Path
 from tqdm import tqdm

@@ -36,6 +36,9 @@ class Watch:
             raise InterruptedError
         return 143 if self.steps == self.stop_at else 0
 
+    def release(self) -> None:
+        pass
+
 
 STEPS = 5
 
