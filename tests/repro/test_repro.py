@@ -110,6 +110,19 @@ def test_a_stage_whose_worker_is_killed_goes_on_elsewhere(project: Callable[[str
     assert (folder / "models/a").read_text(encoding="utf-8") == "a {'steps': 60}"
 
 
+def test_a_second_call_in_the_same_folder_waits_for_the_first(project: Callable[[str], Path]) -> None:
+    folder = project('{"runs": {"a": {"steps": 40}}}')
+    with started(folder, "--jobs", "1") as process:
+        wait_for(folder / "checkpoints/a/step")
+        second = repro(folder, "--jobs", "1")
+        output, _ = process.communicate(timeout=250)
+    assert process.returncode == 0, output
+    first, *rest = second.stdout.splitlines()
+    assert first.startswith(f"waiting for process {process.pid} on ")
+    assert rest == ["Data and pipelines are up to date."]
+    assert (folder / "checkpoints/a.log").read_text(encoding="utf-8").count("start") == 1
+
+
 def test_errors_name_the_target_and_the_address(project: Callable[[str], Path]) -> None:
     folder = project(RUNS)
     unknown = repro(folder, "train@z")

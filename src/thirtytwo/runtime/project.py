@@ -219,6 +219,8 @@ class Project:
 
 def remedy(path: Path, missing: bool = False) -> str:
     """What to do about a damaged or missing file: once it is gone, DVC restores it from its cache or makes it again."""
+    if path.name == "dvc.lock":
+        return "run `git checkout HEAD dvc.lock`, or delete it; then `dvc repro` restores what its cache has"
     parts = path.parts
     for depth in range(len(parts) - 1, 0, -1):
         for length in (2, 1):
