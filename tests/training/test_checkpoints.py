@@ -10,7 +10,8 @@ import torch
 
 from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.runtime import files
-from thirtytwo.runtime.errors import CheckpointError, FileError
+from thirtytwo.runtime.errors import CheckpointError, FileError, Stopped
+from thirtytwo.runtime.interrupt import in_use
 from thirtytwo.training import checkpoints
 
 CPU = torch.device("cpu")
@@ -138,3 +139,11 @@ def test_the_newest_checkpoint_is_that_of_the_most_steps_whatever_the_clock_says
     loaded = checkpoints.load_latest(tmp_path, CPU)
     assert loaded is not None
     assert loaded["step"] == 2
+
+
+def test_a_training_has_its_folder_for_itself(tmp_path: Path) -> None:
+    with checkpoints.reserved(tmp_path / "vae/1234", lambda: 0) as folder:
+        assert in_use(folder)
+        with pytest.raises(Stopped), checkpoints.reserved(folder, lambda: 143):
+            pass
+    assert not folder.exists()
