@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
 from dvc_project import environment, locked, sh
 
@@ -121,6 +122,19 @@ def test_a_second_call_in_the_same_folder_waits_for_the_first(project: Callable[
     assert first.startswith(f"waiting for process {process.pid} on ")
     assert rest == ["Data and pipelines are up to date."]
     assert (folder / "checkpoints/a.log").read_text(encoding="utf-8").count("start") == 1
+
+
+@pytest.mark.slow
+def test_beside_dvc_repro_it_names_that_process_and_leaves_it_alone(project: Callable[[str], Path]) -> None:
+    folder = project('{"runs": {"a": {"steps": 100}}}')
+    with subprocess.Popen(["dvc", "repro", "--quiet", "train@a"], cwd=folder, env=environment()) as dvc:
+        wait_for(folder / "checkpoints/a/step")
+        done = repro(folder, "--jobs", "1", "train@a")
+    assert (dvc.returncode, done.returncode) == (0, 1)
+    assert f"is busy, it is being blocked by: (PID {dvc.pid})" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert (folder / "checkpoints/a.log").read_text(encoding="utf-8").count("start") == 1
+    assert sh(folder, "dvc", "status", "train@a").strip() == "Data and pipelines are up to date."
 
 
 def test_errors_name_the_target_and_the_address(project: Callable[[str], Path]) -> None:
