@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -96,7 +97,7 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(SRC), "PATH": binaries}
 
 
-def locked(folder: Path) -> dict[str, object]:
+def locked(folder: Path) -> dict[str, Any]:
     """The content of dvc.lock."""
     return dict(YAML(typ="safe").load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"])
 

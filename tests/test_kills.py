@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from ruamel.yaml import YAML
 
+from dvc_project import locked
 from thirtytwo.cli.doctor import lock_of_dvc
 from thirtytwo.runtime.project import Project
 from tiny_clone import Clone
@@ -32,8 +32,7 @@ ORPHAN_SECONDS = 5.0
 
 def outputs(folder: Path) -> dict[str, str]:
     """The hash of everything that the stages made; the page holds durations."""
-    stages = YAML(typ="safe").load(folder / "dvc.lock")["stages"]
-    made = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+    made = {out["path"]: out["md5"] for stage in locked(folder).values() for out in stage.get("outs", [])}
     return {path: digest for path, digest in made.items() if path != "report/index.html"}
 
 
@@ -66,13 +65,17 @@ def clean(folder: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def kill_one(clone: Clone, rng: random.Random) -> str:
-    """Start the pipeline and kill something in it at a random moment; return what, or "" if the pipeline is complete."""
+def kill_one(clone: Clone, rng: random.Random, within: float) -> str:
+    """Start the pipeline and kill something in it at a random moment; return what, or "" if the pipeline is complete.
+
+    Args:
+        within: seconds from the start of the first stage.
+    """
     for finding in lock_of_dvc(Project(clone.folder)):  # dvc died while it wrote its locks
         print(finding.what, flush=True)
     name = rng.choice(list(COMMANDS))
     main = clone.start(*COMMANDS[name])
-    moment = rng.uniform(0, 5)
+    moment = rng.uniform(0, within)
     while main.poll() is None and not stages(clone.folder):
         time.sleep(0.02)
     deadline = time.monotonic() + moment
@@ -112,11 +115,13 @@ def test_the_pipeline_ends_in_the_same_bytes_whatever_is_killed(tmp_path: Path):
     clone, rng, kills, kinds = Clone(tmp_path), random.Random(SEED), 0, Counter[str]()
     clone.params["runs"] = {"ddpm": clone.params["runs"]["ddpm"]}
     clone.write(clone.params)
+    start = time.monotonic()
     clone.run("dvc", "repro")
+    stage_seconds = (time.monotonic() - start) / len(locked(tmp_path))
     undisturbed = outputs(tmp_path)
     clean(tmp_path)
     while kills < KILLS:
-        said = kill_one(clone, rng)
+        said = kill_one(clone, rng, 1.5 * stage_seconds)
         if said:
             kills += 1
             kinds[said.partition(", ")[2].partition("@")[0].partition(" ")[0]] += 1
