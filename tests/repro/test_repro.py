@@ -12,6 +12,8 @@ import psutil
 import pytest
 
 from dvc_project import environment, locked, sh
+from thirtytwo.runtime.interrupt import alone
+from thirtytwo.runtime.project import Project
 
 RUNS = '{"runs": {"a": {"steps": 10}, "b": {"steps": 12}, "c": {"steps": 14}}}'
 
@@ -112,16 +114,18 @@ def test_a_stage_whose_worker_is_killed_goes_on_elsewhere(project: Callable[[str
 
 
 def test_a_second_call_in_the_same_folder_waits_for_the_first(project: Callable[[str], Path]) -> None:
-    folder = project('{"runs": {"a": {"steps": 40}}}')
-    with started(folder, "--jobs", "1") as process:
-        wait_for(folder / "checkpoints/a/step")
-        second = repro(folder, "--jobs", "1")
-        output, _ = process.communicate(timeout=250)
-    assert process.returncode == 0, output
-    first, *rest = second.stdout.splitlines()
-    assert first.startswith(f"waiting for process {process.pid} on ")
-    assert rest == ["Data and pipelines are up to date."]
-    assert (folder / "checkpoints/a.log").read_text(encoding="utf-8").count("start") == 1
+    folder = project(RUNS)
+    with alone(Project(folder).lock_of_stage("thirtytwo-repro"), "a first call"):
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "thirtytwo", "repro", "resolve"], cwd=folder, env=environment(),
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(f"waiting for process {os.getpid()} on ")
+        assert not (folder / "configs").exists()
+    process.communicate(timeout=250)
+    assert process.returncode == 0
+    assert set(locked(folder)) == {"resolve"}
 
 
 @pytest.mark.slow
