@@ -1,5 +1,9 @@
 """classifier: trains the data set's two classifiers; writes their weights and their accuracy on the test split."""
 
+from thirtytwo.runtime.watchdog import end_with_dvc
+
+end_with_dvc()
+
 import time
 
 from thirtytwo.core.device import set_up
@@ -11,7 +15,6 @@ from thirtytwo.features.training import save, train
 from thirtytwo.nets.classifier import Classifier
 from thirtytwo.nets.mixer import Mixer
 from thirtytwo.runtime.files import write_json
-from thirtytwo.runtime.interrupt import StopSignals
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.stage import run_stage
 from thirtytwo.settings import configs
@@ -21,7 +24,7 @@ from thirtytwo.settings.classifier import ClassifierConfig
 def main(project: Project, dataset: str) -> None:
     """Write data/classifiers/<set>.pt, data/second_classifiers/<set>.pt and scores/classifier/<set>.json."""
     settings = configs.read(ClassifierConfig, "classifier", dataset, project)
-    device, stop = set_up(settings.compute), StopSignals()
+    device = set_up(settings.compute)
     data = load(project.prepared(dataset))
     test, first, second = data.only("test"), settings.classifier, settings.classifier.second
     scores: dict[str, Estimate | int] = {"n_test": len(test.labels)}
@@ -31,7 +34,7 @@ def main(project: Project, dataset: str) -> None:
         ("_second", Mixer, second, derive_seed(settings.seed, 1), project.second_classifier(dataset)),
     ):
         start = time.monotonic()
-        model = train(network, data, training, seed=seed, device=device, exit_code=stop.exit_code)
+        model = train(network, data, training, seed=seed, device=device)
         seconds[f"seconds{suffix}"] = time.monotonic() - start
         _, probabilities = extract(test.images, model, f"the test split of {dataset}")
         correct = share(probabilities.argmax(axis=1) == test.labels)

@@ -3,6 +3,10 @@
 The environment variable THIRTYTWO_MIRROR names a folder of local files, which is tried first.
 """
 
+from thirtytwo.runtime.watchdog import end_with_dvc
+
+end_with_dvc()
+
 import time
 from pathlib import Path
 

@@ -1,5 +1,9 @@
 """evaluate: scores of a run's samples beside their floors; histograms; scores along the training."""
 
+from thirtytwo.runtime.watchdog import end_with_dvc
+
+end_with_dvc()
+
 from thirtytwo.core import processes
 from thirtytwo.core.device import set_up
 from thirtytwo.core.drawn import read_probes, read_samples

@@ -1,5 +1,9 @@
 """fid_stats: statistics of the reference images for FID, also installed for clean-fid, and in a space of the user's."""
 
+from thirtytwo.runtime.watchdog import end_with_dvc
+
+end_with_dvc()
+
 import shutil
 from typing import Any
 

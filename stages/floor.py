@@ -1,5 +1,9 @@
 """floor: features of all real images by both classifiers, their scores against one another, and how these depend on N."""
 
+from thirtytwo.runtime.watchdog import end_with_dvc
+
+end_with_dvc()
+
 from thirtytwo.core.device import set_up
 from thirtytwo.core.facts import Facts
 from thirtytwo.data.batches import load

@@ -1,5 +1,9 @@
 """prepare: turn data/raw/<source>/ into data/prepared/<set>.npz and .json."""
 
+from thirtytwo.runtime.watchdog import end_with_dvc
+
+end_with_dvc()
+
 import time
 
 from tqdm import tqdm

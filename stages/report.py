@@ -1,5 +1,9 @@
 """report: write report/index.html and report/report.md from the results of all stages that have run."""
 
+from thirtytwo.runtime.watchdog import end_with_dvc
+
+end_with_dvc()
+
 from thirtytwo.report.page import write
 from thirtytwo.report.reading import load
 from thirtytwo.runtime.project import Project

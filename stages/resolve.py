@@ -1,5 +1,9 @@
 """resolve: check params.yaml and write configs/<stage>/<name>.yaml for every stage and name."""
 
+from thirtytwo.runtime.watchdog import end_with_dvc
+
+end_with_dvc()
+
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.stage import run_stage
 from thirtytwo.settings.resolve import resolve

@@ -3,6 +3,10 @@
 `torchrun --nproc-per-node N stages/sample.py RUN` draws the same images in N processes.
 """
 
+from thirtytwo.runtime.watchdog import end_with_dvc
+
+end_with_dvc()
+
 import shutil
 import time
 from importlib import import_module

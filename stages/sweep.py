@@ -3,6 +3,10 @@
 The table has no seconds, since these differ from one call to the next; they are in logs/sweep/<run>.json.
 """
 
+from thirtytwo.runtime.watchdog import end_with_dvc
+
+end_with_dvc()
+
 import time
 from importlib import import_module
 

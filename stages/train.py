@@ -3,6 +3,10 @@
 `torchrun --nproc-per-node N stages/train.py RUN` trains it in N processes.
 """
 
+from thirtytwo.runtime.watchdog import end_with_dvc
+
+end_with_dvc()
+
 import shutil
 import time
 
@@ -15,7 +19,7 @@ from thirtytwo.runtime.interrupt import StopSignals
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.stage import run_stage
 from thirtytwo.settings.families import read_train
-from thirtytwo.training.checkpoints import reserved
+from thirtytwo.training.checkpoints import machines, reserved
 from thirtytwo.training.curves import to_csv
 from thirtytwo.training.run import Trained, fingerprint, published, summary, train_run
 
@@ -31,13 +35,15 @@ def main(project: Project, run: str) -> None:
     start, signals = time.monotonic(), StopSignals()
     code = fingerprint(project.config("train", run), project.prepared(cfg.dataset), parent)
     with reserved(project.checkpoints(run) / code, signals.exit_code) as checkpoints:
+        kinds = machines(checkpoints, device)
         trainings, snapshots = train_run(
             cfg, data, parent=parent / "0.pt", device=device, checkpoints=checkpoints, exit_code=signals.exit_code,
             curve=project.plot("train", run), events=project.tensorboard(run),
         )  # fmt: skip
+        signals.release()
         keep(project, run, trainings, snapshots)
     if processes.first():
-        conditions = {"device": str(device), "threads": cfg.compute.threads, "processes": processes.count()}
+        conditions = {"device": str(device), "threads": cfg.compute.threads, "machines": kinds}
         write_json(project.log("train", run), {"seconds": round(time.monotonic() - start, 1)} | conditions)
 
 

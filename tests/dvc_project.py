@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -50,9 +51,11 @@ for name, settings in json.load(open("params.yaml"))["runs"].items():
     open(f"configs/{name}", "w").write(json.dumps(settings))
 """
 
-# Trains for `steps` steps of 50 ms, saves its state at every step, stops after the step in which a signal comes or the
-# process that started it dies, and notes each start and stop.
+# Trains for `steps` steps of 50 ms, saves its state at every step, stops after the step in which a signal comes, as
+# after the death of its dvc, and notes each start and stop.
 TRAIN = """
+from thirtytwo.runtime.watchdog import end_with_dvc
+end_with_dvc()
 import json, os, sys, time
 from pathlib import Path
 from tqdm import tqdm
@@ -94,7 +97,7 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(SRC), "PATH": binaries}
 
 
-def locked(folder: Path) -> dict[str, object]:
+def locked(folder: Path) -> dict[str, Any]:
     """The content of dvc.lock."""
     return dict(YAML(typ="safe").load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"])
 

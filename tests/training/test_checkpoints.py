@@ -10,7 +10,8 @@ import torch
 
 from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.runtime import files
-from thirtytwo.runtime.errors import CheckpointError, FileError
+from thirtytwo.runtime.errors import CheckpointError, FileError, Stopped
+from thirtytwo.runtime.interrupt import in_use
 from thirtytwo.training import checkpoints
 
 CPU = torch.device("cpu")
@@ -109,3 +110,40 @@ def test_bytes_do_not_depend_on_the_file_name(tmp_path: Path) -> None:
     for name in ("a.pt", "another_name.pt"):
         files.write(tmp_path / name, serialise(state(1)))
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "another_name.pt").read_bytes()
+
+
+def test_another_kind_of_machine_is_said_and_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here,) = checkpoints.machines(tmp_path, CPU)
+    assert torch.__version__ in here
+    assert checkpoints.machines(tmp_path, CPU) == [here]
+    assert capsys.readouterr().out == ""
+    for change, value in [
+        ("torch.backends.cpu.get_cpu_capability", lambda: "AVX7"),
+        ("platform.machine", lambda: "abacus"),
+        ("torch.__version__", "9.9"),
+    ]:
+        monkeypatch.setattr(change, value)
+        *before, there = checkpoints.machines(tmp_path, CPU)
+        said = capsys.readouterr().out
+        assert said.count("\n") == 1
+        assert before[-1] in said
+        assert there in said
+    assert len(checkpoints.machines(tmp_path, CPU)) == 4
+
+
+def test_the_newest_checkpoint_is_that_of_the_most_steps_whatever_the_clock_says(tmp_path: Path) -> None:
+    for step in (1, 2):
+        os.utime(checkpoints.save(tmp_path, step, state(step)), (1e9 - step, 1e9 - step))
+    loaded = checkpoints.load_latest(tmp_path, CPU)
+    assert loaded is not None
+    assert loaded["step"] == 2
+
+
+def test_a_training_has_its_folder_for_itself(tmp_path: Path) -> None:
+    with checkpoints.reserved(tmp_path / "vae/1234", lambda: 0) as folder:
+        assert in_use(folder)
+        with pytest.raises(Stopped), checkpoints.reserved(folder, lambda: 143):
+            pass
+    assert not folder.exists()

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -251,26 +250,6 @@ def test_signals_become_exit_codes(number: signal.Signals, code: int) -> None:
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(number)
     assert process.wait(10) == code
-
-
-def test_a_stage_stops_when_its_grandparent_behind_a_shell_is_killed(tmp_path: Path) -> None:
-    # The grandparent plays dvc: it runs the stage through a shell, as dvc does, and is killed.
-    script, pid_file = tmp_path / "stage.py", tmp_path / "pid"
-    script.write_text(f"import os; open({str(pid_file)!r}, 'w').write(str(os.getpid()))\n{WAITING}")
-    command = f"{sys.executable} {script}; exit $?"
-    dvc = subprocess.Popen(
-        [sys.executable, "-c", f"import subprocess; subprocess.run(['/bin/sh', '-c', {command!r}])"],
-        stdout=subprocess.PIPE, env=environment(),
-    )  # fmt: skip
-    assert dvc.stdout is not None
-    assert dvc.stdout.readline() == b"ready\n"
-    stage = int(pid_file.read_text())
-    dvc.kill()
-    dvc.wait()
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{stage}").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not Path(f"/proc/{stage}").exists()
 
 
 def test_tf32_is_for_training_alone(data: ImageSet, tmp_path: Path) -> None:

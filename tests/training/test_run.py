@@ -36,6 +36,9 @@ class Watch:
             raise InterruptedError
         return 143 if self.steps == self.stop_at else 0
 
+    def release(self) -> None:
+        pass
+
 
 STEPS = 5
 
@@ -209,6 +212,7 @@ def test_checkpoints_of_other_settings_are_kept_and_not_used(project: Project, c
     project.change(seed=project.seed + 10)
     again = Watch()
     project.stage("train", again)
+    assert len(json.loads((project.folder / "logs/train/vae.json").read_text())["machines"]) == 1
     assert again.steps == 3 * STEPS
     assert "training starts afresh" in capsys.readouterr().out
     assert project.checkpoints() == [left]

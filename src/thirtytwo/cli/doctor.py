@@ -15,7 +15,7 @@ from thirtytwo.cli.installation import machine, packages
 from thirtytwo.cli.places import inception, sources, space
 from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.runtime.files import is_abandoned
-from thirtytwo.runtime.project import Project
+from thirtytwo.runtime.project import Project, remedy
 from thirtytwo.settings import configs
 from thirtytwo.settings.data import SourceConfig
 from thirtytwo.settings.report import ReportConfig
@@ -79,6 +79,8 @@ def stale(project: Project) -> Finding:
     done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         lines = done.stderr.splitlines()
+        if named := [line for line in lines if "dvc.lock" in line]:
+            return Finding("missing", " ".join(named[0].split()), remedy(project.root / "dvc.lock"))
         reason = ([line for line in lines if "ERROR" in line] or lines[-1:] or [""])[0]
         return Finding("missing", f"dvc status: {' '.join(reason.split())}", "run `dvc status`")
     stages = sorted(json.loads(done.stdout))

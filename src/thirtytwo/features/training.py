@@ -29,17 +29,14 @@ _SMOOTHING = 0.05
 
 
 def train(
-    network: Callable[[int, int, int], Net], data: ImageSet, settings: Settings, *, seed: int, device: torch.device,
-    exit_code: Callable[[], int] = lambda: 0,
+    network: Callable[[int, int, int], Net], data: ImageSet, settings: Settings, *, seed: int, device: torch.device
 ) -> Net:  # fmt: skip
     """Train on the train split with AdamW and the one-cycle rate (Smith and Topin 2018); returns it in eval mode.
 
     Args:
         network: class of the network, called with the numbers of channels and classes and the width.
-        exit_code: called after each step; a result other than 0 stops the training, of which nothing is kept.
 
     Raises:
-        SystemExit: `exit_code` returned a code other than 0.
         TrainingError: no training images, fewer than two classes, or the loss is not finite.
     """
     part = data.only("train")
@@ -69,8 +66,6 @@ def train(
         loss.backward()
         optimiser.step()
         schedule.step()
-        if code := exit_code():
-            raise SystemExit(code)
         if (step + 1) % 20 == 0 or step + 1 == steps:
             _check(loss.item(), step)
             bar.set_postfix(loss=f"{loss.item():.3f}")

@@ -1,5 +1,6 @@
 """Reproduce the stale part of the graph: plan it, have Dask execute it, record it in dvc.lock."""
 
+import math
 import os
 import signal
 import time
@@ -13,6 +14,7 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from dvc.dvcfile import LOCK_FILE
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
@@ -21,6 +23,8 @@ from thirtytwo.repro.pipeline import Entry, Plan, lock_entry, open_repo, place, 
 from thirtytwo.repro.worker import MARK, Invocation, Outcome, Task, detach, execute, log_of, reproduce, stop
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import CommandError
+from thirtytwo.runtime.interrupt import alone
+from thirtytwo.runtime.project import Project, remedy
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -34,7 +38,7 @@ def repro(
     root: Path, targets: Sequence[str], *, jobs: int, scheduler: str | None = None, devices: Sequence[str] = (),
     check: Callable[[Collection[str]], None] | None = None,
 ) -> int:  # fmt: skip
-    """Bring the targets, or the whole graph, up to date and print the progress.
+    """Bring the targets, or the whole graph, up to date and print the progress; a second call in the folder waits.
 
     Args:
         root: the project's folder, which becomes the working directory.
@@ -51,7 +55,8 @@ def repro(
     """
     os.chdir(root)
     try:
-        with open_repo(root) as repo:
+        lock = Project(root).lock_of_stage("thirtytwo-repro")
+        with open_repo(root) as repo, alone(lock, "thirtytwo repro", patience=math.inf):
             todo = plan(repo, targets)
             if todo.first:  # writes the settings that decide what else is stale
                 outcome = _first(repo, root, todo)
@@ -65,7 +70,8 @@ def repro(
                 check(todo.stale)
             return _Execution(repo, root, todo, scheduler, devices).run(min(jobs, len(todo.stale)))
     except DvcException as error:
-        raise CommandError(" ".join(str(error).split())) from None
+        mend = f"; {remedy(root / LOCK_FILE)}" if LOCK_FILE in str(error) else ""
+        raise CommandError(" ".join(str(error).split()) + mend) from None
 
 
 def _first(repo: Repo, root: Path, todo: Plan) -> Outcome:

@@ -1,50 +1,46 @@
 """When a long stage has to stop, and how one process at a time works in a folder."""
 
+import os
+import platform
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-import psutil
 from filelock import FileLock, Timeout
 
-from thirtytwo.runtime.errors import Stopped
+from thirtytwo.runtime.errors import ProjectError, Stopped
 
-__all__ = ["StopSignals", "exclusive", "in_use", "lock_file"]
+__all__ = ["StopSignals", "alone", "exclusive", "in_use", "lock_file"]
 
-_SHELLS = {"sh", "bash", "dash", "zsh", "fish"}
+_PATIENCE_SECONDS = 10.0  # a stage whose dvc was killed ends within 5 s
 
 
 class StopSignals:
-    """A watch for SIGTERM, SIGINT and the death of the process that started this one.
-
-    The training loop calls `exit_code()` between steps, when its state is complete. Killing dvc leaves its stage
-    running, so the parent process is watched too, and the grandparent if the parent is only the shell in which dvc
-    runs its commands.
-    """
+    """A watch for SIGTERM and SIGINT; the training loop calls `exit_code()` between steps, when its state is complete."""
 
     def __init__(self) -> None:
         self._signal = 0
-        parents = psutil.Process().parents()
-        shells = [p for p in parents[:1] if p.name() in _SHELLS and "-c" in p.cmdline()]
-        self._watched = parents[: 1 + len(shells)]
-        self._next_check = 0.0
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._remember)
+        self._before = {number: signal.signal(number, self._remember) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def release(self) -> None:
+        """End the watch: from here on a signal ends the process, which no longer has anything to save.
+
+        Raises:
+            Stopped: a signal has come already.
+        """
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if code := self.exit_code():
+            raise Stopped(code)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self._signal = number
 
     def exit_code(self) -> int:
-        """0 to continue; 143 after SIGTERM or when orphaned, 130 after SIGINT."""
-        if not self._signal and time.monotonic() > self._next_check:
-            self._next_check = time.monotonic() + 0.5
-            if any(not p.is_running() or p.status() == psutil.STATUS_ZOMBIE for p in self._watched):
-                print("the process that started this stage has ended: stopping", file=sys.stderr)
-                self._signal = signal.SIGTERM
+        """0 to continue; 143 after SIGTERM, 130 after SIGINT."""
         return 128 + self._signal if self._signal else 0
 
 
@@ -61,19 +57,52 @@ def exclusive(folder: Path, exit_code: Callable[[], int] = lambda: 0) -> Iterato
     Raises:
         Stopped: `exit_code` returned a code other than 0.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock, waiting = FileLock(lock_file(folder)), False
+
+    def poll(holder: str) -> None:
+        if code := exit_code():
+            raise Stopped(code)
+
+    with _held(lock_file(folder), "the same work", poll):
+        folder.mkdir(exist_ok=True)
+        yield
+
+
+@contextmanager
+def alone(lock: Path, work: str, patience: float = _PATIENCE_SECONDS) -> Iterator[None]:
+    """Do `work` in this process alone; another that wants it waits for `patience` seconds and then gives up.
+
+    Args:
+        lock: file that is locked until the block ends, or until the operating system ends the process.
+
+    Raises:
+        ProjectError: another process is still at it; names that process.
+    """
+    deadline = time.monotonic() + patience
+
+    def poll(holder: str) -> None:
+        if time.monotonic() > deadline:
+            raise ProjectError(f"{work}: {holder} is still at it; wait until it has ended, or end it")
+
+    with _held(lock, work, poll):
+        lock.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+        yield
+
+
+@contextmanager
+def _held(path: Path, work: str, poll: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of a file; while another process has it, `poll` is called with what the file says of that process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock, waiting = FileLock(path), False
     while not lock.is_locked:
         try:
             lock.acquire(timeout=0.5)
         except Timeout:
-            if code := exit_code():
-                raise Stopped(code) from None
+            holder = path.read_text(encoding="utf-8", errors="replace").strip() or "another process"
+            poll(holder)
             if not waiting:
-                print(f"waiting for another process with the same work, which holds {lock.lock_file}", flush=True)
+                print(f"waiting for {holder}, which is at {work} ({path})", flush=True)
             waiting = True
     try:
-        folder.mkdir(exist_ok=True)
         yield
     finally:
         lock.release()

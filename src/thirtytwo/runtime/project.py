@@ -194,6 +194,10 @@ class Project:
         """File in which DVC notes what its processes read and write (JSON)."""
         return self.root / ".dvc/tmp/rwlock"
 
+    def lock_of_stage(self, stage: str) -> Path:
+        """File whose lock the process of a stage holds; a stage of a run is called train@vae."""
+        return self.root / ".dvc/tmp/thirtytwo-locks" / f"{stage.replace('/', '_')[:100]}.lock"
+
     def output(self, stage: str) -> Path:
         """What a stage printed when `thirtytwo repro` ran it (.log); a stage of a run is called train@vae."""
         return self.root / "logs/repro" / f"{stage}.log"
@@ -215,6 +219,8 @@ class Project:
 
 def remedy(path: Path, missing: bool = False) -> str:
     """What to do about a damaged or missing file: once it is gone, DVC restores it from its cache or makes it again."""
+    if path.name == "dvc.lock":
+        return "run `git checkout HEAD dvc.lock`, or delete it; then `dvc repro` restores what its cache has"
     parts = path.parts
     for depth in range(len(parts) - 1, 0, -1):
         for length in (2, 1):

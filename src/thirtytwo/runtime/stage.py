@@ -1,15 +1,18 @@
 """Entry point of the stage scripts: project, arguments, and one-line errors."""
 
 import inspect
+import os
 import re
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from thirtytwo.runtime.errors import Stopped, ThirtyTwoError
 from thirtytwo.runtime.files import write
+from thirtytwo.runtime.interrupt import alone
 from thirtytwo.runtime.project import Project
 
 __all__ = ["one_line", "run_stage", "unexpected"]
@@ -25,7 +28,9 @@ def run_stage(main: Callable[..., None]) -> None:
         names = list(inspect.signature(main).parameters)[1:]
         if len(arguments) != len(names):
             sys.exit(f"error: expected: {' '.join(['python', script.name, *map(str.upper, names)])}")
-        main(Project.containing(Path.cwd()), *arguments)
+        project, name = Project.containing(Path.cwd()), "@".join([script.stem, *arguments])
+        with _outputs(project, name):
+            main(project, *arguments)
     except Stopped as stopped:
         sys.exit(stopped.code)
     except KeyboardInterrupt:
@@ -34,6 +39,13 @@ def run_stage(main: Callable[..., None]) -> None:
         sys.exit(": ".join(["error", *arguments, one_line(error)]))
     except Exception as error:  # the last line of defence
         sys.exit(": ".join(["error", *arguments, unexpected(error, "@".join([script.stem, *arguments]))]))
+
+
+def _outputs(project: Project, stage: str) -> AbstractContextManager[None]:
+    """Hold the lock of a stage's outputs, so that a process of the stage that still lives never writes after this one."""
+    if os.environ.get("RANK", "0") != "0" or not project.lock_of_dvc.parent.is_dir():
+        return nullcontext()  # of the processes that torchrun started the first one writes; without DVC there is one
+    return alone(project.lock_of_stage(stage), stage)
 
 
 def unexpected(error: Exception, job: str) -> str:

@@ -5,6 +5,7 @@ without the other. The folder keeps the two newest. Loading skips a damaged one 
 """
 
 import hashlib
+import platform
 import re
 import shutil
 import sys
@@ -20,7 +21,7 @@ from thirtytwo.core.weights import parse_weights, serialise
 from thirtytwo.runtime import files
 from thirtytwo.runtime.interrupt import exclusive
 
-__all__ = ["load_latest", "reserved", "save"]
+__all__ = ["load_latest", "machines", "reserved", "save"]
 
 KEPT = 2
 _NAME = re.compile(r"(\d{9})-([0-9a-f]{64})\.pt\Z")
@@ -48,6 +49,33 @@ def reserved(folder: Path, exit_code: Callable[[], int]) -> Iterator[Path]:
             print("settings, data or code differ from those of all checkpoints of this run: training starts afresh")
         yield folder
         shutil.rmtree(folder)
+
+
+def machines(folder: Path, device: torch.device) -> list[str]:
+    """Return the kinds of machine that have worked on a run, this one last; with a note where it is another than before.
+
+    Kinds round differently, so that the last digits are then those of neither. A number of threads is a setting, and
+    therefore part of the fingerprint. Only the first process keeps the list.
+
+    Args:
+        folder: of the run's checkpoints, which keeps the list.
+
+    Raises:
+        FileError: the list cannot be read or written.
+    """
+    if not processes.first():
+        return []
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    cpu = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    kind = f"torch {torch.__version__} on {gpu}, {cpu}, {processes.count()} processes"
+    path = folder / "machines.json"
+    known = files.read_json(path, list[str], f"delete {path}", sealed=False) if path.exists() else []
+    if known[-1:] == [kind]:
+        return known
+    if known:
+        print(f"note: the checkpoints are of {known[-1]}; this is {kind}: the last digits will be those of neither")
+    files.write_json(path, [*known, kind])
+    return [*known, kind]
 
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
