@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTHON := $(PYTHON)
 SCALES := $(patsubst scales/%.yaml,%,$(sort $(wildcard scales/*.yaml)))
 MADE := configs logs plots report scores $(addprefix data/,prepared classifiers features fid_stats models snapshots samples probes inception) \
-        .pytest_cache .ruff_cache .mypy_cache
+        .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)

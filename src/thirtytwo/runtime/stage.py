@@ -61,5 +61,6 @@ def unexpected(error: Exception, job: str) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """Return the message of an error in one line."""
-    return " ".join(str(error).split())
+    """Return the message of an error in one line; characters that a terminal would obey or cannot show become escapes."""
+    text = " ".join(str(error).split())
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
