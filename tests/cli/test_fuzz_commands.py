@@ -46,25 +46,22 @@ def lines(draw: st.DrawFn) -> list[str]:
     command = draw(st.sampled_from(sorted(OPTIONS)))
     line = [command]
     if command == "sample":
-        line += [
-            draw(NAMES),
-            "--n",
-            draw(st.sampled_from(("1", "2", "0", "-3", "x", "9" * 30))),
-            "--out",
-            draw(OUTPUTS),
-        ]
+        run, out = (
+            draw(st.one_of(st.sampled_from(good), any_))
+            for good, any_ in ((sorted(RUNS), NAMES), (("o.png", "o.npz"), OUTPUTS))
+        )
+        line += [run, "--n", draw(st.sampled_from(("1", "2", "0", "x", "9" * 30, "9" * 12))), "--out", out]
     elif command == "evaluate":
-        line += [
-            draw(st.sampled_from(("data", "o.npz", "nothing", "/proc/version", "data/samples/cvae/0.npz"))),
-            "--against",
-            draw(NAMES),
-        ]
+        images = st.sampled_from(("data", "o.npz", "nothing", "/proc/version", "data/samples/cvae/0.npz"))
+        line += [draw(images), "--against", draw(st.one_of(st.just("digits5k"), NAMES))]
         line += draw(st.sampled_from(([], ["--out", "s.json"], ["--out", "/proc/s.json"])))
     elif command == "compare":
         line += [draw(NAMES), draw(NAMES)]
     else:
         line += [draw(NAMES.filter(lambda name: name not in RUNS)), "--to", draw(OUTPUTS)]
-    for option in draw(st.lists(st.sampled_from(OPTIONS[command] or ("--x",)), max_size=3)):
+    for option in draw(
+        st.lists(st.sampled_from(OPTIONS[command] or ("--x",)), max_size=draw(st.sampled_from((0, 0, 1, 3))))
+    ):
         line += [option, draw(WORDS)] if draw(st.integers(0, 5)) else [option]
     return line
 
