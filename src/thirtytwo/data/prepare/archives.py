@@ -2,6 +2,7 @@
 
 import lzma
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -60,8 +61,11 @@ def members(path: Path, wanted: Callable[[str], bool], limits: Limits | None = N
             names.add(name)
             if wanted(name):
                 yield name, member.read()
+    except DataError:
+        raise
     except (
-        tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError
+        tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError,
+        LookupError, OverflowError, struct.error,
     ) as error:  # fmt: skip
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{path}: cannot be read ({reason}); expected {_FORMATS}") from None
@@ -101,7 +105,9 @@ def _zip(path: Path) -> Iterator[_Member]:
     kinds = {0: "file", stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            kind = "folder" if info.is_dir() else kinds.get(stat.S_IFMT(info.external_attr >> 16), "device")
+            kind = (
+                "folder" if info.filename.endswith("/") else kinds.get(stat.S_IFMT(info.external_attr >> 16), "device")
+            )
             yield _Member(info.filename, kind, info.file_size, partial(read_member, archive, info))
 
 
