@@ -75,14 +75,14 @@ class _Header(tarfile.TarInfo):
     """A header that is whole: tarfile takes a damaged one for the end of the archive, and reads a name of any length."""
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_Header":
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
         try:
             info = super().frombuf(buf, encoding, errors)
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # a block of zeros: the end
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"damaged or cut short: {error}") from None
-        if info.type not in tarfile.REGULAR_TYPES and info.size > _HEADER:  # type: ignore[attr-defined]
+        if info.type not in tarfile.REGULAR_TYPES and info.size > _HEADER:
             raise tarfile.ReadError(f"the name or the attributes of a member have {info.size} bytes")
         return info
 

@@ -46,7 +46,7 @@ class _Checked:
     host: str
 
     def _new_conn(self) -> socket.socket:
-        opened: socket.socket = super()._new_conn()  # type: ignore[misc]
+        opened: socket.socket = super()._new_conn()
         try:
             _check(self.host, opened.getpeername()[0])
         except DownloadError:
@@ -94,8 +94,8 @@ class PublicAdapter(HTTPAdapter):
 def gdown_stays_public() -> Iterator[None]:
     """Sessions that are made inside, such as gdown's, which cannot be passed to it, have a `PublicAdapter`."""
     former = requests.sessions.HTTPAdapter
-    requests.sessions.HTTPAdapter = PublicAdapter  # type: ignore[misc]
+    requests.sessions.HTTPAdapter = PublicAdapter
     try:
         yield
     finally:
-        requests.sessions.HTTPAdapter = former  # type: ignore[misc]
+        requests.sessions.HTTPAdapter = former
