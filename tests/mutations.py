@@ -96,9 +96,11 @@ def bounded_memory(most: int) -> Iterator[None]:
     gc.collect(0)
     counter.write_text("5")  # the peak is counted from here on; man 5 proc
     before = _kibibytes(status, "VmRSS")
-    yield
-    grown = 1024 * (_kibibytes(status, "VmHWM") - before)
-    assert grown <= most, f"memory grew by {grown / 2**20:.0f} MiB"
+    try:
+        yield
+    finally:
+        grown = 1024 * (_kibibytes(status, "VmHWM") - before)
+        assert grown <= most, f"memory grew by {grown / 2**20:.0f} MiB"
 
 
 def _kibibytes(status: Path, name: str) -> int:

@@ -46,7 +46,7 @@ class _Checked:
     host: str
 
     def _new_conn(self) -> socket.socket:
-        opened: socket.socket = super()._new_conn()
+        opened: socket.socket = super()._new_conn()  # type: ignore[misc]
         try:
             _check(self.host, opened.getpeername()[0])
         except DownloadError:
