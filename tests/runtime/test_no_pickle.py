@@ -18,7 +18,6 @@ from thirtytwo.core.drawn import read_probes, read_samples
 from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.data.prepare.readers import read
 from thirtytwo.features.extraction import load_classifier
-from thirtytwo.features.inception import cached_features
 from thirtytwo.nets.classifier import Classifier
 from thirtytwo.runtime.errors import ThirtyTwoError
 from thirtytwo.runtime.sealed import seal_zip
@@ -79,22 +78,6 @@ def test_nothing_runs(kind: str, tmp_path: Path):
     with pytest.raises(ThirtyTwoError, match=name):
         action(path)
     assert not ran.exists()
-
-
-def test_cached_features_are_not_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Not even if the sha256 beside them is right."""
-    import hashlib
-
-    pixels, weights, plant = np.zeros((2, 32, 32, 1), np.uint8), tmp_path / "w.pt", Plant(tmp_path / "ran")
-    weights.write_bytes(b"w")
-    key = hashlib.sha256(pixels.tobytes() + b"(2, 32, 32, 1)" + hashlib.sha256(b"w").hexdigest().encode()).hexdigest()
-    buffer = io.BytesIO()
-    np.save(buffer, np.array([plant], object), allow_pickle=True)
-    (tmp_path / f"{key}.npy").write_bytes(buffer.getvalue())
-    (tmp_path / f"{key}.sha256").write_text(hashlib.sha256(buffer.getvalue()).hexdigest())
-    with pytest.raises(ValueError, match="pickle"):
-        cached_features(pixels, weights, CPU, tmp_path, "x")
-    assert not (tmp_path / "ran").exists()
 
 
 def test_no_reader_in_the_code_allows_pickles():
