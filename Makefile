@@ -5,17 +5,19 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTHON := $(PYTHON)
 SCALES := $(patsubst scales/%.yaml,%,$(sort $(wildcard scales/*.yaml)))
 MADE := configs logs plots report scores $(addprefix data/,prepared classifiers features fid_stats models snapshots samples probes inception) \
-        .pytest_cache .ruff_cache .mypy_cache
+        .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup lock repro test lint bench scale clean
+.PHONY: help setup lock repro test lint fuzz audit bench scale clean
 help:
 	@echo "make repro                 set up, then run the pipeline: data, training, samples, scores, report"
 	@echo "make test                  set up, then run the tests"
 	@echo "make scale SCALE=<name>    put scales/<name>.yaml in place as params.yaml: $(SCALES)"
 	@echo "make lint                  ruff and mypy"
+	@echo "make fuzz                  ten minutes of tests with random input, other input each time"
+	@echo "make audit                 known vulnerabilities of the versions in requirements.txt"
 	@echo "make bench                 every script in benchmarks/"
 	@echo "make clean                 remove what the pipeline made, except downloads and DVC's cache"
 	@echo "make setup                 the environment alone: .venv with the versions of requirements.txt"
@@ -49,6 +51,14 @@ lint: setup
 	ruff check .
 	ruff format --check .
 	mypy
+
+fuzz: setup
+	OMP_NUM_THREADS=1 pytest tests/fuzz tests/cli/test_fuzz_commands.py --hypothesis-profile nightly --timeout 3600 \
+	  --numprocesses logical --dist loadfile
+
+# pip-audit runs outside .venv, as its packages were on that day, and reads the lock without installing it.
+audit: setup
+	uvx --exclude-newer 2026-11-01 pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements.txt
 
 bench: setup
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; python "$$script"; done

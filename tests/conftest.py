@@ -1,15 +1,23 @@
 import copy
 import functools
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Tests with random inputs draw the same ones at each call, a minute's worth in all. With
+# `pytest tests/fuzz --hypothesis-profile nightly` they draw new ones for ten minutes; what fails is printed to be repeated.
+_COMMON = {"deadline": timedelta(seconds=60), "database": None, "suppress_health_check": list(HealthCheck)}
+settings.register_profile("quick", derandomize=True, max_examples=120, **_COMMON)
+settings.register_profile("nightly", max_examples=3000, print_blob=True, **_COMMON)
+settings.load_profile("quick")
 
 LONGEST = (
     "test_pipeline.py", "test_interrupted_training.py", "test_docs.py", "test_run.py", "test_repro.py", "test_cluster.py",

@@ -58,9 +58,9 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif fault.isdecimal():
             self.send_error(int(fault))
-        elif fault == "redirect":
+        elif fault.startswith("redirect"):  # to a path or a URL after "?"
             self.send_response(302)
-            self.send_header("Location", "/good")
+            self.send_header("Location", fault.partition("?")[2] or "/good")
             self.end_headers()
         elif fault == "trickle":
             self.trickle()

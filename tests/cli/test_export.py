@@ -1,17 +1,22 @@
 """`thirtytwo export`: the folder draws the images of `thirtytwo sample` without this package."""
 
+import ast
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
+import torch
 from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 
 from cli_project import RUNS, comparable_scores
+from thirtytwo.cli.export import SCRIPT
 
 
 @pytest.mark.parametrize(
@@ -36,9 +41,51 @@ def test_the_folder_draws_the_images_of_the_run(run, command, tmp_path):
     weights = load_file(folder / "model.safetensors")
     assert any(np.abs(value).max() > 0.1 for value in weights.values())
     script = (folder / "sample.py").read_text(encoding="utf-8")
-    assert len([line for line in script.splitlines() if line.strip()]) <= 25
-    assert set(re.findall(r"^(?:import|from) (\w+)", script, re.M)) == {"sys", "numpy", "torch", "safetensors"}
+    assert len([line for line in script.splitlines() if line.strip()]) <= 31
+    assert set(re.findall(r"^(?:import|from) (\w+)", script, re.M)) == {
+        "hashlib",
+        "io",
+        "sys",
+        "numpy",
+        "torch",
+        "safetensors",
+    }
     assert json.loads((folder / "settings.json").read_text(encoding="utf-8"))["train"]["run"] == run
+
+
+class Plant:
+    """Unpickling it makes the folder `ran`."""
+
+    def __reduce__(self):
+        return os.mkdir, ("ran",)
+
+
+def test_code_planted_in_the_program_does_not_run(command, tmp_path):
+    """torch unpickles the program's example inputs."""
+    folder = tmp_path / "exported"
+    assert command(f"export dcgan --to {folder}") == 0
+    buffer = io.BytesIO()
+    torch.save(Plant(), buffer)
+    with zipfile.ZipFile(folder / "program.pt2") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    (planted,) = [name for name in members if "sample_inputs" in name]
+    with zipfile.ZipFile(folder / "program.pt2", "w") as archive:
+        for name, content in (members | {planted: buffer.getvalue()}).items():
+            archive.writestr(name, content)
+    done = subprocess.run([sys.executable, "sample.py", "2"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: program.pt2: not the file")
+    assert not (folder / "ran").exists()
+    assert not (folder / "images.npz").exists()
+
+
+def test_names_of_classes_stay_text_in_the_script():
+    classes = ("'); import os; os.mkdir('ran') #", '"""', "{sha256}", "a\nb", "<script>alert(1)</script>")
+    script = SCRIPT.format(run="vae", classes=classes, draws=1, count=1, shape=(1,), seed=0, sha256="0")
+    (assigned,) = [
+        node.value for node in ast.parse(script).body if isinstance(node, ast.Assign) and "CLASSES" in ast.unparse(node)
+    ][:1]
+    assert ast.literal_eval(assigned) == classes
 
 
 def test_the_card_has_scores_with_intervals_and_floors(command, card, project, tmp_path):

@@ -37,14 +37,23 @@ def test_page_loads_nothing(full):
     assert "@import" not in html
 
 
-def test_policy_allows_the_page_s_script_alone(full):
+def test_policy_allows_the_page_s_own_script_and_style_alone(full):
     html = (full[0] / "report/index.html").read_text(encoding="utf-8")
     policy = next(its["content"] for tag, its in full[1].elements if its.get("http-equiv") == "Content-Security-Policy")
-    assert policy.startswith("default-src 'none'; img-src data:;")
-    scripts = re.findall(r"(?s)<script>(.*?)</script>", html)
-    assert len(scripts) == 1
-    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
-    assert f"script-src 'sha256-{digest}'" in policy
+    allowed = dict(part.split(maxsplit=1) for part in policy.split("; "))
+    blocks = {name: re.findall(rf"(?s)<{name}[^>]*>(.*?)</{name}>", html) for name in ("script", "style")}
+    assert {name: len(found) for name, found in blocks.items()} == {"script": 1, "style": 1}
+    digests = {
+        name: f"'sha256-{base64.b64encode(hashlib.sha256(found[0].encode()).digest()).decode()}'"
+        for name, found in blocks.items()
+    }
+    assert allowed == {
+        "default-src": "'none'", "img-src": "data:", "base-uri": "'none'", "form-action": "'none'",
+        "script-src": digests["script"], "style-src": digests["style"],
+    }  # fmt: skip
+    assert not [tag for tag, attributes in full[1].elements if "style" in attributes]  # the policy would ignore them
+    widths = {attributes["class"] for tag, attributes in full[1].elements if tag == "img"}
+    assert all(f".{name} {{ --w: {name[1:]}; }}" in blocks["style"][0] for name in widths)
 
 
 def test_page_is_accessible(full):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from thirtytwo.runtime.stage import unexpected
+from thirtytwo.runtime.stage import one_line, unexpected
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +37,8 @@ def test_outside_a_project_the_log_is_among_temporary_files(tmp_path: Path, monk
     (tmp_path / "dvc.yaml").unlink()
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     assert str(tmp_path / "thirtytwo-a_b.log") in unexpected(ValueError("x"), "a/b")
+
+
+def test_a_message_is_one_line_that_a_terminal_only_shows():
+    assert one_line(ValueError("a\n b\tc é 'd'")) == "a b c é 'd'"
+    assert one_line(ValueError("\x1b[2J\udcff\0")) == r"\x1b[2J\udcff\x00"

@@ -1,6 +1,7 @@
 """`thirtytwo export`: a trained run as a folder that others can sample from without this package."""
 
 import argparse
+import hashlib
 import io
 import os
 from importlib import import_module
@@ -29,6 +30,8 @@ __all__ = ["run"]
 
 SCRIPT = '''"""Draw images of {run}: python sample.py COUNT [SEED] writes images.npz. Needs torch, numpy and safetensors."""
 
+import hashlib
+import io
 import sys
 
 import numpy as np
@@ -39,7 +42,11 @@ CLASSES = {classes}  # label k requests the class with this number; images cycle
 DRAWS, CHUNK, SHAPE = {draws}, {count}, {shape}  # normal draws per image, images per call, shape of a draw
 
 count, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else {seed}
-network = torch.export.load("program.pt2").module()
+with open("program.pt2", "rb") as file:
+    program = file.read()
+if hashlib.sha256(program).hexdigest() != "{sha256}":
+    sys.exit("error: program.pt2: not the file that was exported with this script; torch would run code that it holds")
+network = torch.export.load(io.BytesIO(program)).module()
 network.load_state_dict(load_file("model.safetensors"))
 images, labels = [], torch.arange(-(-count // CHUNK) * CHUNK) % len(CLASSES)
 for start in range(0, count, CHUNK):
@@ -65,7 +72,7 @@ CARD = """---
 
 `python sample.py 64` writes 64 images to `images.npz`: `images`, uint8 [64, 32, 32, {channels}], and `labels`. It needs
 torch, numpy and safetensors, not ThirtyTwo. An image is determined by the seed, its number and its label. The weights are
-in `model.safetensors`, the computation is in `program.pt2`, and all settings are in `settings.json`.
+in `model.safetensors`, the computation is in `program.pt2`, whose sha256 `sample.py` checks, and all settings are in `settings.json`.
 
 ## Scores
 
@@ -96,14 +103,17 @@ def run(args: argparse.Namespace) -> int:
     exported = export(model, draw)
     classes = data.classes if conditional else ("any",)
     scores = read_json(project.scores(args.run), Scorecard) if project.scores(args.run).is_file() else None
+    program = _program(exported)
     script = SCRIPT.format(
-        run=args.run, classes=classes, draws=exported.draws, count=exported.count, shape=exported.shape, seed=cfg.seed
-    )
+        run=args.run, classes=classes, draws=exported.draws, count=exported.count, shape=exported.shape, seed=cfg.seed,
+        sha256=hashlib.sha256(program).hexdigest(),
+    )  # fmt: skip
     facts = {"run": args.run, "kind": f"A model of the family {cfg.family}", "net": trained.net, "dataset": cfg.dataset}
     facts["drawn"] = "images of a requested class" if conditional else "images without labels"
     card = _card(facts, scores, data.images.shape[3])
     with replacing(folder) as temporary:
-        _write(temporary, exported)
+        write(temporary / "model.safetensors", save(exported.weights))
+        write(temporary / "program.pt2", program)
         values = {stage: configs.read_values(stage, args.run, project) for stage in ("train", "sample")}
         write_json(temporary / "settings.json", values)
         write(temporary / "sample.py", script.encode())
@@ -112,11 +122,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _write(folder: Path, exported: Exported) -> None:
-    write(folder / "model.safetensors", save(exported.weights))
+def _program(exported: Exported) -> bytes:
     buffer = io.BytesIO()
     torch.export.save(exported.program, buffer)
-    write(folder / "program.pt2", buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _card(facts: dict[str, str], card: Scorecard | None, channels: int) -> ModelCard:

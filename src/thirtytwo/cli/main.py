@@ -5,12 +5,14 @@ Exit codes: 0 success, 1 error (`doctor`: a requirement is missing), 2 invalid c
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from thirtytwo.runtime.errors import ThirtyTwoError
 
 __all__ = ["main"]
+
+_MOST_IMAGES, _MOST_JOBS = 1_000_000, 1024  # as many as sampling.images allows, and as compute.threads
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument(
         "--plan", nargs="*", metavar="RUN", help="estimate memory, disk and time of these runs instead (default: all)"
     )
-    doctor.add_argument("--jobs", type=_positive, help="with --plan: stages at a time (default: as for repro)")
+    doctor.add_argument("--jobs", type=_up_to(_MOST_JOBS), help="with --plan: stages at a time (default: as for repro)")
     return parser
 
 
@@ -100,7 +102,7 @@ def _repro(parser: argparse.ArgumentParser) -> None:
         help="a stage or a group of stages, such as train@vae or train (default: all)",
     )
     parser.add_argument(
-        "--jobs", type=_positive, help="stages to run in parallel (default: one per GPU, or one per CPU core)"
+        "--jobs", type=_up_to(_MOST_JOBS), help="stages to run in parallel (default: one per GPU, or one per CPU core)"
     )
     parser.add_argument("--scheduler", metavar="ADDRESS", help="address of a running Dask cluster, tcp://HOST:PORT")
     parser.add_argument("--log", choices=["tensorboard"], help="also write training curves to logs/tensorboard")
@@ -108,7 +110,7 @@ def _repro(parser: argparse.ArgumentParser) -> None:
 
 def _sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a name under `runs:` of params.yaml")
-    parser.add_argument("--n", type=_positive, default=64, help="number of images (default: 64)")
+    parser.add_argument("--n", type=_up_to(_MOST_IMAGES), default=64, help="number of images (default: 64)")
     parser.add_argument(
         "--labels",
         help="comma-separated class names or numbers, used in turn (default: all classes); none: draw without a label, "
@@ -156,10 +158,13 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", help="write the scores to this .json file")
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number >= 1, got '{text}'")
-    return int(text)
+def _up_to(most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"expected a whole number >= 1 and <= {most}, got '{text}'")
+        return int(text)
+
+    return number
 
 
 def _natural(text: str) -> int:

@@ -42,13 +42,11 @@ def reconstructions(dataset: SetResult, folder: Path) -> list[Block]:
     shown = []
     for run in dataset.runs:
         originals, decoded = run.probe("reconstruction_originals"), run.probe("reconstructions")
-        if originals is None or decoded is None:
+        if originals is None or decoded is None or not len(originals):
             continue
-        pairs = [
-            part
-            for i in range(0, len(originals), _COLUMNS)
-            for part in (originals[i:][:_COLUMNS], decoded[i:][:_COLUMNS])
-        ]
+        columns = min(_COLUMNS, len(originals))
+        starts = range(0, len(originals) - columns + 1, columns)  # of whole rows
+        pairs = [part[i : i + columns] for i in starts for part in (originals, decoded)]
         name = pictures.slug("reconstructions", run.name)
         pictures.rows(folder / name, np.stack(pairs))
         error = run.metric("distortion")

@@ -77,21 +77,26 @@ def _html(title: str, sections: list[Section], results: Results, folder: Path) -
         with Image.open(folder / file) as image:
             return image.size
 
+    def digest(content: str) -> str:
+        return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode("ascii")
+
     def marked(text: str) -> Markup:
         return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text)))
 
     environment = _environment(autoescape=True)
     environment.filters |= {
         "data_uri": data_uri,
+        "digest": digest,
         "size": size,
         "marked": marked,
         "mathml": lambda latex: Markup(convert(latex, display="block")),
     }
     assert environment.loader is not None
-    script = environment.loader.get_source(environment, "script.js")[0]
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    style, script = (environment.loader.get_source(environment, name)[0] for name in ("style.css", "script.js"))
+    widths = sorted({size(path.name)[0] for path in folder.iterdir()})
+    style += "".join(f".w{width} {{ --w: {width}; }}\n" for width in widths)  # the policy forbids style attributes
     return environment.get_template("index.html.j2").render(
-        title=title, sections=sections, results=results, script=Markup(script), digest=digest
+        title=title, sections=sections, results=results, style=Markup(style), script=Markup(script)
     )
 
 

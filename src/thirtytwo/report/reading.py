@@ -81,12 +81,14 @@ class _Files:
             raise ReportError(
                 f"{path}: expected the columns {', '.join(columns)}, got {', '.join(table.columns)}; {remedy(path)}"
             )
-        for name in [column for column in table.columns if column not in text]:
+        numbers = [column for column in table.columns if column not in text and len(table)]
+        for name in numbers:
             values, known = table[name], name not in columns or not table[name].isna().any()
-            if len(table) and not (is_numeric_dtype(values) and known and not np.isinf(values).any()):
+            if not (is_numeric_dtype(values) and known and not np.isinf(values).any()):
                 raise ReportError(f"{path}: column {name}: expected finite numbers in all rows; {remedy(path)}")
-            low, high = (table.get(f"{name}{end}", values) for end in ("_low", "_high"))
-            if len(table) and ((low > values) | (values > high)).any():
+        for name in numbers:
+            low, high = (table.get(f"{name}{end}", table[name]) for end in ("_low", "_high"))
+            if ((low > table[name]) | (table[name] > high)).any():
                 raise ReportError(f"{path}: column {name}: expected values between low and high; {remedy(path)}")
         return table
 

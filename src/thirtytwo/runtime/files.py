@@ -1,6 +1,7 @@
 """Atomic writing of files and folders, and their sha256."""
 
 import dataclasses
+import errno
 import hashlib
 import io
 import json
@@ -29,6 +30,7 @@ __all__ = [
 T = TypeVar("T")
 _WEEK = 7 * 24 * 3600  # seconds
 _HOST = re.sub(r"\W", "_", platform.node())[:60] or "host"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNSEALED = "damaged: its sha256 is not the one that it carries, or it carries none"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -39,6 +41,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
     It lies in the project's folder of temporary files, so that what a killed process leaves is never part of a result;
     outside a project, or where `path` is on another disk, beside it. What dead processes left there is removed first.
+
+    Raises:
+        FileError: the disk is full, a quota is spent or the file too large; `path` is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     folder, digest = _temporary_folder(path), hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:8]
@@ -51,6 +56,12 @@ def replacing(path: Path) -> Iterator[Path]:
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise FileError(
+            f"{path}: cannot be written ({error.strerror}); the former one is kept; free some space"
+        ) from None
     finally:
         _remove(temporary)
 
@@ -89,6 +100,8 @@ def write(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+    except FileError:
+        raise
     except OSError as error:
         raise FileError(f"{path}: cannot be written ({error.strerror}); the previous file is kept") from None
 

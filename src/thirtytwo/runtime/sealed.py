@@ -8,23 +8,35 @@ import hashlib
 import io
 import re
 import struct
+import tokenize
 import zipfile
 import zlib
 
 import numpy as np
+from psutil import virtual_memory
 
-__all__ = ["BROKEN_ARRAYS", "arrays_in", "json_is_whole", "seal_json", "seal_zip", "unseal_json", "zip_is_whole"]
+__all__ = [
+    "BROKEN_ARRAYS",
+    "arrays_in",
+    "json_is_whole",
+    "read_member",
+    "seal_json",
+    "seal_zip",
+    "unseal_json",
+    "zip_is_whole",
+]
 
 _MARK = b"sha256 "
 _LENGTH = len(_MARK) + 64
 _END = b"PK\x05\x06"  # signature of the end of central directory record, APPNOTE.TXT 4.3.16
 _END_SIZE = 22
+LARGEST = 8 * 2**30  # bytes of all arrays of a file: more than a million images and their features
 _KEY = re.compile(rb',\n "checksum": "([0-9a-f]{64})"\n}\n\Z')
 
 # What `arrays_in` may raise; a message of Python's own says what is broken.
 BROKEN_ARRAYS = (
     ValueError, TypeError, KeyError, EOFError, SyntaxError, RuntimeError, NotImplementedError, MemoryError, OSError,
-    RecursionError, OverflowError, zipfile.BadZipFile, zlib.error,
+    RecursionError, OverflowError, zipfile.BadZipFile, zlib.error, tokenize.TokenError,
 )  # fmt: skip
 
 
@@ -68,7 +80,17 @@ def arrays_in(data: bytes) -> dict[str, np.ndarray]:
         One of BROKEN_ARRAYS: not an .npz, damaged, or holding Python objects, which would run code.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {name.removesuffix(".npy"): _array(archive.read(name)) for name in archive.namelist()}
+        announced, most = sum(info.file_size for info in archive.infolist()), min(LARGEST, virtual_memory().available)
+        if announced > most:
+            raise ValueError(f"unpacks to {announced} bytes; expected at most {most}")
+        return {info.filename.removesuffix(".npy"): _array(read_member(archive, info)) for info in archive.infolist()}
+
+
+def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """The content of a member, never more bytes than it announces: `archive.read` unpacks all of it before it compares."""
+    piece = 2**20 if info.compress_type == zipfile.ZIP_STORED else 2**12  # 4 kB may expand a thousandfold
+    with archive.open(info) as stream:
+        return b"".join(iter(lambda: stream.read(piece), b""))
 
 
 def _array(content: bytes) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Entry point of the stage scripts: project, arguments, and one-line errors."""
 
+import errno
 import inspect
 import os
 import re
@@ -7,7 +8,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from thirtytwo.runtime.errors import Stopped, ThirtyTwoError
@@ -54,24 +55,34 @@ def unexpected(error: Exception, job: str) -> str:
     Args:
         job: the stage with its name, or the command.
     """
-    name, text = re.sub(r"[^\w@-]", "_", job)[:100], "".join(traceback.format_exception(error))
-    try:
-        path = Project.containing(Path.cwd()).error_log(name)
-        write(path, text.encode("utf-8", "backslashreplace"))
-    except (ThirtyTwoError, OSError):  # outside a project, or its disk is full
-        path = Path(tempfile.gettempdir()) / f"thirtytwo-{name}.log"
-        try:
-            write(path, text.encode("utf-8", "backslashreplace"))
-        except (ThirtyTwoError, OSError):
-            traceback.print_exception(error)
-    what = f"{type(error).__name__}: {one_line(error)}"
-    if isinstance(error, MemoryError):
-        return f"not enough memory ({what}); free some, or lower batch_size or the number of images; details: {path}"
+    path = _keep(re.sub(r"[^\w@-]", "_", job)[:100], "".join(traceback.format_exception(error)))
+    what, details = f"{type(error).__name__}: {one_line(error)}", f"details: {path}"
+    if _out_of_memory(error):
+        return f"not enough memory ({what}); free some, or lower batch_size or the number of images; {details}"
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'a file'}: {error.strerror}; details: {path}"
+        return f"{error.filename or 'a file'}: {error.strerror}; {details}"
     return f"{what}; this is a bug of ThirtyTwo: please report it to its authors with {path}"
 
 
+def _keep(name: str, text: str) -> Path | str:
+    """Write a log in the project or, outside one or where its disk is full, among temporary files; return where it is."""
+    with suppress(ThirtyTwoError, OSError):
+        write(path := Project.containing(Path.cwd()).error_log(name), text.encode("utf-8", "backslashreplace"))
+        return path
+    with suppress(ThirtyTwoError, OSError):
+        write(path := Path(tempfile.gettempdir()) / f"thirtytwo-{name}.log", text.encode("utf-8", "backslashreplace"))
+        return path
+    return "a log, which could not be written"
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Python's and NumPy's error, a system call's, and those of torch: of a GPU, of its CPU allocator, of C++."""
+    words = ("out of memory", "can't allocate memory", "bad_alloc")  # torch has no class of its own for the last two
+    system = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return system or isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
 def one_line(error: Exception) -> str:
-    """Return the message of an error in one line."""
-    return " ".join(str(error).split())
+    """Return the message of an error in one line; characters that a terminal would obey or cannot show become escapes."""
+    text = " ".join(str(error).split())
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

@@ -92,20 +92,26 @@ def load_yaml(path: Path) -> dict[str, Any]:
     # In YAML 1.2, which ruamel.yaml implements, 1e-05 (as written by `dvc exp run -S`) is a number; PyYAML reads text.
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; create it with `make scale SCALE=quick`") from None
+    except OSError as error:
+        raise ParamsError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path.name}: not valid YAML: {error}") from None
+    try:
         if text.count("[") + text.count("{") > _MOST or "[" * _DEEPEST in text:  # would take the parser minutes
             raise ParamsError(f"{path.name}: {_NESTED}")
         values = YAML(typ="safe", pure=True).load(text)
-    except FileNotFoundError:
-        raise ParamsError(f"{path}: no such file; create it with `make scale SCALE=quick`") from None
     except MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ParamsError(f"{path.name}{line}: not valid YAML: {error.problem}") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}") from None
-    except OSError as error:
-        raise ParamsError(f"{path}: cannot be read ({error.strerror})") from None
     except RecursionError:
         raise ParamsError(f"{path.name}: {_NESTED}") from None
+    except ParamsError:
+        raise
+    except (YAMLError, *_OF_VALUES) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ParamsError(f"{path.name}: not valid YAML: {reason}") from None
     if not isinstance(values, dict):
         raise ParamsError(f"{path.name}: expected a mapping of settings")
     _check_size(path, values)
@@ -113,6 +119,8 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 
 _DEEPEST, _MOST = 20, 100_000  # levels and values of a YAML file
+# What ruamel.yaml lets pass for a value that its tag or its form contradicts, such as `!!int x` or 2001-99-99.
+_OF_VALUES = (ValueError, TypeError, LookupError, AttributeError, AssertionError, OverflowError)
 _NESTED = f"nested too deeply or within itself; expected at most {_DEEPEST} levels and {_MOST} values"
 
 

@@ -112,4 +112,4 @@ def _newest(folder: Path) -> tuple[bytes, Path] | None:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted((p for p in folder.glob("*.pt") if _NAME.search(p.name)), reverse=True)
+    return sorted((p for p in folder.glob("*.pt") if _NAME.search(p.name) and p.is_file()), reverse=True)

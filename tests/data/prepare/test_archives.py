@@ -131,3 +131,35 @@ def test_refuses_what_is_not_an_archive_and_repeated_names(tmp_path):
     path = make_tar(tmp_path / "twice.tar", {"a/one.jpg": b"1", "./a/one.jpg": b"2"})
     with pytest.raises(DataError, match=r"twice\.tar: .*'a/one\.jpg'"):
         images(path)
+
+
+@pytest.mark.parametrize("cut", ["header", "between", "end"])
+def test_a_tar_that_ends_early_is_refused(tmp_path, cut):
+    """Python's tarfile takes each of these for the end of the archive, and images would be missing without a word."""
+    path = make_tar(tmp_path / "a.tar", FILES)
+    content = bytearray(path.read_bytes())
+    second = 512 + 1024  # behind the first member's header and its 1000 bytes
+    if cut == "header":
+        content[second + 150] ^= 1  # its checksum
+    path.write_bytes(
+        content[:second] if cut == "between" else content[: second + 512 + 512 + 512 + 512] if cut == "end" else content
+    )
+    with pytest.raises(DataError, match=r"a\.tar: cannot be read \(damaged or cut short"):
+        images(path)
+
+
+def test_the_checksum_behind_the_last_member_is_read(tmp_path):
+    path = make_tar(tmp_path / "a.tar.gz", FILES)
+    content = path.read_bytes()
+    path.write_bytes(
+        content[:-8] + bytes([content[-8] ^ 1]) + content[-7:]
+    )  # RFC 1952: CRC-32 of the content, its length
+    with pytest.raises(DataError, match=r"a\.tar\.gz: cannot be read \(CRC"):
+        images(path)
+
+
+def test_much_data_behind_the_end_is_refused(tmp_path):
+    path = make_tar(tmp_path / "a.tar", FILES)
+    path.write_bytes(path.read_bytes() + bytes(17 * 2**20))
+    with pytest.raises(DataError, match=r"data behind its end"):
+        images(path)

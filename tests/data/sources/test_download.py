@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from file_server import BODY, Server
-from thirtytwo.data.sources.download import DownloadError, download, status
+from file_server import BODY, Server, serving
+from thirtytwo.data.sources.addresses import DownloadError, is_public
+from thirtytwo.data.sources.download import download, status
 
 TIMEOUT, PAUSE = 10, 0.01
 
@@ -96,6 +97,65 @@ def test_the_reason_of_no_connection_is_short(tmp_path: Path, url: str):
     assert len(str(caught.value)) < 120
     assert "\n" not in str(caught.value)
     assert "0x" not in str(caught.value)  # the address of an object, with which urllib3 begins
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://127.0.0.1:{port}/good", "http://localhost:{port}/good", "http://0.0.0.0:{port}/good",
+        "http://2130706433:{port}/good", "http://127.1:{port}/good",
+        "http://private.example:{port}/good", "https://private.example:{port}/good", "//private.example:{port}/good",
+    ],
+)  # fmt: skip
+def test_a_redirect_to_a_private_address_is_refused_before_anything_is_sent(
+    server: Server, tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
+):
+    resolve = socket.getaddrinfo
+    names = {"private.example": "127.0.0.1"}
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest: resolve(names.get(host, host), *rest))
+    with serving() as inside:
+        url = server.urls(f"redirect?{target.format(port=inside.server_port)}")[0]
+        with pytest.raises(DownloadError, match="not a public address") as caught:
+            download_here(url, tmp_path / "part")
+        assert inside.requests == []
+        assert "not a public address" in status(url, TIMEOUT)
+        assert inside.requests == []
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "part").exists()
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/good", "data:,x", "gopher://127.0.0.1/good"])
+def test_a_redirect_to_another_scheme_is_refused(server: Server, tmp_path: Path, target: str):
+    with pytest.raises(DownloadError, match="no response"):
+        download_here(server.urls(f"redirect?{target}")[0], tmp_path / "part")
+    assert not (tmp_path / "part").exists()
+
+
+def test_a_mirror_in_a_network_of_one_s_own_may_be_named_and_may_redirect_to_itself(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *rest: resolve("127.0.0.1" if host == "mirror.corp" else host, *rest)
+    )
+    own = f"http://mirror.corp:{server.server_port}"
+    for path in ("/good", "/redirect", f"/redirect?{own}/good"):
+        download_here(f"{own}{path}", tmp_path / "part")
+        assert (tmp_path / "part").read_bytes() == BODY
+        (tmp_path / "part").unlink()
+
+
+@pytest.mark.parametrize("address", [
+    "127.0.0.1", "127.8.8.8", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
+    "255.255.255.255", "::1", "::", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:10.0.0.1", "2002:0a00:0001::",
+])  # fmt: skip
+def test_private_addresses(address: str):  # RFC 6890
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8"])
+def test_public_addresses(address: str):
+    assert is_public(address)
 
 
 def test_status_of_a_url(server: Server):

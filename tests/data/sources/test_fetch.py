@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gdown
 import pytest
+import requests
 
 from file_server import BODY, SHA256, Server
 from thirtytwo.data.sources.catalogue import KNOWN, File
@@ -118,6 +119,19 @@ def test_google_drive_is_the_last_place(
     monkeypatch.setattr(gdown, "download", serve)
     assert fetch(file, "kind", tmp_path / "out", places) == "Google Drive some-id"
     assert (tmp_path / "out").read_bytes() == BODY
+
+
+def test_google_drive_leads_to_no_private_address(
+    server: Server, places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def follow(id: str, output: str, quiet: bool) -> None:
+        Path(output).write_bytes(requests.get(server.urls("good")[0], timeout=10).content)
+
+    monkeypatch.setattr(gdown, "download", follow)
+    with pytest.raises(DataError, match=r"some-id .*: redirected to 127\.0\.0\.1, which is not a public address"):
+        fetch(File("file.bin", SHA256, (), len(BODY), "some-id"), "kind", tmp_path / "out", places)
+    assert server.requests == []
+    assert requests.get(server.urls("good")[0], timeout=10).content == BODY  # sessions outside are as before
 
 
 def test_a_full_disk_is_an_error_of_the_disk_not_of_the_server(server: Server, places: Places, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import lzma
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -12,9 +13,12 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from thirtytwo.runtime.errors import DataError
+from thirtytwo.runtime.sealed import read_member
 
 __all__ = ["Limits", "members"]
 
+_HEADER = 2**20  # bytes of a member's name or attributes
+_BEHIND = 16 * 2**20  # bytes of padding behind the last member
 _FORMATS = "a complete tar, tar.gz, tar.bz2, tar.xz or zip without a password"
 
 
@@ -57,18 +61,39 @@ def members(path: Path, wanted: Callable[[str], bool], limits: Limits | None = N
             names.add(name)
             if wanted(name):
                 yield name, member.read()
+    except DataError:
+        raise
     except (
-        tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError
+        tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError,
+        LookupError, OverflowError, struct.error,
     ) as error:  # fmt: skip
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{path}: cannot be read ({reason}); expected {_FORMATS}") from None
 
 
+class _Header(tarfile.TarInfo):
+    """A header that is whole: tarfile takes a damaged one for the end of the archive, and reads a name of any length."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
+        try:
+            info = super().frombuf(buf, encoding, errors)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # a block of zeros: the end
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"damaged or cut short: {error}") from None
+        if info.type not in tarfile.REGULAR_TYPES and info.size > _HEADER:
+            raise tarfile.ReadError(f"the name or the attributes of a member have {info.size} bytes")
+        return info
+
+
 def _tar(path: Path) -> Iterator[_Member]:
-    with tarfile.open(path) as archive:
+    with tarfile.open(path, tarinfo=_Header) as archive:
         for info in archive:
             kind = "file" if info.isreg() else "folder" if info.isdir() else "device" if info.isdev() else "link"
             yield _Member(info.name, kind, info.size, partial(_read, archive, info))
+        if archive.fileobj and len(archive.fileobj.read(_BEHIND)) == _BEHIND:  # to the end, where the checksum is
+            raise tarfile.ReadError("data behind its end")
 
 
 def _read(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
@@ -80,8 +105,10 @@ def _zip(path: Path) -> Iterator[_Member]:
     kinds = {0: "file", stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            kind = "folder" if info.is_dir() else kinds.get(stat.S_IFMT(info.external_attr >> 16), "device")
-            yield _Member(info.filename, kind, info.file_size, partial(archive.read, info))
+            kind = (
+                "folder" if info.filename.endswith("/") else kinds.get(stat.S_IFMT(info.external_attr >> 16), "device")
+            )
+            yield _Member(info.filename, kind, info.file_size, partial(read_member, archive, info))
 
 
 def _check(path: Path, member: _Member) -> None:

@@ -20,6 +20,7 @@ from thirtytwo.runtime.sealed import BROKEN_ARRAYS, arrays_in
 __all__ = ["CUB_GRAYSCALE", "EXPECTED", "FASHION", "Item", "read"]
 
 DIGITS = tuple("0123456789")
+_LARGEST_IDX = 64 * 2**20  # bytes; 60 000 images have 47 million
 FASHION = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot")
 EXPECTED = {"digits5k": 5000, "mnist": 70000, "fashion_mnist": 70000, "cifar10": 60000, "cub": 11788}
 # The JPEG files of CUB-200-2011 with one channel; courses delete them by name, here the rule for grayscale removes them.
@@ -101,11 +102,14 @@ def idx(path: Path, dimensions: int) -> np.ndarray:
         DataError: the file is not gzip, has another magic number, or its length contradicts its sizes.
     """
     try:
-        content = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as stream:
+            content = stream.read(_LARGEST_IDX + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"{path}: not a complete gzip file ({error}); run `dvc repro -f download@{path.parent.name}`"
         ) from None
+    if len(content) > _LARGEST_IDX:
+        raise DataError(f"{path}: unpacks to more than {_LARGEST_IDX} bytes; refused as a decompression bomb")
     start, magic = 4 + 4 * dimensions, bytes([0, 0, 8, dimensions])
     if content[:4] != magic or len(content) < start:
         raise DataError(

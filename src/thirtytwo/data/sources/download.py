@@ -3,12 +3,15 @@
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry
+
+from thirtytwo.data.sources.addresses import DownloadError, PublicAdapter
 
 __all__ = ["DownloadError", "download", "status"]
 
@@ -19,10 +22,6 @@ _SLOWEST = 1000  # bytes per second
 _LONGEST_PAUSE = 60  # seconds, whatever a server's Retry-After header demands
 
 
-class DownloadError(Exception):
-    """A URL does not serve the file; the message is the reason, in one line."""
-
-
 class _InterruptedError(DownloadError):
     """The transfer ended early; another request may bring the rest."""
 
@@ -30,7 +29,8 @@ class _InterruptedError(DownloadError):
 def download(url: str, part: Path, size: int, timeout: float, pause: float) -> None:
     """Download `url` to `part`, continuing what an earlier call left there if the server supports it.
 
-    Requests are repeated twice after a connection error or a status of 429 or 5xx.
+    Requests are repeated twice after a connection error or a status of 429 or 5xx. Redirects are followed to the same host
+    and to public addresses.
 
     Args:
         size: of the file in bytes, 0 if unknown; a longer body is refused.
@@ -38,11 +38,11 @@ def download(url: str, part: Path, size: int, timeout: float, pause: float) -> N
         pause: seconds, from which urllib3 computes growing waits between repeated requests.
 
     Raises:
-        DownloadError: connection error, status of 4xx or 5xx, an HTML page, a stall, or a body of the wrong length;
+        DownloadError: connection error, a redirect elsewhere, status of 4xx or 5xx, an HTML page, a stall, or a body of the wrong length;
             `part` keeps what has arrived.
         OSError: `part` cannot be written.
     """
-    with _session(pause) as session:
+    with _session(url, pause) as session:
         for retries_left in reversed(range(1 + _RETRIES)):
             try:
                 return _continue(session, url, part, size, timeout)
@@ -54,24 +54,32 @@ def download(url: str, part: Path, size: int, timeout: float, pause: float) -> N
 def status(url: str, timeout: float) -> str:
     """The HTTP status of `url`, or the reason why it does not respond."""
     try:
-        with requests.head(url, headers=_HEADERS, timeout=timeout, allow_redirects=True) as response:
+        with _session(url) as session, session.head(url, timeout=timeout, allow_redirects=True) as response:
             return str(response.status_code)
-    except requests.RequestException as error:
+    except (requests.RequestException, DownloadError) as error:
         return _root_cause(error)
 
 
-def _session(pause: float) -> requests.Session:
-    retry = Retry(
-        total=_RETRIES,
-        status_forcelist=(429, *range(500, 600)),
-        backoff_factor=pause,
-        retry_after_max=_LONGEST_PAUSE,
-        raise_on_status=False,
+def _session(url: str, pause: float | None = None) -> requests.Session:
+    """A session for `url`; without `pause` it repeats no request."""
+    retry = (
+        0
+        if pause is None
+        else Retry(
+            total=_RETRIES,
+            status_forcelist=(429, *range(500, 600)),
+            backoff_factor=pause,
+            retry_after_max=_LONGEST_PAUSE,
+            raise_on_status=False,
+        )
     )
     session = requests.Session()
     session.headers.update(_HEADERS)
     for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(max_retries=retry))
+        session.mount(scheme, PublicAdapter(max_retries=retry))
+    given = urlsplit(url)
+    if given.scheme in ("http", "https") and given.netloc:  # requests takes the adapter with the longest prefix
+        session.mount(f"{given.scheme}://{given.netloc}/", HTTPAdapter(max_retries=retry))
     return session
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import gdown
 
+from thirtytwo.data.sources.addresses import DownloadError, gdown_stays_public
 from thirtytwo.data.sources.catalogue import File
-from thirtytwo.data.sources.download import DownloadError, download
+from thirtytwo.data.sources.download import download
 from thirtytwo.runtime.errors import DataError
 from thirtytwo.runtime.files import sha256
 from thirtytwo.runtime.project import Project
@@ -134,7 +135,8 @@ def _download_from_drive(file: File, cached: Path, failures: list[str]) -> bool:
     part = cached.with_name(f"{cached.name}.drive")
     place = f"Google Drive {file.drive_id} (gdown)"
     try:
-        gdown.download(id=file.drive_id, output=str(part), quiet=False)
+        with gdown_stays_public():
+            gdown.download(id=file.drive_id, output=str(part), quiet=False)
     except Exception as error:  # gdown passes on whatever its transport raises
         failures.append(f"{place}: {' '.join(str(error).split())}")
         return False
