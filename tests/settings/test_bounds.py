@@ -105,6 +105,7 @@ VALUES = {
     "reference_split": "train",
     "fid": False,
     "fid_legacy": False,
+    "features": None,
     "bootstrap_resamples": 20,
     "mode_share": 0.5,
 }

@@ -401,8 +401,10 @@ def test_resolved_files_can_be_read(params: Any, write_params: Write, tmp_path: 
         ("ddpm", {"parent": "data/models/vea"}, "unknown name 'vea'; did you mean 'vae'?"),
         ("ddpm", {"parent": "data/raw/digits5k"}, "unknown name 'digits5k'"),
         ("ddpm", {"parent": "data/models/vae.pt"}, "unknown name 'vae.pt'; did you mean 'vae'?"),
-        ("ddpm", {"parent": "data/models/gan"}, "got family diffusion with parent family gan"),
-        ("ddpm", {"parent": "data/models/ddpm"}, "got family diffusion with parent family diffusion"),
+        ("ddpm", {"parent": "data/models/gan"}, "got family diffusion with parent gan of family gan"),
+        ("flow", {"parent": "data/models/ddpm"}, "got family flow with parent ddpm of family diffusion"),
+        ("flow", {"parent": "data/models/flow"}, "got family flow with parent flow of family flow"),
+        ("ddpm", {"parent": "data/models/ddpm"}, "got family diffusion with parent ddpm of family diffusion"),
         ("ddpm", {"parent": "data/models/vae", "dataset": "digits5k"}, "trained on shapes"),
     ],
 )

@@ -5,19 +5,51 @@ called <name> `fd_<name>`, `kid_<name>`, `precision_<name>` and so on.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from thirtytwo.core.intervals import Estimate, Z
+from thirtytwo.core.splits import inside
 from thirtytwo.evaluate import frechet, kid
+from thirtytwo.evaluate.floor import real_pair
 from thirtytwo.evaluate.prdc import K, balls, prdc
 from thirtytwo.evaluate.scorecard import Fact, Floors, Measured
 from thirtytwo.runtime.errors import EvaluationError
 
-__all__ = ["by_class", "inception_floor", "inception_scores", "read_inception_floor"]
+__all__ = ["by_class", "inception_floor", "inception_scores", "measure_reference", "read_inception_floor"]
+
+
+def measure_reference(
+    score: str, extract: Callable[[np.ndarray], np.ndarray], images: np.ndarray, labels: np.ndarray, split: np.ndarray, *,
+    reference_split: str, samples: int, seed: int,
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:  # fmt: skip
+    """Mean and covariance of the features of the reference, and what is computed on them once for all runs.
+
+    Args:
+        extract: features [N, D] of images [N, 32, 32, C] uint8.
+        images, labels, split: of all real images; split is 0 train, 1 test.
+        samples: the N of the floors.
+
+    Returns:
+        mean [D], covariance [D, D], and n, floors, kernel_mean and kernel_mean_within.
+
+    Raises:
+        EvaluationError: too few images for a floor, or as `extract`.
+    """
+    places = np.flatnonzero(inside(split, reference_split))
+    features, floors = extract(images[places]), []
+    for strata in (None, labels):
+        pair = real_pair(split, reference_split, samples, seed, strata=strata)
+        others = features[np.searchsorted(places, pair.reference)]
+        within = np.isin(pair.samples, places).all()
+        drawn = features[np.searchsorted(places, pair.samples)] if within else extract(images[pair.samples])
+        classes = None if strata is None else (strata[pair.samples], strata[pair.reference])
+        floors.append(inception_floor(score, drawn, others, pair.name, classes))
+    means = {"kernel_mean": kid.mean_among(features), "kernel_mean_within": kid.mean_among(features, labels[places])}
+    return *frechet.statistics(features), {"n": len(features), "floors": Floors(*floors), **means}
 
 
 def inception_floor(

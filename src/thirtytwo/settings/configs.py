@@ -44,7 +44,8 @@ class Run(Strict):
     dataset: str
     parent: str = Field(
         min_length=1,
-        description="data/models/<run>: autoencoder whose codes this run models; data/raw/<source>: published weights;"
+        description="data/models/<run>: autoencoder whose codes this run models, or flow with whose weights it begins;"
+        " data/raw/<source>: published weights;"
         " .no-parent (an empty file): none",
     )
     seeds: int = Field(

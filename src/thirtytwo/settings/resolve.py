@@ -23,6 +23,7 @@ from thirtytwo.settings.training import NO_PARENT, PUBLISHED, TRAINED, TrainSett
 
 __all__ = ["resolve"]
 
+_PARENTS = {("diffusion", "autoencoder"), ("flow", "flow")}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}\Z")  # with what is added, below the 255 bytes of a file's name
 
 
@@ -127,7 +128,7 @@ def _check_sweep(key: str, name: str, sweep: Sweep, runs: dict[str, Run]) -> Non
     """Check that a sweep is of a model of pixels and repeats the run's family, `net` and `dataset` for dvc.yaml."""
     _check_known(key, name, runs)
     run = runs[name]
-    if run.family not in ("diffusion", "flow") or run.parent.startswith(TRAINED):
+    if run.family != "flow" and (run.family != "diffusion" or run.parent.startswith(TRAINED)):
         raise ParamsError(
             f"{key}: expected a run of family diffusion or flow on pixels, got family {run.family}, parent {run.parent}"
         )
@@ -149,7 +150,10 @@ def _check_samplers(name: str, sweep: Sweep, settings: TrainSettings, sampling: 
 
 
 def _check_parent(key: str, run: Run, runs: dict[str, Run], sources: dict[str, Source]) -> None:
-    """Check the parent: none, published weights, or for diffusion an autoencoder trained on the same data set."""
+    """Check the parent: none, published weights, or a run on the same data set.
+
+    That is an autoencoder for latent diffusion, and a flow for a flow that begins with its weights.
+    """
     if run.parent == NO_PARENT:
         return
     if run.parent.startswith(PUBLISHED):
@@ -164,10 +168,10 @@ def _check_parent(key: str, run: Run, runs: dict[str, Run], sources: dict[str, S
         )
     parent = run.parent.removeprefix(TRAINED)
     _check_known(f"{key}.parent", parent, runs)
-    if (run.family, runs[parent].family) != ("diffusion", "autoencoder"):
+    if parent == key.removeprefix("runs.") or (run.family, runs[parent].family) not in _PARENTS:
         raise ParamsError(
-            f"{key}.parent: expected a diffusion run with an autoencoder as parent, got family {run.family} with parent"
-            f" family {runs[parent].family}; set parent: {NO_PARENT}"
+            f"{key}.parent: expected a diffusion run on an autoencoder, or a flow on another flow, got family {run.family}"
+            f" with parent {parent} of family {runs[parent].family}; set parent: {NO_PARENT}"
         )
     if runs[parent].dataset != run.dataset:
         raise ParamsError(

@@ -56,7 +56,7 @@ class TrainConfig(Model[FamilyTrain], Generic[FamilyTrain, ParentTrain]):
     run: str
     dataset: str
     parent: str = Field(description="path of the parent model or weights; .no-parent: none")
-    parent_model: Model[ParentTrain] | None = Field(description="model of the parent run, whose codes this run models")
+    parent_model: Model[ParentTrain] | None = Field(description="model of the parent run")
     parent_weights: Literal["ema", "raw"] | None = Field(description="weights that the parent run samples with")
     seed: Seed
     seeds: int = Field(ge=1, le=1000)

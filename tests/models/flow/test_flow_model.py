@@ -71,7 +71,7 @@ def test_loss_of_the_best_velocity_is_the_variance_that_the_point_leaves_open():
     # For x_0 ~ N(m, s^2) the best prediction of epsilon - x_0 is its mean given x_t; what remains is Var(epsilon - x_0 | x_t)
     # = 1 + s^2 - cov^2 / var(x_t) = s^2 / s_t^2, averaged over t (Bishop 2006, eq. 2.82).
     data = Gaussian(0.3, 0.5)
-    model = given(lambda x, t, labels, interval: data.velocity(x, t.view(-1, 1, 1, 1) / flow._SCALES["flow_matching"]))
+    model = given(lambda x, t, labels, interval: data.velocity(x, t.view(-1, 1, 1, 1) / flow._TIME_SCALE))
     images = 0.3 + 0.5 * torch.randn(4000, 1, 8, 8, generator=rng(1))
     t = np.linspace(0, 1, 10_001)
     expected = np.trapezoid(0.25 / data.scale(t) ** 2, t)
@@ -82,9 +82,7 @@ def test_prediction_of_x0_is_the_same_velocity():
     # x_0 = x_t - t v for the velocity towards it.
     data, x, t = Gaussian(0.3, 0.5), normals(0, 6, 1, 4, 4), torch.linspace(0.1, 1, 6, dtype=torch.float64)
     v = data.velocity(x, t.view(-1, 1, 1, 1))
-    model = given(
-        lambda x, t, labels, interval: x - t.view(-1, 1, 1, 1) / flow._SCALES["flow_matching"] * v, prediction="x0"
-    )
+    model = given(lambda x, t, labels, interval: x - t.view(-1, 1, 1, 1) / flow._TIME_SCALE * v, prediction="x0")
     torch.testing.assert_close(model.mean_velocity(x, t, t, None), v)
 
 
@@ -148,7 +146,7 @@ def test_optimal_transport_in_the_loss_pairs_before_the_path():
     def distance(coupling):
         model = given(lambda x, t, labels, interval: seen.update(x=x, t=t) or x, coupling=coupling)
         model.loss(batch(images), rng())
-        t = (seen["t"] / flow._SCALES["flow_matching"]).view(-1, 1, 1, 1)
+        t = (seen["t"] / flow._TIME_SCALE).view(-1, 1, 1, 1)
         return ((seen["x"] - (1 - t) * images) / t - images).square().sum().item()
 
     assert distance("optimal_transport") < 0.9 * distance("independent")
@@ -213,7 +211,7 @@ def test_loss_of_a_mean_flow_is_that_of_its_velocity():
     data = Gaussian(0.3, 0.5)
 
     def net(x, t, labels, interval):
-        t, r = (time.view(-1, 1, 1, 1) / flow._SCALES["mean_flow"] for time in (t, t - interval))
+        t, r = (time.view(-1, 1, 1, 1) / flow._TIME_SCALE for time in (t, t - interval))
         same = (t - r).abs() < 1e-9
         return torch.where(same, data.velocity(x, t), data.mean_velocity(x, torch.where(same, r - 1, r), t))
 
@@ -322,3 +320,33 @@ def test_mean_flow_needs_a_network_with_two_times():
     with pytest.raises(ParamsError, match="net: unet"):
         flow.build(settings, conv_denoiser, 1, 4)
     assert flow.build(parse(FlowSettings, SETTINGS, "flow"), conv_denoiser, 1, 4).of_mean is False
+
+
+# ---- beginning with another run's weights
+
+
+def test_a_mean_flow_begins_with_the_velocity_of_its_parent_over_every_interval():
+    parent, child = family(conditional=True, label_dropout=0.2), family(**MEAN_FLOW)
+    with torch.no_grad():
+        for parameter in parent.modules.parameters():  # convolutions that begin at zero would hide the rest
+            parameter += 0.05 * torch.randn(parameter.shape, generator=rng(3))
+    child.adopt(parent.modules.state_dict(), torch.empty(0))
+    x, labels = torch.randn(6, 1, 32, 32, generator=rng(4)), torch.arange(6) % 4
+    t = torch.linspace(0.2, 1, 6)
+    for r in (t, torch.zeros(6), t / 2):
+        expected = parent.mean_velocity(x, t, t, labels)
+        torch.testing.assert_close(child.mean_velocity(x, r, t, labels), expected)
+    assert expected.std() > 0.1
+    again = family(**MEAN_FLOW)
+    again.adopt(child.modules.state_dict(), torch.empty(0))
+    assert all(torch.equal(a, b) for a, b in zip(again.modules.parameters(), child.modules.parameters(), strict=True))
+
+
+def test_another_network_as_parent_is_refused():
+    parent = family()
+    with pytest.raises(ParamsError, match=r"^width: .*parent's network has .*; set width:"):
+        flow.build(parse(FlowSettings, SETTINGS | {"width": 2 * SETTINGS["width"]}, "flow"), unet, 1, 4, parent)
+    with pytest.raises(KeyError):
+        family().adopt({"velocity.other": torch.zeros(1)}, torch.empty(0))
+    with pytest.raises(KeyError):
+        parent.adopt(family(**MEAN_FLOW).modules.state_dict(), torch.empty(0))

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 
 from thirtytwo.cli.planning import capacity
 from thirtytwo.cli.planning.estimate import DataSet, Networks, Work, amount, size
 from thirtytwo.core.facts import Facts
 from thirtytwo.data.sources.shapes import CLASSES, FACTORS
-from thirtytwo.models.build import build, untrained
+from thirtytwo.models.build import untrained
 from thirtytwo.runtime.errors import CommandError, FileError
 from thirtytwo.runtime.files import read_json
 from thirtytwo.runtime.project import Project
@@ -89,8 +88,8 @@ def _networks(cfg: TrainConfig[Any, Any], data: DataSet) -> Networks:
     """Count on the meta device, on which tensors of any size take no memory."""
     with torch.device("meta"):
         model = untrained(cfg, data.channels, data.classes)
-        parent = build(cfg.parent_model, data.channels, data.classes).modules if cfg.parent_model else nn.ModuleDict()
-    trained = _values(model.modules.parameters()) - _values(parent.parameters())
+    first_stage = model.modules["first_stage"].parameters() if "first_stage" in model.modules else ()
+    trained = _values(model.modules.parameters()) - _values(first_stage)
     averaged = [model.modules[name] for name in model.averaged] if cfg.settings.ema_decay else []
     return Networks(
         trained=trained,

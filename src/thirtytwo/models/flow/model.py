@@ -19,6 +19,7 @@ where d/dt is along the flow: the derivative in the direction (v, 0, 1) of (x_t,
 import inspect
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -37,8 +38,13 @@ MeanVelocity = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 # Of times at the network's input. Its embedding is made for timesteps up to about 1000, but the derivative with respect to
 # t, on which a mean flow is trained, grows with the scale.
-_SCALES = {"flow_matching": 1000.0, "mean_flow": 30.0}
+_TIME_SCALE = 30.0
 _SMALLEST_TIME = 0.05  # by which a velocity from a predicted x_0 is divided at least (Li & He 2025)
+# Settings of the network, and of what it predicts, which a run shares with the run that it begins with.
+_NETWORK = (
+    "width", "width_multipliers", "blocks", "attention_resolutions", "heads", "time_conditioning", "patch", "conditional",
+    "prediction",
+)  # fmt: skip
 _ADAPTIVE_FLOOR = 1e-3  # c of Geng et al. 2025, eq. 22
 
 
@@ -59,8 +65,23 @@ class Flow:
         self.modules = nn.ModuleDict({"velocity": net})
         self.settings, self.shape = settings, (channels, 32, 32)
         self.conditional, self.classes = settings.conditional, classes
-        self.of_mean, self.scale = settings.objective == "mean_flow", _SCALES[settings.objective]
+        self.of_mean = settings.objective == "mean_flow"
         self.twice_differentiated: tuple[str, ...] = ("velocity",) if self.of_mean else ()
+
+    def adopt(self, weights: dict[str, Any], images: Tensor) -> None:
+        """Begin with the weights of a trained flow: its velocity is the mean velocity over an empty interval.
+
+        A mean flow on a parent without a length of the interval begins with that velocity for every length.
+        """
+        network, own = self.modules["velocity"], "interval."
+        state = {key.removeprefix("velocity."): value for key, value in weights.items() if key.startswith("velocity.")}
+        missing, unexpected = network.load_state_dict(state, strict=False)
+        if unexpected or not all(key.startswith(own) for key in missing):
+            raise KeyError(*unexpected, *missing)
+        if missing:
+            last = [module for name, module in network.named_modules() if name.startswith(own)][-1]
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
 
     def phases(self) -> list[Phase]:
         """Return the single objective, optimised by Adam with warm-up."""
@@ -119,8 +140,8 @@ class Flow:
 
         A network that predicts x_0 returns the image that the mean velocity leads to from x_t in the time t.
         """
-        inputs = (x, self.scale * t, labels if self.conditional else None)
-        prediction = self.modules["velocity"](*inputs, *((self.scale * (t - r),) if self.of_mean else ())).to(x.dtype)
+        inputs = (x, _TIME_SCALE * t, labels if self.conditional else None)
+        prediction = self.modules["velocity"](*inputs, *((_TIME_SCALE * (t - r),) if self.of_mean else ())).to(x.dtype)
         if self.settings.prediction == "velocity":
             return prediction
         return (x - prediction) / t.clamp(min=_SMALLEST_TIME).view(-1, *[1] * (x.ndim - 1))
@@ -224,12 +245,19 @@ def pair(noise: Tensor, x0: Tensor, labels: Tensor | None) -> Tensor:
     return noise[order.to(noise.device)]
 
 
-def build(settings: FlowSettings, net: ModuleType, channels: int, classes: int) -> Flow:
-    """Build an untrained model; `net` has `build` (see nets/unet.py).
+def build(
+    settings: FlowSettings, net: ModuleType, channels: int, classes: int, parent: Flow | None = None
+) -> Flow:  # fmt: skip
+    """Build an untrained model, which may begin with the weights of `parent`; `net` has `build` (see nets/unet.py).
 
     Raises:
-        ParamsError: the network does not fit the settings, or takes no interval and so cannot be a mean flow.
+        ParamsError: the network does not fit the settings or differs from the parent's, or takes no interval and so cannot
+            be a mean flow.
     """
+    for key in _NETWORK:
+        value, expected = (getattr(one, key) for one in (settings, parent.settings if parent else settings))
+        if value != expected:
+            raise ParamsError(f"{key}: {value}, but the parent's network has {expected}; set {key}: {expected}")
     extra = {"interval": True} if settings.objective == "mean_flow" else {}
     if extra and "interval" not in inspect.signature(net.build).parameters:
         raise ParamsError(f"objective: 'mean_flow' needs net: unet; {net.__name__} takes no interval of time")
