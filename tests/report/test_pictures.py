@@ -118,3 +118,13 @@ def test_plain_numbers():
     assert wording.plain(38400) == "38,400"
     assert wording.listed(["a", "b", "c"]) == "`a`, `b` and `c`"
     assert (wording.multiple(2.14), wording.multiple(142.3)) == ("2.1", "142")
+
+
+def test_fewer_levels_change_no_colour_by_more_than_two(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32, 3), dtype=np.uint8)
+    for levels in (64, 256):
+        pictures.rows(tmp_path / f"{levels}.webp", images, levels=levels)
+    few, all_ = (np.asarray(Image.open(tmp_path / f"{levels}.webp")).astype(int) for levels in (64, 256))
+    assert 0 < np.abs(few - all_).max() <= 2
+    assert len(np.unique(few[..., :3])) <= 64 + 1
+    assert (tmp_path / "64.webp").stat().st_size < 0.9 * (tmp_path / "256.webp").stat().st_size

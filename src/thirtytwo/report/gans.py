@@ -13,6 +13,7 @@ from thirtytwo.report.results import RunResult, SetResult
 __all__ = ["along_training", "animations", "equilibrium", "latent_space"]
 
 _COLUMNS = 10  # images of each snapshot in a picture
+_LEVELS = 64  # of each colour in the large pictures of the latent space, whose noise would fill the page
 _ROWS = 4  # snapshots in a picture
 _SIDE, _MOVING = 10, 30  # images in a row, and all images, of an animation
 _PAIRS, _LINE = 4, slice(2, 18)  # lines, and columns of them: i = -3 ... 12
@@ -105,12 +106,12 @@ def latent_space(dataset: SetResult, folder: Path) -> list[Block]:
     for run in dataset.runs:
         if (grid := run.probe("interpolation_grid")) is not None:
             name = pictures.slug("latent-grid", run.name)
-            pictures.rows(folder / name, grid)
+            pictures.rows(folder / name, grid, levels=_LEVELS)
             alt = f"Samples of {run.name} over two latent coordinates."
             planes.append(Picture(name, alt, f"{run.name}: z[0] from -1 (top) to 1, z[1] from -1 (left) to 1."))
         if (images := run.probe("interpolation_lines")) is not None:
             name = pictures.slug("latent-lines", run.name)
-            pictures.rows(folder / name, images[:_PAIRS, _LINE], framed=_ENDS)
+            pictures.rows(folder / name, images[:_PAIRS, _LINE], framed=_ENDS, levels=_LEVELS)
             alt = f"Samples of {run.name} along lines through the latent space."
             lines.append(Picture(name, alt, f"{run.name}: {len(images[:_PAIRS])} pairs."))
     blocks: list[Block] = []
