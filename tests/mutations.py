@@ -15,7 +15,7 @@ EXTREME = (0, 1, -1, 2, 127, 128, 255, 256, 32767, 65535, 2**31 - 1, 2**31, 2**3
 NUMBERS = st.one_of(
     st.sampled_from(EXTREME),
     st.integers(-5, 50),
-    st.floats(),
+    st.floats(allow_subnormal=False),  # torch may have set the processor to round them to 0
     st.sampled_from((1e-300, 1e300, 0.5, math.nan, -math.inf)),
 )
 WORDS = st.one_of(

@@ -46,7 +46,12 @@ def copy(project: Project, root: Path, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("damaged") / "project"
     shutil.copytree(project.root, folder)
     values = params(root)
-    about = {"net": values["runs"]["cddpm"]["net"], "dataset": "digits5k", "samplers": {"ddim": "uniform"}}
+    about = {
+        "family": "diffusion",
+        "net": values["runs"]["cddpm"]["net"],
+        "dataset": "digits5k",
+        "samplers": {"ddim": "uniform"},
+    }
     values["sweeps"] = {"cddpm": about | {"images": 2, "steps": [1], "etas": [0.0]}}
     configure(Project(folder), values)
     fid = Project(folder).config("fid_stats", "digits5k")

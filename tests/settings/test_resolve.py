@@ -150,6 +150,7 @@ def test_wrong_type(params: Any, write_params: Write, tmp_path: Path, key: str, 
         ("datasets/shapes/resample", "bicubik", "datasets.shapes.resample: unknown value 'bicubik'; did you mean"),
         ("datasets/shapes/convert", ["palete"], "datasets.shapes.convert[0]: unknown value 'palete'; did you"),
         ("sources/shapes/kind", "shape", "sources.shapes.kind: unknown value 'shape'; did you mean 'shapes'?"),
+        ("cddpm/family", [], "cddpm.family: unknown name '[]'; expected one of"),
         ("gan/loss", "wgan", "gan.loss: unknown value 'wgan'; did you mean 'wgan_gp'?"),
     ],
 )  # fmt: skip
@@ -347,7 +348,8 @@ def test_a_data_set_has_a_protocol_of_its_own(params: Any, write_params: Write, 
     stages = {"floor/digits5k.yaml", "fid_stats/digits5k.yaml", "report/report.yaml"}
     runs = {name for name, run in params["runs"].items() if run["dataset"] == "digits5k"}
     drawn = {f"{stage}/{name}.yaml" for stage in ("sample", "evaluate") for name in runs}
-    assert changed(before, after) == stages | drawn
+    swept = {f"sweep/{name}.yaml" for name, sweep in params["sweeps"].items() if sweep["dataset"] == "digits5k"}
+    assert changed(before, after) == stages | drawn | swept
     assert own.items() <= load_yaml(tmp_path / "configs/evaluate/cvae.yaml").items()
     assert load_yaml(tmp_path / "configs/sample/cvae.yaml")["sampling"]["images"] == 2500
     assert load_yaml(tmp_path / "configs/evaluate/vae.yaml")["samples"] == params["evaluation"]["samples"]
@@ -364,6 +366,25 @@ def test_a_data_set_has_a_protocol_of_its_own(params: Any, write_params: Write, 
 def test_a_protocol_of_its_own_is_checked(params: Any, write_params: Write, tmp_path: Path, own: Any, expected: str):
     path = write_params(put(params, "datasets/shapes/evaluation", own))
     assert message(path, tmp_path).startswith(f"params.yaml: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        ({"name": "x", "file": "x.pt", "sha256": 0, "resize": 64, "normalise": "unit"}, "sha256: expected text"),
+        (
+            {"name": "x", "file": "x.pt", "sha256": "a" * 64, "resize": 4, "normalise": "unit"},
+            "resize: expected a number",
+        ),
+        ({"name": "x"}, "file: missing"),
+        ({"nam": "x"}, "nam: unknown key; did you mean 'name'?"),
+        ("dinov2", "expected a mapping"),
+    ],
+)
+def test_a_feature_space_is_checked(params: Any, write_params: Write, tmp_path: Path, features: Any, expected: str):
+    text = message(write_params(put(params, "evaluation/features", features)), tmp_path)
+    assert text.startswith("params.yaml: evaluation.features")
+    assert expected in text or expected.split(": ")[0] in text
 
 
 def test_reading_an_unknown_name(params: Any, write_params: Write, tmp_path: Path):

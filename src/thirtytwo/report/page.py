@@ -93,7 +93,7 @@ def _html(title: str, sections: list[Section], results: Results, folder: Path) -
     }
     assert environment.loader is not None
     style, script = (environment.loader.get_source(environment, name)[0] for name in ("style.css", "script.js"))
-    widths = sorted({size(path.name)[0] for path in folder.iterdir()})
+    widths = sorted({size(str(path.relative_to(folder)))[0] for path in folder.rglob("*.webp")})
     style += "".join(f".w{width} {{ --w: {width}; }}\n" for width in widths)  # the policy forbids style attributes
     return environment.get_template("index.html.j2").render(
         title=title, sections=sections, results=results, style=Markup(style), script=Markup(script)

@@ -180,7 +180,7 @@ def _check_parent(key: str, run: Run, runs: dict[str, Run], sources: dict[str, S
 
 
 def _check_known(key: str, name: Any, known: Iterable[str]) -> None:
-    if name not in known:
+    if name not in list(known):  # a list has no hash to look for
         raise ParamsError(f"{key}: unknown name '{name}'; {nearest(name, known)}")
 
 

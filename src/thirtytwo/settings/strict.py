@@ -73,7 +73,7 @@ def parse(model: type[Settings], values: Any, prefix: str = "") -> Settings:
 def _message(model: type[BaseModel], details: ErrorDetails, prefix: str) -> str:
     key, owner, kind = prefix, model, model  # type: str, Any, Any
     for part in details["loc"]:
-        owner = kind
+        owner = _not_null(kind)
         text, kind = _step(kind, part)
         key = f"{key}{text}".lstrip(".")
     value, context = details["input"], details.get("ctx", {})
@@ -109,12 +109,20 @@ def _step(kind: Any, part: int | str) -> tuple[str, Any]:
         return f"[{part}]", arguments[0]
     if origin is dict:
         return f".{part}", arguments[1]
+    if (given := _not_null(kind)) is not kind:
+        return _step(given, part)
     if origin in (Union, UnionType):  # the part is the tag of a member, not a key
         return "", _members(kind)[str(part)]
     field = kind.model_fields.get(part)
     if field and any(hasattr(bound, name) for bound in field.metadata for name in _BOUNDS):
         return f".{part}", Annotated[field.annotation, field]
     return f".{part}", field.annotation if field else None
+
+
+def _not_null(kind: Any) -> Any:
+    """The annotation without null, where a setting may be null or one other thing."""
+    others = [argument for argument in get_args(kind) if argument is not type(None)]
+    return others[0] if get_origin(kind) in (Union, UnionType) and len(others) == 1 else kind
 
 
 _BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
