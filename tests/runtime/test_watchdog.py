@@ -51,8 +51,9 @@ def stage(folder: Path, script: str, shell: bool = False, dvc: bool = True) -> I
         process.kill()
         process.wait()
         for name in ("pid", "pid.new"):
-            if (folder / name).exists() and psutil.pid_exists(pid := int((folder / name).read_text())):
-                os.kill(pid, signal.SIGKILL)
+            number = (folder / name).read_text() if (folder / name).exists() else ""  # empty: ended while it wrote
+            if number and psutil.pid_exists(int(number)):
+                os.kill(int(number), signal.SIGKILL)
 
 
 def wait_for(path: Path) -> None:
