@@ -112,8 +112,9 @@ def score_run(
         by_second = Scored(*extract.second(images, where), places)
         measured = second_scores(by_second, second, resamples=rules.bootstrap_resamples, seed=rules.seed)
         card = replace(card, measured=card.measured | measured)
+        seen = {name: network.features(images, where) for name, network in networks.items()}
         for name, network in networks.items():
-            card = _with_network(name, card, images, samples.strata, network, training)
+            card = _with_network(name, card, seen[name], samples.strata, network)
         cards.append(card)
         if training == 0:
             tables = {
@@ -123,9 +124,8 @@ def score_run(
             }
             if samples.strata is not None:
                 for name, network in networks.items():
-                    features, own = network.features(images, where), real.reference.labels
-                    distances = by_class(features, samples.labels, network.reference, own, len(real.classes))
-                    tables["classes"][name] = distances
+                    labelled = (seen[name], samples.labels, network.reference, real.reference.labels)
+                    tables["classes"][name] = by_class(*labelled, len(real.classes))
     images, labels = trainings[0]
     model = _latent_scores(images, probes, rules, extract, factors) | _code_scores(probes, factors)
     model |= _other_priors(probes, labels, real, rules, extract)
@@ -157,14 +157,13 @@ def trajectory(
 
 
 def _with_network(
-    name: str, card: Scorecard, images: np.ndarray, strata: np.ndarray | None, network: Network, training: int
+    name: str, card: Scorecard, features: np.ndarray, strata: np.ndarray | None, network: Network
 ) -> Scorecard:
     """The scorecard with the Fréchet distance `name` and the other scores of its features beside their floors."""
-    features = network.features(images, f"samples of training {training}")
     status = network.status
     measured = inception_scores(name, features, network.reference, network.mu, network.sigma, status, strata)
     floor = read_inception_floor(status, within_classes=strata is not None)
-    same = floor.protocol[f"{name}_n"] == len(images)
+    same = floor.protocol[f"{name}_n"] == len(features)
     return replace(
         card, measured=card.measured | measured, floor=card.floor | floor | Measured({}, {f"{name}_same_n": same})
     )

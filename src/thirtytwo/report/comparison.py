@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from thirtytwo.core.intervals import Estimate
-from thirtytwo.evaluate.comparison import comparable, lower_is_better
+from thirtytwo.evaluate.comparison import HIGHER, LOWER, comparable, lower_is_better
 from thirtytwo.evaluate.scorecard import Fact, Measured, Score
 from thirtytwo.report import wording
 from thirtytwo.report.blocks import Block, Row, Table, Text
@@ -104,16 +104,13 @@ def headline(dataset: SetResult) -> Table:
 
 def _own(runs: Sequence[RunResult]) -> tuple[Column, ...]:
     """Columns for the scores in feature spaces of the user's own."""
-    known = {score.key for score in QUALITY + CLASSES}
-    names = [
-        score for score in dict.fromkeys(key for run in runs for key in comparable(run.measured)) if score not in known
-    ]
+    shared = dict.fromkeys(key for run in runs for key in comparable(run.measured))
     return tuple(
         Column(key.replace("fd_", "FD ").replace("kid_", "KID × 1000 ").replace("_", " "), key,
                1000 if key.startswith("kid_") else 1,
                f"`{key}`: in the feature space of `evaluation.features`. {'Lower' if lower_is_better(key) else 'Higher'} "
                "is better.")
-        for key in names if key not in ("kid_legacy", "accuracy_second")
+        for key in shared if key not in LOWER + HIGHER
     )  # fmt: skip
 
 
