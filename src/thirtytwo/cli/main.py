@@ -128,6 +128,11 @@ def _sample(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--decoder-guidance", type=float, help="guidance weight w of a decoder; 0: none")
     parser.add_argument("--prior", help="prior of an autoencoder's codes: standard, gaussian or mixture")
+    parser.add_argument(
+        "--proposals",
+        type=int,
+        help="samples of a GAN that a Metropolis-Hastings chain chooses each image from; 1: none",
+    )
     parser.add_argument("--weights", help="weights to use: ema or raw")
     parser.add_argument("--seed", type=_natural, help="seed of the noise")
     parser.add_argument(

@@ -29,7 +29,7 @@ from thirtytwo.settings.training import TrainConfig
 __all__ = ["run"]
 
 # options of the `sample:` block
-_SETTINGS = ("sampler", "steps", "eta", "spacing", "guidance", "decoder_guidance", "prior", "weights")
+_SETTINGS = ("sampler", "steps", "eta", "spacing", "guidance", "decoder_guidance", "prior", "proposals", "weights")
 _UNLABELLED = "none"
 _SAMPLERS = dict.fromkeys(("dpm++", "dpm-solver++"), "dpm_solver_pp_2m")  # other common names
 

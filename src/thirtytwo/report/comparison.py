@@ -64,7 +64,8 @@ _HELP = {
     "parameters": "Trained parameters of all networks.",
     "steps": "Optimiser steps of the first network.",
     "evaluations": "Calls of the generating network for each image. Guidance of a denoiser doubles them; a guided "
-    "decoder makes one for each label.",
+    "decoder makes one for each label, and the Metropolis-Hastings chain of a GAN one for each proposal, and as many of the "
+    "discriminator.",
 }
 
 

@@ -70,6 +70,9 @@ _AXES = "Is the latent space disentangled?"
 _SIZE = "What does the size of the code do?"
 _BETA = "For which beta is a VAE an autoencoder?"
 _ANNEAL = "Does annealing beta help?"
+_SCHEDULE = "What does the noise schedule do?"
+_UNET = "What does the size of a UNet do?"
+_TIMESTEPS = "What does the number of timesteps T do?"
 _STEPS = "What do the number of steps S and eta trade?"
 _FAMILIES = "How do diffusion models compare with GANs and VAEs?"
 _MODULES = "What do BatchNorm and LeakyReLU do?"
@@ -103,13 +106,13 @@ COURSES = {
     )),
     "cifar10_diffusion": Course(CATS, (
         Item("Essential 2", "diffusion models of cats: architecture and schedule", _CATS,
-             ("scores", "floor", "samples", "schedules"), (_FLOOR,)),
+             ("scores", "floor", "samples", "schedules"), (_UNET, _SCHEDULE, _FLOOR)),
         Item("Essential 3", "DCGANs of cats, default and smoothed",
              ("dcgan_cats", "dcgan_cats_1024", "dcgan_cats_smooth"), ("scores", "samples"), (_FAMILIES,)),
         Item("Desirable 1", "UNets against a plain convolutional network", ("ddpm_cats", "ddpm_cats_cnn"),
              ("scores", "samples")),
         Item("Desirable 2", "schedule, number of timesteps and width", ("ddpm_cats_t500", "ddpm_cats", "ddpm_cats_t1500",
-             "ddpm_cats_half"), ("scores", "cost", "samples")),
+             "ddpm_cats_half"), ("scores", "cost", "samples"), (_TIMESTEPS, _UNET)),
         Item("Desirable 3", "labels: cats and frogs by one diffusion model", ("cddpm_cats_frogs",
              "cddpm_cats_frogs_t500", "cddpm_cats_frogs_t1500"), ("scores", "samples", "requested")),
         Item("Desirable 4", "the conditional GAN beside it", ("cgan_cats_frogs", "cddpm_cats_frogs"),
@@ -128,7 +131,7 @@ COURSES = {
     )),
     "cmput328": Course(CMPUT, (
         Item("2.1", "a conditional DDPM", ("cddpm_epsilon", "cddpm", "cddpm_quadratic"),
-             ("scores", "samples", "requested", "schedules")),
+             ("scores", "samples", "requested", "schedules"), (_SCHEDULE,)),
         Item("2.2", "the same model, sampled by DDIM", ("cddpm_epsilon", "cddpm"), ("sampling",), (_STEPS,)),
         Item("2.3", "a conditional VAE", ("cvae_standard", "cvae"), ("scores", "samples", "requested")),
         Item("2.4", "diffusion on the codes of the VAE", ("lddpm",), ("scores", "samples", "requested")),

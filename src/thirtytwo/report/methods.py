@@ -40,6 +40,15 @@ VELOCITY_GUIDANCE = Equation(r"v_w = v(x_t, t, y) + w \big(v(x_t, t, y) - v(x_t,
 CODE_GUIDANCE = Equation(r"q_w(z|y) \propto \frac{q(z|y)^{1 + w}}{q(z)^w}")
 DECODER_GUIDANCE = Equation(r"\hat x_w = \hat x(z, y) + w \Big(\hat x(z, y) - \frac{1}{K} \sum_k \hat x(z, k)\Big)")
 
+ACCEPTANCE = Equation(r"\min\Big(1, \frac{p(x')\, q(x)}{q(x')\, p(x)}\Big), \quad \frac{p}{q} = \frac{D}{1 - D}")
+
+CHAIN = (
+    "The discriminator can choose among samples. A Metropolis-Hastings chain begins with one sample x and moves to a further "
+    "one, x', with the probability below (Turner et al. 2019, section 3); its last sample is the image. A logistic "
+    "regression on held-out images and samples calibrates D first. Images cost as many evaluations of both networks as the "
+    "chain has samples, and are more like the data as far as D is right. Scores along the training, interpolations and the "
+    "path length are of plain samples."
+)
 CROSS_ENTROPY = (
     "Cross-entropy: where the discriminator tells samples from data with certainty, the divergence is at its maximum however "
     "near or far they are, and the gradient of log(1 - D) with respect to D's logit is -D, which vanishes. That of -log D, "
@@ -277,9 +286,14 @@ def _gans(results: Results) -> list[Block]:
         "equilibrium."
     )
     losses = dict.fromkeys(LOSSES.get(str(run.model.get("loss"))) for run in results.runs if run.family == "gan")
-    return [
+    blocks: list[Block] = [
         Text(start), VALUE, Text(best), BEST_DISCRIMINATOR, AT_BEST, Text(end), *(Text(text) for text in losses if text),
     ]  # fmt: skip
+    chosen = [run.name for run in results.runs if run.sampling.get("proposals", 1) > 1]
+    if chosen:
+        names = ", ".join(f"`{name}`" for name in chosen)
+        blocks += [Text(f"{CHAIN} This holds for {names}; other GANs draw plain samples."), ACCEPTANCE]
+    return blocks
 
 
 def _samplers(results: Results) -> list[Block]:

@@ -5,7 +5,6 @@ numbers.
 """
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,8 @@ from thirtytwo.report.cost import trade_offs
 from thirtytwo.report.ranking import judge
 from thirtytwo.report.results import Results, RunResult, SetResult
 from thirtytwo.report.targets import CATS, CMPUT, CMU, CMU_RESULTS, TSINGHUA
-from thirtytwo.report.wording import beats, groups, listed, lowest, percent, score
+from thirtytwo.report.variations import annealing, architecture, beta, latent_size, modules, noise_schedule, timesteps
+from thirtytwo.report.wording import beats, judged_by, listed, percent, score
 
 __all__ = ["QUESTIONS", "Question", "section"]
 
@@ -71,67 +71,6 @@ def _gradients(run: RunResult) -> float | None:
     return float(high / low) if low > 0 else None
 
 
-def latent_size(dataset: SetResult) -> str | None:
-    """Distortion of autoencoders and FD of GANs by the size of the code and of the network."""
-    texts = []
-    metrics = (("autoencoder", "distortion", "Squared error per image"), ("gan", "fd_classifier", "FD"))
-    for family, key, title in metrics:
-        for group in groups(dataset, family, key, ("latent_dim", "width")):
-            sizes = sorted(group, key=lambda run: (run.model["latent_dim"], run.model["width"]))
-            parts = [
-                f"`{run.name}` (latent {run.model['latent_dim']}, hidden {run.model['width']}) {score(run, key)}"
-                for run in sizes
-            ]
-            texts.append(f"{title}: {', '.join(parts)}. {lowest(group, key)}")
-    return " ".join(texts) or None
-
-
-def beta(dataset: SetResult) -> str | None:
-    """Distortion and rate of autoencoders that differ only in beta."""
-    texts = []
-    for group in groups(dataset, "autoencoder", "distortion", ("beta", "variational")):
-        values = sorted(group, key=lambda run: run.model["beta"])
-        parts = [
-            f"beta {run.model['beta']:g} (`{run.name}`): distortion {score(run, 'distortion')}"
-            + (f", rate {run.metric('rate_nats'):.3g} nats" if run.metric("rate_nats") is not None else "")
-            + (f", FD of the samples {score(run, 'fd_classifier')}" if run.scored else "")
-            for run in values
-        ]
-        steps = [wording.difference(a, b, "distortion") for a, b in pairwise(values)]
-        sides, gaps = {side for side, _ in steps}, "; ".join(gap for _, gap in steps)
-        end = "whether the distortion falls is not known from one training"
-        if sides == {"lower"}:
-            end = f"the distortion{wording.one_training(values)} falls, beyond chance"
-        elif "higher" in sides:
-            end = f"the distortion{wording.one_training(values)} does not always fall"
-        texts.append(
-            f"{'; '.join(parts)}. Towards beta = 0, {end} ({gaps}). At beta = 0 the loss is the reconstruction alone, the "
-            "rate is free, and the VAE is an autoencoder."
-        )
-    return " ".join(texts) or None
-
-
-def annealing(dataset: SetResult) -> str | None:
-    """A beta that rises during training against a constant one."""
-    texts = []
-    for group in groups(dataset, "autoencoder", "distortion", ("beta_schedule",)):
-        by_schedule = {run.model["beta_schedule"]: run for run in group}
-        if {"constant", "linear"} <= by_schedule.keys():
-            fixed, rising = by_schedule["constant"], by_schedule["linear"]
-            side, gap = wording.difference(rising, fixed, "distortion")
-            verb = {"lower": "improves the reconstruction", "higher": "worsens the reconstruction"}.get(side)
-            ending = f"Annealing {verb}{wording.one_training((rising, fixed))}" if verb else (
-                "Whether annealing improves the reconstruction is not known from one training"
-            )  # fmt: skip
-            texts.append(
-                f"Squared error on held-out images: {score(rising, 'distortion')} with beta rising from 0 "
-                f"(`{rising.name}`), {score(fixed, 'distortion')} with constant beta (`{fixed.name}`). {ending} "
-                f"({gap}). FD of the samples: "
-                f"{score(rising, 'fd_classifier')} and {score(fixed, 'fd_classifier')}; {beats(rising, fixed)}."
-            )
-    return " ".join(texts) or None
-
-
 def steps_and_eta(dataset: SetResult) -> str | None:
     """What a sweep shows about S and eta."""
     texts = [
@@ -146,34 +85,13 @@ def steps_and_eta(dataset: SetResult) -> str | None:
     return " ".join(texts) + reservation if texts else None
 
 
-def modules(dataset: SetResult) -> str | None:
-    """What BatchNorm and LeakyReLU do for a GAN."""
-    texts = []
-    for key, title, base in (
-        ("activation", "ReLU in place of LeakyReLU in the discriminator", "leaky_relu"),
-        ("batch_norm", "No BatchNorm", True),
-    ):
-        for group in groups(dataset, "gan", "fd_classifier", (key,)):
-            reference = next((run for run in group if run.model[key] == base), None)
-            for run in group:
-                if reference is not None and run is not reference:
-                    covered = f", {wording.cover(run)} classes" if run.metric("classes") else ""
-                    texts.append(
-                        f"{title} (`{run.name}`): FD {score(run, 'fd_classifier')}{covered}, against "
-                        f"{score(reference, 'fd_classifier')} for `{reference.name}`; {beats(run, reference)}."
-                    )
-    return " ".join(texts) or None
-
-
 def convolutions(dataset: SetResult) -> str | None:
     """A GAN without convolutions against one with them."""
     mlps = [run for run in dataset.runs if run.net == "mlp" and run.scored]
     others = [run for run in dataset.runs if run.net == "dcgan" and run.scored]
     if not mlps or not others:
         return None
-    mlp, dcgan = mlps[0], others[0]
-    scores = [score(run, "fd_classifier") for run in (mlp, dcgan)]
-    return f"FD {scores[0]} without (`{mlp.name}`), {scores[1]} with (`{dcgan.name}`); {beats(mlp, dcgan)}."
+    return f"Without convolutions against with them: {wording.samples_of_both(mlps[0], others[0])}."
 
 
 def equilibrium(dataset: SetResult) -> str | None:
@@ -226,16 +144,16 @@ def families(dataset: SetResult) -> str | None:
     """The best run of each family."""
     if judge(dataset).kind in ("incomparable", "none"):
         return None
+    scored = [run for run in dataset.runs if run.scored]
+    key, title = judged_by(scored)
     best: dict[str, RunResult] = {}
-    for run in dataset.runs:
-        fd = run.metric("fd_classifier")
-        if fd is not None and (run.family not in best or fd < best[run.family].metric("fd_classifier")):
-            best[run.family] = run
+    for run in sorted(scored, key=lambda run: run.metric(key)):
+        best.setdefault(run.family, run)
     if len(best) < 2:
         return None
-    order = sorted(best.values(), key=lambda run: run.metric("fd_classifier"))
-    parts = [f"{run.family} {score(run, 'fd_classifier')} (`{run.name}`)" for run in order]
-    return f"FD of the best run of each family: {', '.join(parts)}; {beats(order[0], order[1])}."
+    order = list(best.values())
+    parts = [f"{run.family} {score(run, key)} (`{run.name}`)" for run in order]
+    return f"{title} of the best run of each family: {', '.join(parts)}; {beats(order[0], order[1])}."
 
 
 def sample_size(dataset: SetResult) -> str | None:
@@ -270,6 +188,13 @@ QUESTIONS = (
              "two runs that differ only in `latent_dim` or `width`", latent_size),
     Question("For which beta is a VAE an autoencoder?", (CMU,), "autoencoders that differ only in `beta`", beta),
     Question("Does annealing beta help?", (CMU,), "two VAEs that differ only in `beta_schedule`", annealing),
+    Question("What does the noise schedule do?", (CATS, CMPUT), "diffusion runs that differ only in `schedule`",
+             noise_schedule),
+    Question("What does the size of a UNet do?", (CATS,),
+             "diffusion runs that differ only in `width`, `width_multipliers`, `blocks` or `attention_resolutions`",
+             architecture),
+    Question("What does the number of timesteps T do?", (CATS,), "diffusion runs that differ only in `timesteps`",
+             timesteps),
     Question("What do the number of steps S and eta trade?", (CMU, CMPUT), "an entry under `sweeps:`", steps_and_eta),
     Question("How do diffusion models compare with GANs and VAEs?", (CMU, CATS),
              "scored runs of two families", families),

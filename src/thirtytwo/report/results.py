@@ -148,8 +148,11 @@ class RunResult:
     def evaluations(self) -> int:
         """Calls of the generating network for each image.
 
-        One, except for diffusion, for flows and for a guided decoder, which decodes once for every label.
+        One, except for diffusion, for flows, for the proposals of a GAN's Metropolis-Hastings chain, and for a guided decoder,
+        which decodes once for every label.
         """
+        if "proposals" in self.sampling:
+            return int(self.sampling["proposals"])
         if "sampler" not in self.sampling:
             return int(self.metric("classes") or 1) if self.sampling.get("decoder_guidance") else 1
         return evaluations(*(self.sampling[key] for key in ("sampler", "steps", "guidance")))

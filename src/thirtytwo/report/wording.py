@@ -10,7 +10,7 @@ from thirtytwo.report.results import RunResult, SetResult
 
 __all__ = [
     "MISSING", "at_least", "beats", "capital", "column", "count", "cover", "decimals_for", "difference", "estimated", "groups", "inline",
-    "listed", "lowest", "multiple", "one_training", "other_settings", "percent", "plain", "sampler", "score", "seconds", "size",
+    "judged_by", "listed", "lowest", "multiple", "one_training", "other_settings", "percent", "plain", "sampler", "samples_of_both", "score", "seconds", "size",
     "times_floor",
 ]  # fmt: skip
 
@@ -111,6 +111,8 @@ def sampler(run: RunResult) -> str:
         words.append(str(settings["sampler"]))
         words += [f"{settings['steps']} steps"] if "steps" in settings else []
         words += [f"eta {settings['eta']:g}"] if settings["sampler"] == "ddim" else []
+    elif settings.get("proposals", 1) > 1:
+        words.append(f"Metropolis-Hastings, {settings['proposals']} proposals")
     else:
         words.append("one pass" if run.evaluations == 1 else f"{run.evaluations} passes")
         words += [f"{settings['prior']} prior"] if "prior" in settings else []
@@ -176,9 +178,15 @@ def difference(a: RunResult, b: RunResult, key: str) -> tuple[Literal["lower", "
     return side, f"difference {inline(gap)}"
 
 
+def judged_by(runs: Sequence[RunResult]) -> tuple[str, str]:
+    """The score that answers judge these runs by, as its key and its name: FID where all have it, else the FD."""
+    both = all(run.metric("fid") is not None for run in runs)
+    return ("fid", "FID") if both else ("fd_classifier", "FD")
+
+
 def beats(a: RunResult, b: RunResult) -> str:
-    """Which of two runs is better by `fd_classifier`, and whether `fd_second` disagrees; or why this is not known."""
-    comparison = compare(a.measured, b.measured, "fd_classifier")
+    """Which of two runs is better by `judged_by`, and whether `fd_second` disagrees; or why this is not known."""
+    comparison = compare(a.measured, b.measured, judged_by((a, b))[0])
     if comparison.verdict == "incomparable":
         return f"not comparable ({comparison.reason.rstrip('.')})"
     pairs = {"a": [(a.name, b.name)], "b": [(b.name, a.name)]}.get(comparison.verdict, [])
@@ -186,6 +194,12 @@ def beats(a: RunResult, b: RunResult) -> str:
     notes = [text for text in (one_training((a, b)).strip(), second.clause("`")) if text]
     better = {"a": f"`{a.name}` is better", "b": f"`{b.name}` is better", "tie": "a tie"}[comparison.verdict]
     return f"{better} ({'; '.join(notes)})" if notes else better
+
+
+def samples_of_both(a: RunResult, b: RunResult) -> str:
+    """The scores of the samples of two runs by `judged_by`, and which run is better."""
+    key, title = judged_by((a, b))
+    return f"{title} {score(a, key)} for `{a.name}`, {score(b, key)} for `{b.name}`; {beats(a, b)}"
 
 
 def groups(dataset: SetResult, family: str, metric: str, free: Sequence[str]) -> list[list[RunResult]]:

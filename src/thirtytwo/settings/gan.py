@@ -68,3 +68,9 @@ class GANSettings(TrainSettings):
 
 class GANSampling(SampleSettings):
     """The `sample:` block of a GAN."""
+
+    proposals: int = Field(
+        ge=1,
+        le=10_000,
+        description="samples that a Metropolis-Hastings chain chooses each image from; 1: plain samples",
+    )

@@ -40,12 +40,14 @@ def images_of(pixels: np.ndarray) -> ImageSet:
     return ImageSet(pixels, np.arange(count) % 2, split, ("a", "b"), np.zeros((count, 0), np.float32), ())
 
 
-def draw(model: GAN, trained: GANSettings, net: object, data: ImageSet, c2st_steps: int = 2) -> Samples:
+def draw(
+    model: GAN, trained: GANSettings, net: object, data: ImageSet, c2st_steps: int = 2, proposals: int = 1
+) -> Samples:
     model.modules.eval().requires_grad_(False)
     cfg = SampleConfig(
         run="gan", family="gan", dataset="set", seed=1, seeds=1, compute=COMPUTE,
         sampling=Sampling(images=60, grid_side=2, snapshot_images=20, c2st_steps=c2st_steps),
-        sample=GANSampling(weights="raw"),
+        sample=GANSampling(weights="raw", proposals=proposals),
     )  # fmt: skip
 
     snapshots = {5: {"generator": model.modules["generator"].state_dict()}}
@@ -81,6 +83,18 @@ def test_probes_of_a_gan_agree_with_its_samples(conditional: bool) -> None:
     torch.testing.assert_close(redrawn, samples.images[:2], rtol=1e-4, atol=1e-5)
     repeated = draw(model, trained, dcgan, data).probes
     assert all(np.array_equal(repeated[key], value) for key, value in probes.items())
+
+
+def test_a_chain_keeps_the_latents_of_its_images_and_leaves_snapshots_plain() -> None:
+    trained = settings()
+    torch.manual_seed(0)
+    model = GAN(trained, dcgan, 1, 2)
+    data = images_of(np.random.default_rng(0).integers(0, 256, (120, 32, 32, 1), dtype=np.uint8))
+    chosen, plain = (draw(model, trained, dcgan, data, proposals=count) for count in (4, 1))
+    assert (chosen.probes["latents"] != plain.probes["latents"]).any(1).sum() > 10
+    redrawn = model.draw(torch.from_numpy(chosen.probes["latents"]), None)
+    torch.testing.assert_close(redrawn, chosen.images, rtol=1e-4, atol=1e-5)
+    assert np.array_equal(chosen.probes["snapshot_images"], plain.probes["snapshot_images"])
 
 
 class Blobs(nn.Module):

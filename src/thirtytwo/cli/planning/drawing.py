@@ -70,6 +70,12 @@ def sampling(model: Any, needs: Needs, project: Project, device: torch.device) -
         ) * plain  # encoding takes about as long as decoding
     drawn = an_image(lambda count: model.draw(noise(count, model.latent_shape), labels(count)), chunk, device)
     if isinstance(s, GANSampling):  # draws as many images as there are real ones, to tell them apart
+        if s.proposals > 1:
+
+            def judged(count: int) -> None:
+                model.discriminate(model.draw(noise(count, model.latent_shape), labels(count)), labels(count))
+
+            drawn = s.proposals * an_image(judged, chunk, device)
         return drawn, data.images * drawn + _two_sample(cfg.sampling.c2st_steps, data, device)
     return drawn, 0.0
 

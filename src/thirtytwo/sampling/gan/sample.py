@@ -10,8 +10,9 @@ from thirtytwo.core.seeds import derive_seed
 from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.models.gan.model import GAN
 from thirtytwo.sampling import noise
-from thirtytwo.sampling.drawing import Draw, Job, Samples, Task, cycle_labels, first, snapshots
+from thirtytwo.sampling.drawing import Draw, Job, Samples, Task, cycle_labels, snapshots
 from thirtytwo.sampling.gan import latent_paths, two_sample
+from thirtytwo.sampling.gan.metropolis_hastings import Chain, calibrate, chain
 from thirtytwo.sampling.gan.two_sample import Labelled
 
 __all__ = ["drawer", "sample"]
@@ -20,24 +21,59 @@ _LINES = 6
 _FRACTIONS = torch.arange(-5, 15) / 9  # ten images from z1 to z2 and five beyond each end
 _GRID_SIDE = 10
 _ARCS, _EPSILON = 500, 1e-4  # arcs for the perceptual path length, and the step along each
+_CALIBRATED = 1000  # held-out images on which the chain is calibrated, at most
 _CHUNK = 500  # images per call of the network
 _SEED = 101  # derives the seeds of this module
 
 
 def drawer(model: GAN, task: Task) -> Draw:
-    """Return a function that generates images from z ~ N(0, I)."""
+    """Return a function that generates images from z ~ N(0, I), or from a Metropolis-Hastings chain of such z."""
+    return _images(task, _chain(model, task))
 
+
+def _images(task: Task, run: Chain) -> Draw:
+    @torch.inference_mode()
     def draw(indices: Sequence[int], labels: Tensor | None) -> Tensor:
-        return noise.draw(
-            model.draw, model.latent_shape, seed=task.cfg.seed, indices=indices, labels=labels, device=task.device
-        )
+        def compute(streams: noise.NoiseStreams, labels: Tensor | None) -> Tensor:
+            return run(streams, labels)[1]
+
+        return noise.in_chunks(compute, task.cfg.seed, indices, labels, task.device)
 
     return draw
 
 
+@torch.inference_mode()
+def _with_latents(task: Task, run: Chain, count: int, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The first `count` images [N, C, 32, 32] and their latents [N, D]."""
+    channels = task.data.images.shape[3]
+
+    def compute(streams: noise.NoiseStreams, labels: Tensor | None) -> Tensor:
+        z, x = run(streams, labels)
+        return torch.cat([x.flatten(1), z], dim=1)
+
+    both = noise.in_chunks(compute, task.cfg.seed, range(count), labels, task.device)
+    pixels = channels * 32 * 32
+    return both[:, :pixels].unflatten(1, (channels, 32, 32)), both[:, pixels:]
+
+
+def _chain(model: GAN, task: Task) -> Chain:
+    """The chain of the run's settings, calibrated on held-out images and as many samples of a seed of their own."""
+    proposals = task.cfg.sample.proposals
+    if proposals == 1:
+        return chain(model, 1, 0.0, task.device)
+    held_out = _random_images(model, task, "test").at(slice(_CALIBRATED))
+    seed = derive_seed(task.cfg.seed, _SEED, 3)
+    with torch.inference_mode():
+        z = noise.latents(seed, range(len(held_out)), model.latent_shape).to(task.device)
+        labels = held_out.labels if model.conditional else None
+        real = model.discriminate(held_out.images, labels).cpu().numpy()
+        fake = model.discriminate(model.draw(z, labels), labels).cpu().numpy()
+    return chain(model, proposals, calibrate(real, fake), task.device)
+
+
 @torch.no_grad()
 def sample(model: GAN, job: Job) -> Samples:
-    """Draw images of z ~ N(0, I) and these probes:
+    """Draw images as `drawer` does and these probes:
 
     latents [N, D] of the images; batch_norm, the mode of BatchNorm; interpolation_grid [10, 10, 32, 32, C] over the
     first two coordinates in [-1, 1]; interpolation_lines [6, 20, 32, 32, C], z1 + i/9 (z2 - z1) for i = -5 ... 14;
@@ -46,15 +82,17 @@ def sample(model: GAN, job: Job) -> Samples:
     and d_targets; c2st_held_out and c2st_samples, the probability of being real by the two-sample classifier, and
     c2st_steps; snapshots.
     """
-    count, seed = job.cfg.sampling.images, job.cfg.seed
+    count = job.cfg.sampling.images
     labels = cycle_labels(model, count, len(job.data.classes))
-    images = first(drawer(model, job), count, labels)
+    images, latents = _with_latents(job, _chain(model, job), count, labels)
     probes = {
-        "latents": noise.latents(seed, range(count), model.latent_shape).numpy(),
+        "latents": latents.numpy(),
         "batch_norm": np.array(_batch_norm(model)),
     }
     probes |= _interpolations(model, job) | _discriminator_scores(model, job)
-    probes |= snapshots(model, job, lambda: drawer(model, job), labels)
+    # a snapshot has no discriminator, so its images are the generator's plain samples
+    plain = chain(model, 1, 0.0, job.device)
+    probes |= snapshots(model, job, lambda: _images(job, plain), labels)
     return Samples(images, labels, probes)
 
 
@@ -129,7 +167,7 @@ def _discriminator_scores(model: GAN, job: Job) -> dict[str, np.ndarray]:
     }
 
 
-def _random_images(model: GAN, job: Job, split: str) -> Labelled:
+def _random_images(model: GAN, job: Task, split: str) -> Labelled:
     """Return all real images of a split in random order, on the device; labels are 0 if the model takes none."""
     data = job.data.only(split)
     order = np.random.default_rng(derive_seed(job.cfg.seed, _SEED, 1)).permutation(len(data.images))
