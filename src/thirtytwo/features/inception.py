@@ -16,7 +16,6 @@ from urllib.error import URLError
 import cleanfid
 import numpy as np
 import torch
-from cleanfid import inception_pytorch
 from cleanfid.downloads_helper import inception_url
 from cleanfid.inception_torchscript import InceptionV3W
 from cleanfid.resize import build_resizer
@@ -60,7 +59,8 @@ FLAVOURS = {
     ),
     "fid_legacy": Flavour(
         "legacy_pytorch", "pt_inception-2015-12-05-6726825d.pth",
-        "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2", inception_pytorch.FID_WEIGHTS_URL,
+        "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
     ),
 }  # fmt: skip
 _CHUNK = 50  # images at a time; a constant, because kernels may round differently for other shapes
@@ -96,6 +96,8 @@ class _Legacy(nn.Module):
     """pytorch-fid's network for images in 0 ... 255, as clean-fid calls it."""
 
     def __init__(self, weights: Path) -> None:
+        from cleanfid import inception_pytorch  # imports torchvision and the compiler of torch, which takes seconds
+
         super().__init__()
 
         def load(url: str, progress: bool) -> dict[str, Tensor]:
