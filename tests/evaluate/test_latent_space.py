@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from thirtytwo.evaluate.latent_space import FactorReader, directions, path_length
+from thirtytwo.evaluate.latent_space import FactorReader, class_directions, directions, path_length
+from thirtytwo.evaluate.scorecard import Measured
 from thirtytwo.runtime.errors import EvaluationError
 
 
@@ -52,6 +53,18 @@ def test_axes_that_are_the_factors_and_axes_that_are_not(reader):
     assert aligned["direction_r2_colour"] == pytest.approx(2 / np.pi, abs=0.05)
     unrelated = directions(reader, from_latents(z), rng.standard_normal((2000, 6)), real).scores
     assert unrelated["direction_r2"] < 0.02
+
+
+def test_classes_along_an_axis_and_along_a_direction_across_the_axes():
+    z = np.random.default_rng(1).standard_normal((4000, 5))
+    along = class_directions((z[:, 2] > 0).astype(int), 2, z).scores
+    # the sign of a normal variable explains 2 / pi of its own variance, linearly
+    assert along["direction_r2_class"] == pytest.approx(2 / np.pi, abs=0.03)
+    assert along["coordinate_r2_class"] == pytest.approx(2 / np.pi, abs=0.03)
+    across = class_directions((z.sum(axis=1) > 0).astype(int), 3, z).scores  # a class may be empty
+    assert across["direction_r2_class"] == pytest.approx(2 / np.pi, abs=0.03)
+    assert across["coordinate_r2_class"] == pytest.approx(2 / np.pi / 5, abs=0.03)
+    assert class_directions(np.zeros(4000, int), 2, z) == Measured()
 
 
 def test_a_factor_that_cannot_be_read_is_not_judged(reader):

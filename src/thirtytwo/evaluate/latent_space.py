@@ -9,7 +9,7 @@ from thirtytwo.core.intervals import bootstrap
 from thirtytwo.evaluate.scorecard import Measured
 from thirtytwo.runtime.errors import EvaluationError
 
-__all__ = ["FactorReader", "categories", "directions", "one_hot", "path_length", "r2"]
+__all__ = ["FactorReader", "categories", "class_directions", "directions", "one_hot", "path_length", "r2"]
 
 _CATEGORIES = 10  # a factor with at most so many values, all whole, is a category
 _READABLE = 0.5  # a factor that is read from real images with less R^2 than this gets no score
@@ -80,9 +80,6 @@ def directions(
     """
     if len(images) != len(latents):
         raise EvaluationError(f"expected a latent for each of the {len(images)} samples, got {len(latents)}")
-    from sklearn.linear_model import LinearRegression
-
-    half = len(images) // 2
     scores: dict[str, float] = {}
     factors = zip(reader.names, reader.targets(real[1]), reader.read(real[0]), reader.read(images), strict=True)
     kinds: dict[str, list[float]] = {"direction_r2": [], "coordinate_r2": []}
@@ -90,13 +87,40 @@ def directions(
         scores[f"readable_r2_{name}"] = r2(truth, seen)
         if scores[f"readable_r2_{name}"] < _READABLE:
             continue
-        columns = [latents, *(latents[:, [j]] for j in range(latents.shape[1]))]
-        fits = [LinearRegression().fit(x[:half], read[:half]) for x in columns]
-        explained = [r2(read[half:], fit.predict(x[half:])) for fit, x in zip(fits, columns, strict=True)]
-        for kind, value in (("direction_r2", explained[0]), ("coordinate_r2", max(explained[1:]))):
+        for kind, value in zip(kinds, _explained(latents, read), strict=True):
             scores[f"{kind}_{name}"] = value
             kinds[kind].append(value)
     return Measured(scores | {kind: float(np.mean(values)) for kind, values in kinds.items() if values})
+
+
+def class_directions(predicted: np.ndarray, classes: int, latents: np.ndarray) -> Measured:
+    """The same of the class that a classifier sees in the samples, for data whose true factors are not known.
+
+    Args:
+        predicted: [N] the classes, from 0 to `classes` - 1.
+        latents: [N, D] the samples' latents.
+
+    Returns:
+        direction_r2_class and coordinate_r2_class, nothing if all samples show one class.
+    """
+    if (predicted == predicted[0]).all():
+        return Measured()
+    direction, coordinate = _explained(latents, np.eye(classes)[predicted])
+    return Measured({"direction_r2_class": direction, "coordinate_r2_class": coordinate})
+
+
+def _explained(latents: np.ndarray, values: np.ndarray) -> tuple[float, float]:
+    """R^2 of `values` [N, K] by all latent coordinates together, one direction a column, and by the best coordinate alone.
+
+    Least squares on the first half of the samples, R^2 on the second.
+    """
+    half, ones = len(latents) // 2, np.ones((len(latents), 1))
+    shares = []
+    for columns in (latents, *latents.T[:, :, None]):
+        x = np.hstack([columns, ones]).astype(np.float64)
+        weights = np.linalg.lstsq(x[:half], values[:half], rcond=None)[0]
+        shares.append(r2(values[half:], x[half:] @ weights))
+    return shares[0], max(shares[1:])
 
 
 def r2(truth: np.ndarray, predicted: np.ndarray) -> float:

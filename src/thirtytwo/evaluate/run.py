@@ -15,7 +15,7 @@ from thirtytwo.evaluate.classes import confusion
 from thirtytwo.evaluate.disentanglement import disentanglement
 from thirtytwo.evaluate.equilibrium import equilibrium
 from thirtytwo.evaluate.fid import by_class, inception_scores, read_inception_floor
-from thirtytwo.evaluate.latent_space import FactorReader, directions, path_length
+from thirtytwo.evaluate.latent_space import FactorReader, class_directions, directions, path_length
 from thirtytwo.evaluate.likelihood import bits_per_dim
 from thirtytwo.evaluate.posterior import bound_scores, code_scores
 from thirtytwo.evaluate.real import Real, Scored, Seen
@@ -126,8 +126,11 @@ def score_run(
                 for name, network in networks.items():
                     labelled = (seen[name], samples.labels, network.reference, real.reference.labels)
                     tables["classes"][name] = by_class(*labelled, len(real.classes))
+            predicted = samples.predicted
     images, labels = trainings[0]
     model = _latent_scores(images, probes, rules, extract, factors) | _code_scores(probes, factors)
+    if "latents" in probes and not factors and (labels < 0).all():
+        model |= class_directions(predicted, len(real.classes), probes["latents"][: len(labels)])
     model |= _other_priors(probes, labels, real, rules, extract)
     tables |= {"scores": trajectory(probes, labels, real, extract, networks), "seeds": seed_table(cards)}
     return combine(cards, model), tables

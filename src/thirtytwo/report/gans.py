@@ -14,7 +14,7 @@ __all__ = ["along_training", "animations", "equilibrium", "latent_space"]
 
 _COLUMNS = 10  # images of each snapshot in a picture
 _LEVELS = 64  # of each colour in the large pictures of the latent space, whose noise would fill the page
-_ROWS = 4  # snapshots in a picture
+_ROWS = 4  # snapshots in a picture, and that of the lowest score
 _SIDE, _MOVING = 10, 30  # images in a row, and all images, of an animation
 _PAIRS, _LINE = 4, slice(2, 18)  # lines, and columns of them: i = -3 ... 12
 _ENDS = (3, 12)  # columns of z1 and z2 among those shown
@@ -72,9 +72,13 @@ def _snapshots(run: RunResult) -> tuple[np.ndarray, np.ndarray] | None:
 
 def _strip(run: RunResult, steps: np.ndarray, images: np.ndarray, folder: Path) -> Picture:
     name = pictures.slug("snapshots", run.name)
-    chosen = _even(len(steps), _ROWS)
+    chosen, marks = _even(len(steps), _ROWS), {}
+    if run.snapshots is not None and len(run.snapshots) == len(steps):
+        key, title = ("fid", "FID") if "fid" in run.snapshots else ("fd_classifier", "FD")
+        best = int(np.argmin(run.snapshots[key]))
+        chosen, marks = np.union1d(chosen, best), {best: f" (lowest {title})"}
     pictures.rows(folder / name, images[chosen, :_COLUMNS])
-    text = ", ".join(f"{step:,}" for step in steps[chosen])
+    text = ", ".join(f"{steps[place]:,}{marks.get(place, '')}" for place in chosen)
     return Picture(
         name, f"Rows of samples of {run.name} at steps {text}.", f"{run.name}: steps {text}; {wording.size(run)}."
     )
@@ -132,11 +136,12 @@ def _disentanglement(dataset: SetResult) -> list[Block]:
     if not runs:
         return []
     factors = list(dict.fromkeys(factor for run in runs for factor in run.factors()))
-    titles = ["all", *factors] if factors else []
+    known = [factor for factor in factors if factor != "class"]  # the class that the classifier sees, if none is known
+    titles = ["all", *known] if known else factors
     rows = []
     for run in runs:
         cells = [wording.estimated(run.estimate("path_length"))]
-        for suffix in ["", *(f"_{factor}" for factor in factors)] if factors else []:
+        for suffix in ["", *(f"_{factor}" for factor in known)] if known else [f"_{factor}" for factor in factors]:
             shares = [run.metric(f"{kind}_r2{suffix}") for kind in ("direction", "coordinate")]
             direction, axis = wording.column([None if share is None else 100 * share for share in shares], 0)
             cells.append(f"{direction}\naxis {axis}")
@@ -144,7 +149,7 @@ def _disentanglement(dataset: SetResult) -> list[Block]:
     caption = f"Smoothness of the latent space, from {runs[0].metric('path_length_n')} arcs."
     if factors:
         caption += (
-            " Disentanglement: the share of each true factor's variance that the best linear direction of z explains on "
+            f" Disentanglement: the share of {'each true factor' if known else 'the recognised class'}'s variance that the best linear direction of z explains on "
             "held-out samples, and below it the share that the best single axis explains. In a disentangled space, axes "
             "do as well as directions."
         )

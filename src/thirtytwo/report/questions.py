@@ -126,18 +126,20 @@ def collapse(dataset: SetResult) -> str | None:
 
 def disentangled(dataset: SetResult) -> str | None:
     """Whether axes of the latent space are factors of the images."""
-    runs = [run for run in dataset.runs if run.metric("direction_r2") is not None]
-    if not runs:
-        return None
-    parts = [
-        f"in `{run.name}` the best axis of z explains {percent(run.metric('coordinate_r2'))} of a true factor's variance "
-        f"and the best direction {percent(run.metric('direction_r2'))}"
-        for run in runs
-    ]
-    return (
-        f"Averaged over the factors, {'; '.join(parts)}. In a disentangled space, an axis would do as well as a "
-        "direction, near 100 %."
-    )
+    for suffix, start, what in (
+        ("", "Averaged over the factors, ", "of a true factor's variance"),
+        ("_class", "The true factors of these data are not known; for the class that the classifier sees in a sample, ",
+         "of the variance"),
+    ):  # fmt: skip
+        runs = [run for run in dataset.runs if run.metric(f"direction_r2{suffix}") is not None]
+        parts = [
+            f"in `{run.name}` the best axis of z explains {percent(run.metric(f'coordinate_r2{suffix}'))} {what} "
+            f"and the best directions {percent(run.metric(f'direction_r2{suffix}'))}"
+            for run in runs
+        ]
+        if parts:
+            return f"{start}{'; '.join(parts)}. In a disentangled space, an axis would do as well as a direction, near 100 %."
+    return None
 
 
 def families(dataset: SetResult) -> str | None:
@@ -183,7 +185,7 @@ def grade(dataset: SetResult) -> str | None:
 QUESTIONS = (
     Question("Why does the score of the cross-entropy GAN jump, and are least squares and WGAN-GP steadier?",
              (CMU, CMU_RESULTS), "GANs with two losses and snapshots of the training", jumps),
-    Question("Is the latent space disentangled?", (CMU,), "GANs on data with true factors", disentangled),
+    Question("Is the latent space disentangled?", (CMU,), "GANs without labels", disentangled),
     Question("What does the size of the code do?", (CMU, TSINGHUA),
              "two runs that differ only in `latent_dim` or `width`", latent_size),
     Question("For which beta is a VAE an autoencoder?", (CMU,), "autoencoders that differ only in `beta`", beta),
