@@ -9,9 +9,9 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from thirtytwo.core.intervals import Estimate
 from thirtytwo.evaluate import kid
 from thirtytwo.evaluate.comparison import compare
-from thirtytwo.evaluate.fid import by_class, inception_floor, inception_scores, read_inception_floor
+from thirtytwo.evaluate.fid import by_class, equal_sizes, inception_floor, inception_scores, read_inception_floor
 from thirtytwo.evaluate.frechet import distance_to, statistics
-from thirtytwo.evaluate.scorecard import Floors
+from thirtytwo.evaluate.scorecard import Floors, Measured
 from thirtytwo.runtime.files import write_json
 
 RNG = np.random.default_rng(0)
@@ -49,6 +49,17 @@ def test_the_floor_is_read_back_from_the_status(tmp_path):
     assert floor.scores["kid"].low < floor.scores["kid"].value
     assert read_inception_floor(status, within_classes=True).scores["kid"] != floor.scores["kid"]
     assert floor.protocol == {"fid_n": 15, "fid_reference_n": 25, "fid_split": "train-vs-train"}
+
+
+def test_the_distance_of_equally_many_real_images_falls_as_their_bias_does():
+    rng = np.random.default_rng(1)
+    first, second = rng.standard_normal((2500, 6)), rng.standard_normal((2200, 6))
+    scores = equal_sizes("fid_legacy", first, second, 1).scores
+    assert list(scores) == ["fid_legacy_equal_500", "fid_legacy_equal_1000", "fid_legacy_equal_2000"]
+    # two samples of one N(0, I) in d dimensions: 2 d / N of the means and d (d + 1) / 2 N of the covariances, to first order
+    for size in (500, 1000, 2000):
+        assert scores[f"fid_legacy_equal_{size}"] == pytest.approx((2 * 6 + 6 * 7 / 2) / size, rel=0.5)
+    assert equal_sizes("fid", first[:499], second, 1) == Measured()
 
 
 def test_fid_of_a_class_is_that_of_its_samples_against_its_real_images():

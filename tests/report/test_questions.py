@@ -12,8 +12,10 @@ import report_results
 from report_pages import edit, set_of
 from report_results import edit_card
 from thirtytwo.core.intervals import Estimate
+from thirtytwo.evaluate.scorecard import Measured
 from thirtytwo.report import cost, questions, targets
 from thirtytwo.report.reading import load
+from thirtytwo.report.results import Floor
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings import configs
 
@@ -31,6 +33,36 @@ def test_answers_follow_the_measured_values(pair):
     assert "Which is lowest is not known: `dcgan` and `dcgan_z100` may differ by chance." in text
     assert questions.beta(set_of(pair, "digits5k")) is None
     assert questions.jumps(set_of(pair, "digits5k")) is None  # only one loss
+
+
+def test_the_sample_size_is_shown_by_fid_too_where_it_was_measured(pair):
+    digits = set_of(pair, "digits5k")
+    assert "`fid`" not in questions.sample_size(digits)
+    floor = Measured({"fid_equal_500": 87.5, "fid_equal_1000": 49.5, "fid": 5.0})
+    runs = [dataclasses.replace(run, card=dataclasses.replace(run.card, floor=floor)) for run in digits.runs]
+    shown = dataclasses.replace(digits, runs=runs)
+    assert "`fid` of N real images against N others is 87.5 at N = 500, 49.5 at N = 1,000." in questions.sample_size(
+        shown
+    )
+    assert "CIFAR-10" not in questions.sample_size(shown)
+    cifar10 = dataclasses.replace(shown, kind="cifar10", floor=Floor())
+    assert "has 87 at N = 500, 49.838 at 1,000 and 0.05 at 10,000" in questions.sample_size(cifar10)
+
+
+def test_sizes_and_schedules_of_denoisers_are_compared_where_they_alone_differ(tmp_path):
+    root = report_results.make(tmp_path, ("ddpm", "vae"))
+    ddpm = next(run for run in set_of(root, "shapes").runs if run.name == "ddpm")
+    for key, other, question, words in (
+        ("schedule", "cosine", questions.noise_schedule, ("schedule linear (`ddpm`)", "schedule cosine (`other`)")),
+        ("timesteps", 500, questions.timesteps, ("T = 1000 (`ddpm`)", "T = 500 (`other`)")),
+    ):
+        twin = dataclasses.replace(ddpm, name="other", model=ddpm.model | {key: other})
+        dataset = dataclasses.replace(set_of(root, "shapes"), runs=[ddpm, twin])
+        text = question(dataset)
+        assert all(word in text for word in words)
+        assert "`ddpm` and `other` may differ by chance" in text
+        worse = dataclasses.replace(twin, model=twin.model | {"beta_end": 0.05})
+        assert question(dataclasses.replace(dataset, runs=[ddpm, worse])) is None
 
 
 def test_beta_takes_runs_that_differ_in_nothing_else(tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from thirtytwo.evaluate.scorecard import Measured
 from thirtytwo.report import pictures, plots, wording
 from thirtytwo.report.blocks import Block, Gallery, Picture, Text
 from thirtytwo.report.plots import Series
@@ -88,6 +89,12 @@ def floors(dataset: SetResult, folder: Path) -> list[Block]:
         )  # fmt: skip
         text = ", ".join(f"{wording.plain(values[end])} at N = {wording.count(curve[end][0])}" for end in (0, -1))
         shown.append(Picture(name, f"{key} of real images against real images over N: {text}.", f"{key}: {text}."))
+    for key, curve in equal_sizes(dataset).items():
+        name = pictures.slug("floor-equal", dataset.name, key)
+        line = Series(dataset.name, [n for n, _ in curve], [value for _, value in curve])
+        plots.series(folder / name, f"{dataset.name}: real against as many real", [line], ("N", key), log=(True, True))
+        text = ", ".join(f"{wording.plain(value)} at N = {wording.count(n)}" for n, value in curve)
+        shown.append(Picture(name, f"{key} of N real images against N others: {text}.", f"{key}, N of each: {text}."))
     if not shown:
         return []
     text = (
@@ -96,6 +103,17 @@ def floors(dataset: SetResult, folder: Path) -> list[Block]:
         "any N."
     )
     return [Text(text), Gallery("Real images against other real images.", "plot", shown)]
+
+
+def equal_sizes(dataset: SetResult) -> dict[str, list[tuple[int, float]]]:
+    """By score, its values for N real images against N other ones, by N, where networks of features were used."""
+    curves: dict[str, dict[int, float]] = {}
+    for run in dataset.runs:
+        for key, value in (run.card.floor.scores if run.card else {}).items():
+            score, _, size = key.partition("_equal_")
+            if size and (number := Measured({key: value}).estimate(key).value) is not None:
+                curves.setdefault(score, {})[int(size)] = number
+    return {score: sorted(values.items()) for score, values in curves.items() if len(values) > 1}
 
 
 def seeds(dataset: SetResult, folder: Path) -> list[Block]:

@@ -12,6 +12,7 @@ import numpy as np
 from thirtytwo.report import wording
 from thirtytwo.report.blocks import Block, Row, Section, Table, Text
 from thirtytwo.report.cost import trade_offs
+from thirtytwo.report.curves import equal_sizes
 from thirtytwo.report.ranking import judge
 from thirtytwo.report.results import Results, RunResult, SetResult
 from thirtytwo.report.targets import CATS, CMPUT, CMU, CMU_RESULTS, TSINGHUA
@@ -160,11 +161,18 @@ def families(dataset: SetResult) -> str | None:
 
 def sample_size(dataset: SetResult) -> str | None:
     """The floor over N."""
-    curve = dataset.floor.curves.get("fd_classifier", [])
-    if len(curve) < 2:
-        return None
-    parts = [f"{score.value:.3g} at N = {wording.count(n)}" for n, score in (curve[0], curve[-1])]
-    return f"Real images against other real images score {parts[0]} and {parts[1]}. A score means little without its N."
+    curve, texts = dataset.floor.curves.get("fd_classifier", []), []
+    if len(curve) > 1:
+        parts = [f"{score.value:.3g} at N = {wording.count(n)}" for n, score in (curve[0], curve[-1])]
+        texts.append(f"By FD, real images against other real images score {parts[0]} and {parts[1]}.")
+    for key, values in equal_sizes(dataset).items():
+        sizes = ", ".join(f"{value:.3g} at N = {wording.count(n)}" for n, value in values)
+        texts.append(f"`{key}` of N real images against N others is {sizes}.")
+    if texts and dataset.kind == "cifar10":
+        texts.append(
+            "The CIFAR-10 diffusion report has 87 at N = 500, 49.838 at 1,000 and 0.05 at 10,000, by pytorch-fid."
+        )
+    return f"{' '.join(texts)} A score means little without its N." if texts else None
 
 
 def grade(dataset: SetResult) -> str | None:
