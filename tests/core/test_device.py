@@ -24,9 +24,17 @@ def process(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_a_cpu_cannot_do_is_refused_by_its_key(change, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": False})
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ParamsError, match=rf"^compute\.{next(iter(change))}: "):
         set_up(COMPUTE.model_copy(update=change))
+
+
+def test_bfloat16_needs_a_processor_that_multiplies_it(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    assert set_up(COMPUTE.model_copy(update={"precision": "bfloat16"})) == torch.device("cpu")
+    with pytest.raises(ParamsError, match=r"^compute\.precision: tf32 needs CUDA, this"):
+        set_up(COMPUTE.model_copy(update={"precision": "tf32"}))
 
 
 def test_an_existing_compiler_will_do(monkeypatch):

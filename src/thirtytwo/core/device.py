@@ -52,8 +52,11 @@ def set_up(compute: Compute) -> torch.device:
     if not available[name]:
         usable = ", ".join(n for n in available if available[n])
         raise ParamsError(f"compute.device: '{name}' is not available on this machine; use auto or one of: {usable}")
-    if compute.precision != "float32" and name != "cuda":
-        raise ParamsError(f"compute.precision: {compute.precision} needs CUDA, this device is '{name}'; use float32")
+    if compute.precision != "float32" and name != "cuda" and not (compute.precision == "bfloat16" and _has_amx(name)):
+        needed = "CUDA, or a CPU with AMX" if compute.precision == "bfloat16" else "CUDA"
+        raise ParamsError(
+            f"compute.precision: {compute.precision} needs {needed}, this device is '{name}'; use float32"
+        )
     if compute.compile and name == "cpu":
         compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # torch's choice
         if shutil.which(compiler) is None:
@@ -73,6 +76,11 @@ def set_up(compute: Compute) -> torch.device:
     torch.backends.cudnn.benchmark = not compute.deterministic
     _allow_tf32(False)
     return _own_gpu() if name == "cuda" and processes.count() > 1 else torch.device(name)
+
+
+def _has_amx(name: str) -> bool:
+    """Whether the device multiplies matrices of bfloat16 in hardware; a CPU without it is slower than with float32."""
+    return name == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 @contextmanager

@@ -89,11 +89,11 @@ def floors(dataset: SetResult, folder: Path) -> list[Block]:
         )  # fmt: skip
         text = ", ".join(f"{wording.plain(values[end])} at N = {wording.count(curve[end][0])}" for end in (0, -1))
         shown.append(Picture(name, f"{key} of real images against real images over N: {text}.", f"{key}: {text}."))
-    for key, curve in equal_sizes(dataset).items():
+    for key, points in equal_sizes(dataset).items():
         name = pictures.slug("floor-equal", dataset.name, key)
-        line = Series(dataset.name, [n for n, _ in curve], [value for _, value in curve])
+        line = Series(dataset.name, [n for n, _ in points], [value for _, value in points])
         plots.series(folder / name, f"{dataset.name}: real against as many real", [line], ("N", key), log=(True, True))
-        text = ", ".join(f"{wording.plain(value)} at N = {wording.count(n)}" for n, value in curve)
+        text = ", ".join(f"{wording.plain(value)} at N = {wording.count(n)}" for n, value in points)
         shown.append(Picture(name, f"{key} of N real images against N others: {text}.", f"{key}, N of each: {text}."))
     if not shown:
         return []

@@ -29,7 +29,7 @@ class Compute(Strict):
     device: Literal["auto", "cuda", "mps", "cpu"]
     threads: int = Field(ge=1, le=1024, description="CPU threads; results round differently for other counts")
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
-        description="precision of training; tf32 and bfloat16 need CUDA. Samples, features and scores are in float32"
+        description="precision of training; tf32 needs CUDA, bfloat16 CUDA or a CPU with AMX. Samples, features and scores are in float32"
     )
     compile: bool = Field(description="compile the networks with torch.compile; on a CPU this needs a C++ compiler")
     deterministic: bool = Field(description="use only deterministic algorithms")
