@@ -110,7 +110,7 @@ def lock_of_dvc(project: Project) -> Iterator[Finding]:
         return
     else:
         for pid in ended:
-            yield Finding("ok", f"{name}: process {pid} has ended, but its locks stop DVC; removed them")
+            yield Finding("ok", f"{name}: process {pid} ended without releasing its locks; released them")
 
 
 def leftovers(project: Project) -> Iterator[Finding]:

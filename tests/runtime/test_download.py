@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from file_server import BODY, Server, serving
-from thirtytwo.data.sources.addresses import DownloadError, is_public
-from thirtytwo.data.sources.download import download, status
+from thirtytwo.runtime.addresses import DownloadError, is_public
+from thirtytwo.runtime.download import download, status
 
 TIMEOUT, PAUSE = 10, 0.01
 
