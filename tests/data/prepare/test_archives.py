@@ -165,3 +165,12 @@ def test_much_data_behind_the_end_is_refused(tmp_path):
     path.write_bytes(path.read_bytes() + bytes(17 * 2**20))
     with pytest.raises(DataError, match=r"data behind its end"):
         images(path)
+
+
+def test_a_name_of_megabytes_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
+        for name in ("a/ok.jpg", "x" * 2**21):
+            archive.addfile(tarfile.TarInfo(name))
+    with pytest.raises(DataError, match="the name or the attributes of a member have 2097153 bytes"):
+        images(path)
