@@ -49,10 +49,15 @@ class Clone(RepositoryCopy):
         self.commit()
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+        """Start a command in a session of its own; `said` returns what it has printed."""
+        with (self.folder / ".git/output").open("wb") as output:
+            return subprocess.Popen(
+                command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    def said(self) -> str:
+        return (self.folder / ".git/output").read_text(encoding="utf-8", errors="replace")
 
     def write(self, params: Any) -> None:
         with (self.folder / "params.yaml").open("w", encoding="utf-8") as file:

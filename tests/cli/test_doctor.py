@@ -1,10 +1,13 @@
 """`thirtytwo doctor`: a line for each check, and an exit code."""
 
 import pytest
+from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from cli_project import configure, params
 from thirtytwo.cli import doctor
+from thirtytwo.repro.run import repro
+from thirtytwo.runtime.errors import CommandError
 from thirtytwo.runtime.project import Project
 
 
@@ -17,12 +20,16 @@ def test_leftovers_of_interrupted_work(tmp_path):
     assert "data/samples/.vae.npz.1.tmp" in temporary.what
 
 
-@pytest.mark.parametrize("content", ['{"write": {"/a/b": {"pid": 12, "cm', "", "[]", "\udcff"])
+@pytest.mark.parametrize("content", ['{"write": {"/a/b": {"pid": 12, "cm', "", "[]", '{"write": 3}', "\udcff"])
 def test_a_broken_lock_of_dvc_is_named_and_mended(content, tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor.time, "sleep", lambda seconds: None)
+    Repo.init(str(tmp_path), no_scm=True).close()
+    for name in ("dvc.yaml", "params.yaml"):
+        (tmp_path / name).touch()
     path = tmp_path / ".dvc/tmp/rwlock"
-    path.parent.mkdir(parents=True)
     path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CommandError, match=r"rwlock.*thirtytwo doctor"):
+        repro(tmp_path, [], jobs=1)
     (finding,) = doctor.lock_of_dvc(Project(tmp_path))
     assert ".dvc/tmp/rwlock" in finding.what
     assert not path.exists()

@@ -15,6 +15,7 @@ from cleanfid.fid import compute_fid, get_folder_features
 from PIL import Image
 from torch import nn
 
+from file_server import BODY, SHA256, serving
 from thirtytwo.evaluate.fid import inception_scores
 from thirtytwo.evaluate.frechet import statistics
 from thirtytwo.features import inception
@@ -104,14 +105,30 @@ def publish(monkeypatch, sha256: str, url: str) -> None:
 
 def test_weights_come_from_the_mirror_then_the_downloads_then_the_address(weights, tmp_path, monkeypatch):
     monkeypatch.delenv("THIRTYTWO_MIRROR", raising=False)
-    publish(monkeypatch, sha256(weights), weights.as_uri())
-    downloaded = inception.find_weights("fid", tmp_path)
-    assert downloaded == tmp_path / NAME
-    assert sha256(downloaded) == sha256(weights)
-    publish(monkeypatch, sha256(weights), "file:///nowhere")
-    assert inception.find_weights("fid", tmp_path) == downloaded
-    monkeypatch.setenv("THIRTYTWO_MIRROR", str(weights.parent))
-    assert inception.find_weights("fid", tmp_path) == weights
+    with serving() as server:
+        publish(monkeypatch, SHA256, *server.urls("redirect"))
+        downloaded = inception.find_weights("fid", tmp_path)
+        assert downloaded == tmp_path / NAME
+        assert downloaded.read_bytes() == BODY
+        assert [path.name for path in tmp_path.iterdir()] == [NAME]
+        server.requests.clear()
+        assert inception.find_weights("fid", tmp_path) == downloaded
+        publish(monkeypatch, sha256(weights), *server.urls("404"))
+        monkeypatch.setenv("THIRTYTWO_MIRROR", str(weights.parent))
+        assert inception.find_weights("fid", tmp_path) == weights
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "http://localhost:{port}/good", "http://127.1:{port}/good"])
+def test_weights_are_not_fetched_from_where_a_redirect_to_this_machine_leads(target, tmp_path, monkeypatch):
+    monkeypatch.delenv("THIRTYTWO_MIRROR", raising=False)
+    with serving() as server, serving() as inside:
+        url = server.urls(f"redirect?{target.format(port=inside.server_port)}")[0]
+        publish(monkeypatch, SHA256, url)
+        with pytest.raises(EvaluationError, match="cannot be downloaded"):
+            inception.find_weights("fid", tmp_path)
+        assert inside.requests == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("score", inception.FLAVOURS)
@@ -126,11 +143,12 @@ def test_weights_that_cannot_be_downloaded_are_named_with_hash_and_place(score, 
     assert "\n" not in str(caught.value)
 
 
-def test_wrong_weights_are_refused_and_never_kept(tmp_path, weights, monkeypatch):
+def test_wrong_weights_are_refused_and_never_kept(tmp_path, monkeypatch):
     monkeypatch.delenv("THIRTYTWO_MIRROR", raising=False)
-    publish(monkeypatch, "0" * 64, weights.as_uri())
-    with pytest.raises(EvaluationError, match="cannot be downloaded"):
-        inception.find_weights("fid", tmp_path)
+    with serving() as server:
+        publish(monkeypatch, "0" * 64, *server.urls("good"))
+        with pytest.raises(EvaluationError, match=f"cannot be downloaded .*{SHA256}"):
+            inception.find_weights("fid", tmp_path)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / NAME).write_bytes(b"<html>")
     with pytest.raises(EvaluationError, match=f"{hashlib.sha256(b'<html>').hexdigest()}, expected {'0' * 64}"):

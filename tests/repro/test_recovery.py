@@ -1,21 +1,25 @@
 """What DVC knows is damaged, edited or lost: it is named, and `dvc repro` ends in the same bytes."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import chdir
 from pathlib import Path
 
 import psutil
 import pytest
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from dvc_project import environment, sh
 from thirtytwo.cli import doctor
 from thirtytwo.repro.run import repro
+from thirtytwo.runtime.alive import is_alive
 from thirtytwo.runtime.errors import CommandError
 from thirtytwo.runtime.project import Project
 
@@ -89,15 +93,55 @@ def test_no_orphan_writes_after_its_successor(folder: Path):
     (folder / "params.yaml").write_text(OURS, encoding="utf-8")
     run(folder)
     assert time.monotonic() - begun < 20, "the orphan wrote before its successor"
-    while time.monotonic() - begun < 21 and any(map(lives, family)):
+    while time.monotonic() - begun < 21 and any(process.is_running() and is_alive(process.pid) for process in family):
         time.sleep(0.1)
     assert made(folder) == before
     assert not changed(folder)
     assert times(folder) == 2
 
 
-def lives(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+@pytest.fixture
+def zombie() -> Iterator[int]:
+    """The number of a process that has ended, but that its parent has not collected, as below a container's `sleep`."""
+    with subprocess.Popen(["true"]) as process:
+        while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        yield process.pid
+
+
+def lock(folder: Path, pid: int) -> dict[str, int]:
+    """Lock what the first stage reads and writes, as a dvc with this number that was killed; return its entry."""
+    entry, path = {"pid": pid, "cmd": "dvc repro"}, Project(folder).lock_of_dvc
+    locks = {"write": {str(folder / "out/samples"): entry}, "read": {str(folder / "params.yaml"): [entry]}}
+    path.write_text(json.dumps(locks), encoding="utf-8")
+    (folder / "params.yaml").write_text(OURS.replace("ours", "new"), encoding="utf-8")
+    return entry
+
+
+def test_doctor_names_and_removes_the_locks_of_a_zombie(folder: Path, zombie: int):
+    lock(folder, zombie)
+    path, mine = Project(folder).lock_of_dvc, {"pid": os.getpid(), "cmd": "dvc repro evaluate"}
+    locks = json.loads(path.read_text(encoding="utf-8"))
+    locks["read"][str(folder / "params.yaml")].append(mine)
+    path.write_text(json.dumps(locks), encoding="utf-8")
+    with pytest.raises(DvcException) as refused:
+        run(folder)
+    assert "is busy" in str(refused.value.__cause__)
+    (finding,) = doctor.lock_of_dvc(Project(folder))
+    assert finding.state == "ok"
+    assert f"{zombie}" in finding.what
+    assert json.loads(path.read_text(encoding="utf-8")) == {"read": {str(folder / "params.yaml"): [mine]}, "write": {}}
+    assert not list(doctor.lock_of_dvc(Project(folder)))
+    run(folder)
+    assert (folder / "out/samples").read_text(encoding="utf-8") == "new"
+
+
+def test_thirtytwo_repro_takes_the_locks_of_a_zombie(folder: Path, zombie: int):
+    lock(folder, zombie)
+    command = [sys.executable, "-m", "thirtytwo", "repro", "--jobs", "1"]
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / "out/samples").read_text(encoding="utf-8") == "new"
 
 
 def conflict(folder: Path) -> None:

@@ -63,8 +63,8 @@ def test_temporary_files_lie_outside_tracked_folders(project: Project):
 
 def test_temporary_files_of_ended_processes_are_deleted(project: Project):
     host = files._HOST
-    ended, running, elsewhere = f".a.{host}-{ended_pid()}.tmp", f".a.{host}-{os.getppid()}.tmp", ".a.other-1.tmp"
-    old, foreign = ".b.other-2.tmp", ".notes.tmp"
+    ended, running = f".a.{host}-{ended_pid()}.tmp", f".a.{host}-{os.getppid()}.tmp"
+    elsewhere, old, foreign = f".a.other-{ended_pid()}.tmp", f".b.other-{ended_pid()}.tmp", ".notes.tmp"
     project.temporary.mkdir()
     for name in (ended, running, elsewhere, old, foreign):
         (project.temporary / name).touch()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,13 +126,14 @@ def test_a_stage_waits_for_another_process_of_the_same_stage_and_writes_last(tmp
 
 
 def test_a_process_that_does_not_end_is_named(tmp_path: Path):
-    lock = tmp_path / "locks/train@vae.lock"
+    lock, start = tmp_path / "locks/train@vae.lock", time.monotonic()
     with (
         alone(lock, "train@vae"),
         pytest.raises(ProjectError) as refused,
         alone(lock, "train@vae", patience=0.0),
     ):
         pass
+    assert time.monotonic() - start < 4  # it looks every half second
     assert str(refused.value).startswith(f"train@vae: process {os.getpid()} on ")
     assert "wait until it has ended, or end it" in str(refused.value)
     with alone(lock, "train@vae", patience=0.0):

@@ -13,7 +13,7 @@ import torch
 from thirtytwo.core.weights import load_weights, parse_weights, serialise
 from thirtytwo.runtime.errors import CheckpointError, FileError
 from thirtytwo.runtime.files import read_json, write_arrays, write_json
-from thirtytwo.runtime.sealed import json_is_whole, zip_is_whole
+from thirtytwo.runtime.sealed import json_is_whole, seal_zip, zip_is_whole
 
 CPU = torch.device("cpu")
 STATE = {"modules": {"a.weight": torch.arange(6.0).reshape(2, 3)}, "classes": ["x", "y"], "steps": 3}
@@ -79,6 +79,14 @@ def test_damaged_weights_are_refused_by_name_with_the_remedy(tmp_path: Path):
     with pytest.raises(CheckpointError, match="sha256"):
         parse_weights(buffer.getvalue(), path, CPU)
     assert parse_weights(buffer.getvalue(), path, CPU, sealed=False)["steps"] == 3
+
+
+@pytest.mark.parametrize("other", [[1, 2], torch.zeros(2), 3])
+def test_whole_files_of_something_else_than_weights_are_refused_by_name(other: object, tmp_path: Path):
+    buffer = io.BytesIO()
+    torch.save(other, buffer)
+    with pytest.raises(CheckpointError, match=rf"x\.pt: holds a {type(other).__name__}; expected a dict of weights"):
+        parse_weights(seal_zip(buffer.getvalue()), tmp_path / "x.pt", CPU)
 
 
 @pytest.mark.parametrize(

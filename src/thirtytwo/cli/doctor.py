@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,18 +90,27 @@ def stale(project: Project) -> Finding:
 
 
 def lock_of_dvc(project: Project) -> Iterator[Finding]:
-    """Remove DVC's file of locks if it is not JSON, as after a crash: DVC refuses to run until it is gone."""
-    path = project.lock_of_dvc
-    for pause in (1.0, 0.0):  # a file that DVC is writing just now is whole a moment later
-        try:
-            if isinstance(json.loads(path.read_bytes()), dict):
-                return
-        except FileNotFoundError:
-            return
-        except ValueError:
-            time.sleep(pause)
-    path.unlink(missing_ok=True)
-    yield Finding("ok", f"{path.relative_to(project.root).as_posix()}: was cut short, which stops DVC; removed it")
+    """Mend DVC's file of locks where it stops DVC: remove it if it is damaged, and from it what zombies hold."""
+    if not project.lock_of_dvc.is_file():
+        return
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError
+
+    from thirtytwo.repro.locks import release_ended
+
+    name = project.lock_of_dvc.relative_to(project.root).as_posix()
+    try:
+        with Repo(str(project.root)) as repo:
+            ended = release_ended(repo)
+    except (RWLockFileCorruptedError, RWLockFileFormatError):
+        project.lock_of_dvc.unlink(missing_ok=True)
+        yield Finding("ok", f"{name}: was damaged, which stops DVC; removed it")
+    except DvcException:  # `stale` says what DVC refuses
+        return
+    else:
+        for pid in ended:
+            yield Finding("ok", f"{name}: process {pid} ended without releasing its locks; released them")
 
 
 def leftovers(project: Project) -> Iterator[Finding]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from thirtytwo.cli.finding import Finding
 from thirtytwo.data.sources.acquire import files_of
 from thirtytwo.data.sources.catalogue import File
-from thirtytwo.data.sources.download import status
 from thirtytwo.data.sources.fetch import Places, local
 from thirtytwo.features.inception import FLAVOURS
+from thirtytwo.runtime.download import status
 from thirtytwo.runtime.files import sha256
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings.data import Folder, Source

@@ -11,7 +11,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
-from urllib.error import URLError
 
 import cleanfid
 import numpy as np
@@ -25,6 +24,7 @@ from tqdm import tqdm
 from thirtytwo.core import processes
 from thirtytwo.core.arrays import check_features, check_images
 from thirtytwo.runtime import files
+from thirtytwo.runtime.download import DownloadError, download
 from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = [
@@ -64,6 +64,7 @@ FLAVOURS = {
     ),
 }  # fmt: skip
 _CHUNK = 50  # images at a time; a constant, because kernels may round differently for other shapes
+_TIMEOUT, _PAUSE = 30.0, 1.0  # seconds without progress; the wait before the first repetition
 
 
 def find_weights(score: str, downloads: Path) -> Path:
@@ -80,13 +81,14 @@ def find_weights(score: str, downloads: Path) -> Path:
                 raise EvaluationError(f"{path}: sha256 is {actual}, expected {flavour.sha256}; delete it or replace it")
             return path
     path = downloads / flavour.weights
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        torch.hub.download_url_to_file(flavour.url, str(path), hash_prefix=flavour.sha256)
-    except (URLError, OSError, RuntimeError) as error:
-        reason = str(getattr(error, "reason", error)).splitlines()[0]
+        with files.replacing(path) as part:
+            download(flavour.url, part, size=0, timeout=_TIMEOUT, pause=_PAUSE)
+            if (actual := files.sha256(part)) != flavour.sha256:
+                raise DownloadError(f"its sha256 is {actual}")
+    except (DownloadError, OSError) as error:
         raise EvaluationError(
-            f"{flavour.weights} (sha256 {flavour.sha256}) cannot be downloaded from {flavour.url} ({reason}); "
+            f"{flavour.weights} (sha256 {flavour.sha256}) cannot be downloaded from {flavour.url} ({error}); "
             f"save it as {path}, or set evaluation.{score}: false"
         ) from None
     return path

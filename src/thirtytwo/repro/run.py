@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 from dvc.dvcfile import LOCK_FILE
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError
 
 from thirtytwo.repro.live import View, view
+from thirtytwo.repro.locks import release_ended
 from thirtytwo.repro.pipeline import Entry, Plan, lock_entry, open_repo, place, plan, record, sources
 from thirtytwo.repro.worker import MARK, Invocation, Outcome, Task, detach, execute, log_of, reproduce, stop
 from thirtytwo.runtime import files
@@ -57,6 +59,7 @@ def repro(
     try:
         lock = Project(root).lock_of_stage("thirtytwo-repro")
         with open_repo(root) as repo, alone(lock, "thirtytwo repro", patience=math.inf):
+            release_ended(repo)
             todo = plan(repo, targets)
             if todo.first:  # writes the settings that decide what else is stale
                 outcome = _first(repo, root, todo)
@@ -71,6 +74,8 @@ def repro(
             return _Execution(repo, root, todo, scheduler, devices).run(min(jobs, len(todo.stale)))
     except DvcException as error:
         mend = f"; {remedy(root / LOCK_FILE)}" if LOCK_FILE in str(error) else ""
+        if isinstance(error, (RWLockFileCorruptedError, RWLockFileFormatError)):
+            mend = "; `thirtytwo doctor` removes it"
         raise CommandError(" ".join(str(error).split()) + mend) from None
 
 

@@ -15,6 +15,7 @@ from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
+from thirtytwo.repro.locks import release_ended
 from thirtytwo.repro.output import Progress, captured
 from thirtytwo.repro.pipeline import Entry, lock_entry, open_repo, place, push, sources
 from thirtytwo.runtime.errors import ProjectError
@@ -118,9 +119,10 @@ def _reproduce(repo: Repo, stage: PipelineStage) -> PipelineStage | None:
         try:
             with repo.lock, repo.scm_context(quiet=True):
                 return stage.reproduce()
-        except LockError:  # a worker that was killed holds its files until its process is gone
+        except LockError:  # a worker that was killed holds its files until its process has ended
             if time.monotonic() > deadline:
                 raise
+            release_ended(repo)
         time.sleep(0.5)
 
 

@@ -1,1 +1,1 @@
-"""Paths, files, errors and signals: what surrounds the work and never shapes a result, hence no stage depends on it."""
+"""Paths, files, downloads, errors and signals: what surrounds the work and never shapes a result, hence no stage depends on it."""

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import psutil
 from pydantic import TypeAdapter, ValidationError
 
+from thirtytwo.runtime.alive import is_alive
 from thirtytwo.runtime.errors import FileError, ProjectError
 from thirtytwo.runtime.project import Project, remedy
 from thirtytwo.runtime.sealed import json_is_whole, seal_json, seal_zip, unseal_json
@@ -74,7 +74,7 @@ def is_abandoned(temporary: Path) -> bool:
         old = time.time() - temporary.lstat().st_mtime > _WEEK
     except FileNotFoundError:  # its own process has just removed it
         return False
-    return pid.isdecimal() and host != "" and (old or (host == _HOST and not psutil.pid_exists(int(pid))))
+    return pid.isdecimal() and host != "" and (old or (host == _HOST and not is_alive(int(pid))))
 
 
 def _temporary_folder(path: Path) -> Path:

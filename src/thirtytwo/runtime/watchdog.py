@@ -11,6 +11,8 @@ import time
 
 import psutil
 
+from thirtytwo.runtime.alive import is_alive
+
 __all__ = ["end_with_dvc"]
 
 _LOOK_SECONDS = 0.25
@@ -43,7 +45,7 @@ def _watch(stage: int, name: str) -> None:
     orphan = not watched or (os.getsid(stage) != stage and not _in_session(watched[-1], os.getsid(stage)))
     while os.getppid() == stage and not orphan:
         time.sleep(_LOOK_SECONDS)
-        orphan = not all(map(_lives, watched))
+        orphan = not all(process.is_running() and is_alive(process.pid) for process in watched)
     if os.getppid() != stage:
         return
     print(f"{name}: the dvc that started this stage has ended: stopping", file=sys.stderr, flush=True)
@@ -66,13 +68,6 @@ def _ancestors(stage: int, name: str) -> list[psutil.Process]:
     except psutil.Error:  # another user's process, or one that has just ended
         pass
     return found
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _in_session(process: psutil.Process, session: int) -> bool:

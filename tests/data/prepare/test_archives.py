@@ -54,7 +54,9 @@ def test_reads_what_is_wanted(tmp_path, name):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("name", ["../out.jpg", "a/../../out.jpg", "/etc/out.jpg", "a\\..\\out.jpg", "C:/out.jpg"])
+@pytest.mark.parametrize(
+    "name", ["../out.jpg", "a/../../out.jpg", "/etc/out.jpg", "a\\..\\out.jpg", "C:/out.jpg", "C:out.jpg"]
+)
 @pytest.mark.parametrize("make", [make_tar, make_zip])
 def test_refuses_paths_that_leave_the_archive(tmp_path, make, name):
     path = make(tmp_path / "evil", {"a/ok.jpg": b"ok", name: b"evil"})
@@ -162,4 +164,13 @@ def test_much_data_behind_the_end_is_refused(tmp_path):
     path = make_tar(tmp_path / "a.tar", FILES)
     path.write_bytes(path.read_bytes() + bytes(17 * 2**20))
     with pytest.raises(DataError, match=r"data behind its end"):
+        images(path)
+
+
+def test_a_name_of_megabytes_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
+        for name in ("a/ok.jpg", "x" * 2**21):
+            archive.addfile(tarfile.TarInfo(name))
+    with pytest.raises(DataError, match="the name or the attributes of a member have 2097153 bytes"):
         images(path)

@@ -163,3 +163,12 @@ def test_a_damaged_array_of_digits_is_refused(damage, tmp_path):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataError, match=r"digits5k\.npz: damaged .*run `dvc repro download@digits5k`"):
         list(read("digits5k", path.parent))
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((20, 28, 27), np.uint8), np.zeros((19, 28, 28), np.uint8), np.zeros((20, 28, 28))]
+)
+def test_digits_of_another_shape_or_type_are_refused(images, tmp_path):
+    np.savez(tmp_path / "digits5k.npz", images=images, labels=np.zeros(20, np.int64))
+    with pytest.raises(DataError, match=rf"damaged \(images are {images.dtype}"):
+        list(read("digits5k", tmp_path))

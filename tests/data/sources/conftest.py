@@ -1,16 +1,11 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from file_server import Server, serving
+from file_server import server
 from thirtytwo.data.sources.fetch import Places
 
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving() as server:
-        yield server
+__all__ = ["places", "server"]
 
 
 @pytest.fixture

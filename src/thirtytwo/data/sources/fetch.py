@@ -10,9 +10,9 @@ from pathlib import Path
 
 import gdown
 
-from thirtytwo.data.sources.addresses import DownloadError, gdown_stays_public
 from thirtytwo.data.sources.catalogue import File
-from thirtytwo.data.sources.download import download
+from thirtytwo.runtime.addresses import DownloadError, gdown_stays_public
+from thirtytwo.runtime.download import download
 from thirtytwo.runtime.errors import DataError
 from thirtytwo.runtime.files import sha256
 from thirtytwo.runtime.project import Project

@@ -4,10 +4,11 @@ import socket
 from pathlib import Path
 
 import pytest
+import requests
 
 from file_server import BODY, Server, serving
-from thirtytwo.data.sources.addresses import DownloadError, is_public
-from thirtytwo.data.sources.download import download, status
+from thirtytwo.runtime.addresses import DownloadError, PublicAdapter, is_public
+from thirtytwo.runtime.download import download, status
 
 TIMEOUT, PAUSE = 10, 0.01
 
@@ -129,6 +130,14 @@ def test_a_redirect_to_another_scheme_is_refused(server: Server, tmp_path: Path,
     with pytest.raises(DownloadError, match="no response"):
         download_here(server.urls(f"redirect?{target}")[0], tmp_path / "part")
     assert not (tmp_path / "part").exists()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.1", "[::1]"])
+def test_behind_a_proxy_a_private_address_in_a_redirect_is_refused(server: Server, host: str):
+    request = requests.Request("GET", f"http://{host}:{server.server_port}/good").prepare()
+    with pytest.raises(DownloadError, match="not a public address"):
+        PublicAdapter().send(request, proxies={"http": server.urls("")[0]})
+    assert server.requests == []
 
 
 def test_a_mirror_in_a_network_of_one_s_own_may_be_named_and_may_redirect_to_itself(

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry
 
-from thirtytwo.data.sources.addresses import DownloadError, PublicAdapter
+from thirtytwo.runtime.addresses import DownloadError, PublicAdapter
 
 __all__ = ["DownloadError", "download", "status"]
 

@@ -1,0 +1,3 @@
+from file_server import server
+
+__all__ = ["server"]
