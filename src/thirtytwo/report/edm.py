@@ -56,7 +56,9 @@ def explained(results: Results) -> list[Block]:
         )
         blocks += [Text(text), PAIRS, Text(end)]
         parents = {run.name: Path(results.config.runs[run.name].parent).name for run in tuned}
-        begun = [f"`{name}` with those of `{parent}`" for name, parent in parents.items() if parent in results.config.runs]
+        begun = [
+            f"`{name}` with those of `{parent}`" for name, parent in parents.items() if parent in results.config.runs
+        ]
         if begun:
             blocks.append(Text(f"Weights at the beginning of the training: {', '.join(begun)}."))
     if any(run.sampling.get("guidance") for run in runs):
