@@ -1,8 +1,8 @@
 """Settings of a small EDM, and the exact one of Gaussian data."""
 
 SETTINGS = {
-    "objective": "denoising", "sigma_data": 0.5, "noise_mean": -1.2, "noise_std": 1.2, "stages": 3, "stage_factor": 2.0,
-    "distance": "squared", "huber": 0.01, "conditional": False, "label_dropout": 0.0, "warmup": 0, "width": 8,
+    "objective": "denoising", "prediction": "preconditioned", "sigma_data": 0.5, "noise_mean": -1.2, "noise_std": 1.2, "stages": 3, "stage_factor": 2.0,
+    "pair_weighting": "step", "distance": "squared", "huber": 0.01, "conditional": False, "label_dropout": 0.0, "warmup": 0, "width": 8,
     "width_multipliers": [1, 2], "blocks": 1, "attention_resolutions": [4], "heads": 1, "dropout": 0.0,
     "time_conditioning": "scale_shift", "patch": 8, "steps": 12, "epochs": 0, "batch_size": 8, "lr": 2e-3,
     "betas": [0.9, 0.999], "clip_norm": 1.0, "horizontal_flip": False, "ema_decay": 0.9, "validate_every": 4,

@@ -55,7 +55,7 @@ FLOWS = {  # of the same form, in reports that ask for them
                  {"weights": "ema", "sampler": "mean_flow", "steps": 2, "spacing": "uniform", "clip": False,
                   "guidance": 0.0}),
     "edm": ("edm", "unet", "shapes", 13.03, 0.9,
-            {"weights": "ema", "sampler": "heun", "steps": 6, "spacing": "karras", "clip": True, "guidance": 1.0}),
+            {"weights": "ema", "sampler": "heun", "steps": 6, "spacing": "karras", "clip": False, "guidance": 1.0}),
     "ect": ("edm", "unet", "shapes", 17.42, 1.1,
             {"weights": "ema", "sampler": "consistency", "steps": 2, "spacing": "karras", "clip": True, "guidance": 0.0}),
 }  # fmt: skip

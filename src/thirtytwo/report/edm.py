@@ -22,7 +22,7 @@ LEVELS = Equation(
     r"\sigma_\mathrm{max}^{1/7}\big)\Big)^7"
 )
 PAIRS = Equation(
-    r"L = \frac{d\big(D(x_0 + t \varepsilon; t),\, D(x_0 + r \varepsilon; r)\big)}{t - r}, \quad"
+    r"L = w(t, r)\, d\big(D(x_0 + t \varepsilon; t),\, D(x_0 + r \varepsilon; r)\big), \quad"
     r"\frac{r}{t} = \max\Big(0,\, 1 - \frac{1}{q^a} \Big(1 + \frac{8}{1 + e^t}\Big)\Big)"
 )
 GUIDANCE = Equation(r"D_w = D(x; \sigma, y) + w \big(D(x; \sigma, y) - D(x; \sigma, \varnothing)\big)")
@@ -44,14 +44,17 @@ def explained(results: Results) -> list[Block]:
         Text("from σ_max = 80 over N levels, the last of which is σ_min = 0.002, to 0 (eq. 5):"),
         LEVELS,
     ]
+    if any(run.model.get("prediction") == "x0" for run in runs):
+        blocks.append(Text("Where `prediction` is x0, the network returns D itself, and its errors have the weight 1."))
     tuned = [run for run in runs if run.model.get("objective") == "consistency"]
     if tuned:
         text = (
             "A consistency model predicts the end of that path in place of the mean image. Tuning compares two noise levels of "
-            "one image and one noise ε, of which only the noisier one has a gradient, by a distance d (Geng et al. 2024):"
+            "one image and one noise ε, of which only the noisier one has a gradient, by a distance d "
+            "with weight w, 1 / (t - r) or that of the loss above at t (Geng et al. 2024):"
         )
         end = (
-            "In stage a = 0 all r are 0, where D is the image itself, as in the loss above; stage by stage r draws near t. The "
+            "In stage a = 0 all r are 0, for which the image itself stands, as in the loss above; stage by stage r draws near t. The "
             "model is sampled without guidance, whose rule is for mean images."
         )
         blocks += [Text(text), PAIRS, Text(end)]

@@ -19,11 +19,13 @@ class EDMSettings(DenoiserSettings):
     """The family block of an EDM in params.yaml."""
 
     objective: Literal["denoising", "consistency"] = Field(description="the mean image, or the end of the path")
+    prediction: Literal["preconditioned", "x0"] = Field(description="what the network returns: F, or the image")
     sigma_data: float = Field(gt=0, le=100, description="standard deviation of the data that scales the network")
     noise_mean: float = Field(ge=-10, le=10, description="mean of log sigma in training")
     noise_std: float = Field(gt=0, le=10, description="standard deviation of log sigma in training")
     stages: int = Field(ge=1, le=1000, description="stages of equal length; for consistency only")
     stage_factor: float = Field(gt=1, le=1000, description="by which a stage divides the steps from t to r")
+    pair_weighting: Literal["step", "denoising"] = Field(description="1 / (t - r), or that of denoising at t")
     distance: Literal["squared", "huber"] = Field(description="between two predictions; for consistency only")
     huber: float = Field(gt=0, le=10, description="error of a value above which huber turns from squared to linear")
 

@@ -99,6 +99,15 @@ def test_loss_of_the_best_denoiser_is_1_at_every_level():
     assert model.loss(batch(x0.repeat(40, 1, 1, 1)), rng())[0].item() == pytest.approx(1, rel=0.02)
 
 
+def test_prediction_of_x0_is_the_image_itself_with_a_weight_of_1():
+    x0, noise, image = normals(0, 21, 1, 4, 4), normals(1, 21, 1, 4, 4), normals(2, 21, 1, 4, 4)
+    for objective in ("denoising", "consistency"):
+        model = given(lambda x, c, labels: image, objective=objective, prediction="x0", pair_weighting="denoising")
+        assert torch.equal(model.denoise(x0, SIGMAS, None), image)
+        errors = model._errors(x0, noise, SIGMAS, torch.zeros(21), 0)
+        torch.testing.assert_close(errors, (image - x0).square().flatten(1).mean(1))
+
+
 def test_noise_levels_are_log_normal():
     seen = []
     model = family(noise_mean=-0.4, noise_std=1.3)
@@ -142,7 +151,7 @@ def test_pairs_draw_near_from_zero():
     torch.testing.assert_close(1 - edm.earlier(SIGMAS, 2, 4.0) / SIGMAS, 1 - ratios[4])  # 4^2 = 2^4
 
 
-def test_stage_zero_is_denoising_with_another_weight():
+def test_stage_zero_is_denoising_with_either_weight():
     x0, noise, labels = normals(1, 21, 1, 4, 4), normals(2, 21, 1, 4, 4), torch.zeros(21)
 
     def errors(stage=0, **changes):
@@ -151,6 +160,7 @@ def test_stage_zero_is_denoising_with_another_weight():
     # lambda of denoising (Karras et al. 2022, table 1), 1 / t of tuning
     weight = (SIGMAS**2 + 0.25) / (0.5 * SIGMAS) ** 2
     torch.testing.assert_close(errors(objective="consistency") * SIGMAS, errors() / weight)
+    torch.testing.assert_close(errors(objective="consistency", pair_weighting="denoising"), errors())
     assert not torch.allclose(errors(1, objective="consistency") * SIGMAS, errors() / weight, rtol=0.01)
 
 
@@ -252,7 +262,7 @@ def test_tuning_begins_with_the_denoiser_of_its_parent():
 
 
 def test_another_network_as_parent_is_refused():
-    for key, value in (("width", 16), ("sigma_data", 0.7)):
+    for key, value in (("width", 16), ("sigma_data", 0.7), ("prediction", "x0")):
         with pytest.raises(ParamsError, match=rf"^{key}: .*parent's network has .*; set {key}:"):
             edm.build(parse(EDMSettings, SETTINGS | {key: value}, "edm"), unet, 1, 4, family())
     with pytest.raises(RuntimeError):

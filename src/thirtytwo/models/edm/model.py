@@ -5,11 +5,13 @@ image from it (Karras et al. eq. 7):
 
     D(x; sigma) = c_skip(sigma) x + c_out(sigma) F(c_in(sigma) x; c_noise(sigma))
 
+A network that predicts x_0 returns D itself: c_skip = 0 and c_out = 1, and then 1 is the weight of its error as well.
+
 Trained to denoise, D is the mean image given x, and the probability flow dx/dsigma = (x - D(x; sigma)) / sigma leads from
 noise to an image (eq. 1 with sigma(t) = t). Trained for consistency, D is the image at the end of that path, so that one
 evaluation leads there. Tuning (Geng et al. 2024, "Consistency Models Made Easy") begins with the weights of a denoiser: it
 asks for equal predictions at two noise levels t > r of one image and one noise, which at first lie far apart, with r = 0,
-where D(x; 0) = x is the image itself, and draw near stage by stage.
+where the image itself is the prediction (for F exactly: D(x; 0) = x), and draw near stage by stage.
 """
 
 from collections.abc import Callable
@@ -30,7 +32,7 @@ Denoise = Callable[[Tensor, Tensor], Tensor]  # D(x; sigma) for x [B, *shape] an
 # Settings of the network, and of its preconditioner, which a run shares with the run that it begins with.
 _NETWORK = (
     "width", "width_multipliers", "blocks", "attention_resolutions", "heads", "time_conditioning", "patch", "conditional",
-    "sigma_data",
+    "prediction", "sigma_data",
 )  # fmt: skip
 _MAPPING_RANGE, _MAPPING_SLOPE = 8.0, 1.0  # k and b of Geng et al. 2024, for all their data sets
 
@@ -83,10 +85,10 @@ class EDM:
 
     def denoise(self, x: Tensor, sigma: Tensor, labels: Tensor | None) -> Tensor:
         """Return D(x; sigma) for x [B, *shape], sigma [B] > 0 and labels [B] or None."""
-        scales = precondition(sigma, self.settings.sigma_data)
-        c_skip, c_out, c_in = (scale.view(-1, *[1] * (x.ndim - 1)) for scale in scales[:3])
-        F = self.modules["denoiser"](c_in * x, scales[3], labels if self.conditional else None).to(x.dtype)
-        return c_skip * x + c_out * F
+        *scales, c_noise = precondition(sigma, self.settings.sigma_data)
+        c_skip, c_out, c_in = (scale.view(-1, *[1] * (x.ndim - 1)) for scale in scales)
+        F = self.modules["denoiser"](c_in * x, c_noise, labels if self.conditional else None).to(x.dtype)
+        return F if self.settings.prediction == "x0" else c_skip * x + c_out * F
 
     def classifier_free_guidance(self, weight: float, labels: Tensor | None) -> Denoise:
         """Return D for these labels [B] with guidance (Ho & Salimans 2022, eq. 6, for predicted images).
@@ -106,13 +108,19 @@ class EDM:
         return guided
 
     def _errors(self, x0: Tensor, noise: Tensor, sigma: Tensor, labels: Tensor, stage: int) -> Tensor:
-        """Return the weighted error [B] of each image."""
-        predicted = self.denoise(noised(x0, noise, sigma), sigma, labels)
-        if self.settings.objective == "consistency":
-            r = earlier(sigma, stage, self.settings.stage_factor)
-            return self._distance(predicted - self._target(x0, noise, r, labels)) / (sigma - r)
-        _, c_out, _, _ = precondition(sigma, self.settings.sigma_data)
-        return (predicted - x0).square().flatten(1).mean(1) / c_out**2  # lambda = 1 / c_out^2 (Karras et al. section 5)
+        """Return the weighted error [B] of each image.
+
+        The weight is 1 / c_out^2 (Karras et al. section 5), or for a pair of noise levels 1 / (t - r).
+        """
+        s, predicted = self.settings, self.denoise(noised(x0, noise, sigma), sigma, labels)
+        c_out = precondition(sigma, s.sigma_data)[1]
+        weight = torch.ones_like(sigma) if s.prediction == "x0" else 1 / c_out**2
+        if s.objective == "denoising":
+            return weight * (predicted - x0).square().flatten(1).mean(1)
+        r = earlier(sigma, stage, s.stage_factor)
+        if s.pair_weighting == "step":
+            weight = 1 / (sigma - r)
+        return weight * self._distance(predicted - self._target(x0, noise, r, labels))
 
     @torch.no_grad()
     def _target(self, x0: Tensor, noise: Tensor, r: Tensor, labels: Tensor) -> Tensor:
