@@ -54,7 +54,7 @@ def explained(results: Results) -> list[Block]:
             "with weight w, 1 / (t - r) or that of the loss above at t (Geng et al. 2024):"
         )
         end = (
-            "In stage a = 0 all r are 0, for which the image itself stands, as in the loss above; stage by stage r draws near t. The "
+            "In stage a = 0 all r are 0, where D is the image itself, as in the loss above; stage by stage r draws near t. The "
             "model is sampled without guidance, whose rule is for mean images."
         )
         blocks += [Text(text), PAIRS, Text(end)]

@@ -36,6 +36,10 @@ class EDMSettings(DenoiserSettings):
                 f"dropout: {self.dropout:g}, but objective 'consistency' compares two predictions, in which it would differ;"
                 " set dropout: 0.0"
             )
+        if self.objective == "consistency" and self.prediction == "x0":
+            raise ValueError(
+                "prediction: 'x0', with which one image for all noise would be consistent; set prediction: preconditioned"
+            )
         return self
 
 

@@ -101,11 +101,10 @@ def test_loss_of_the_best_denoiser_is_1_at_every_level():
 
 def test_prediction_of_x0_is_the_image_itself_with_a_weight_of_1():
     x0, noise, image = normals(0, 21, 1, 4, 4), normals(1, 21, 1, 4, 4), normals(2, 21, 1, 4, 4)
-    for objective in ("denoising", "consistency"):
-        model = given(lambda x, c, labels: image, objective=objective, prediction="x0", pair_weighting="denoising")
-        assert torch.equal(model.denoise(x0, SIGMAS, None), image)
-        errors = model._errors(x0, noise, SIGMAS, torch.zeros(21), 0)
-        torch.testing.assert_close(errors, (image - x0).square().flatten(1).mean(1))
+    model = given(lambda x, c, labels: image, prediction="x0")
+    assert torch.equal(model.denoise(x0, SIGMAS, None), image)
+    errors = model._errors(x0, noise, SIGMAS, torch.zeros(21), 0)
+    torch.testing.assert_close(errors, (image - x0).square().flatten(1).mean(1))
 
 
 def test_noise_levels_are_log_normal():
@@ -276,6 +275,7 @@ def test_another_network_as_parent_is_refused():
     ("changes", "message"),
     [
         ({"objective": "consistency", "dropout": 0.1}, "dropout"),
+        ({"objective": "consistency", "prediction": "x0"}, "prediction"),
         ({"label_dropout": 0.1}, "conditional"),
         ({"objective": "flow"}, "objective"),
         ({"stage_factor": 1.0}, "stage_factor"),

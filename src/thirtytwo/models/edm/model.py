@@ -11,7 +11,8 @@ Trained to denoise, D is the mean image given x, and the probability flow dx/dsi
 noise to an image (eq. 1 with sigma(t) = t). Trained for consistency, D is the image at the end of that path, so that one
 evaluation leads there. Tuning (Geng et al. 2024, "Consistency Models Made Easy") begins with the weights of a denoiser: it
 asks for equal predictions at two noise levels t > r of one image and one noise, which at first lie far apart, with r = 0,
-where the image itself is the prediction (for F exactly: D(x; 0) = x), and draw near stage by stage.
+where D(x; 0) = x is the image itself, and draw near stage by stage. Without that identity, as for a network that predicts
+x_0, one image for all noise would satisfy what tuning asks for.
 """
 
 from collections.abc import Callable
