@@ -27,28 +27,37 @@ RUNS = {  # options that turn each run of `params` into the same run of `other_p
     "cddpm": "--sampler dpm++ --steps 3 --guidance 1.5 --spacing trailing",
     "lddpm": "",
     "flow": "--sampler euler --steps 3 --guidance 1.5 --spacing quadratic",
+    "edm": "--sampler euler --steps 3 --guidance 1.5 --spacing log_snr",
+    "ect": "--steps 3",
 }
+CONSISTENCY = {
+    "objective": "consistency", "sample.sampler": "consistency", "sample.steps": 2, "sample.guidance": 0.0,
+    "sample.spacing": "karras",
+}  # fmt: skip
 CLASSES = ("zero", "one", "two")
 SEED = 7
 DRAWN, SCORED = 60, 40  # images of a run: more than the networks take at once, and the number that is scored
 
 
 def params(root: Path) -> dict[str, Any]:
-    """The default scale, cut to five runs of small networks."""
+    """The default scale, cut to runs of small networks, with EDM and its consistency tuning."""
     values = YAML(typ="safe").load(root / "scales/quick.yaml")
     values["compute"] |= {"device": "cpu", "threads": 1, "deterministic": False}
     for group in ("sources", "datasets", "classifiers"):
         values[group] = {"digits5k": values[group]["digits5k"]}
+    values["runs"]["edm"] = values["runs"]["flow"] | {"family": "edm", "settings": "edm"}
+    values["runs"]["ect"] = values["runs"]["edm"] | {"parent": "data/models/edm", "set": CONSISTENCY}
     values["runs"] = {name: values["runs"][name] for name in RUNS}
     values["sweeps"] = {}
     values["sampling"] = {"images": DRAWN, "grid_side": 2, "snapshot_images": 2, "c2st_steps": 2}
     values["evaluation"] |= {"samples": SCORED, "bootstrap_resamples": 20}
-    for name in RUNS:
-        values[name]["width"] = 8
+    for block in {run["settings"] for run in values["runs"].values()}:
+        values[block]["width"] = 8
     values["cvae"]["sample"] |= {"bound_images": 2, "bound_samples": 1}
     values["cddpm"]["sample"] |= {"sampler": "ddim", "steps": 2, "eta": 0.5, "guidance": 0.0, "bound_images": 0}
     values["lddpm"]["sample"] |= {"steps": 2, "frames": 0}
     values["flow"]["sample"] |= {"sampler": "heun", "steps": 2, "guidance": 0.0, "spacing": "uniform", "frames": 2}
+    values["edm"]["sample"] |= {"sampler": "heun", "steps": 2, "guidance": 0.0, "spacing": "karras", "frames": 2}
     return values
 
 
@@ -61,6 +70,8 @@ def other_params(root: Path) -> dict[str, Any]:
         "sampler": "dpm_solver_pp_2m", "steps": 3, "guidance": 1.5, "spacing": "trailing", "eta": 0.0,
     }  # fmt: skip
     values["flow"]["sample"] |= {"sampler": "euler", "steps": 3, "guidance": 1.5, "spacing": "quadratic"}
+    values["edm"]["sample"] |= {"sampler": "euler", "steps": 3, "guidance": 1.5, "spacing": "log_snr"}
+    values["runs"]["ect"]["set"] = CONSISTENCY | {"sample.steps": 3}
     return values
 
 

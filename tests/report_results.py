@@ -32,8 +32,10 @@ TERMS = {
     "autoencoder": ["loss", "reconstruction", "kl", "grad_norm_autoencoder"],
     "diffusion": ["loss", "grad_norm_denoiser"],
     "flow": ["loss", "grad_norm_velocity"],
+    "edm": ["loss", "grad_norm_denoiser"],
 }
-VALIDATION = {"gan": ["d_real"], "autoencoder": ["reconstruction", "kl"], "diffusion": ["loss"], "flow": ["loss"]}
+VALIDATION = {"gan": ["d_real"], "autoencoder": ["reconstruction", "kl"], "diffusion": ["loss"], "flow": ["loss"],
+              "edm": ["loss"]}  # fmt: skip
 RUNS = {  # name: family, net, data set, FD, half-width, sampling settings
     "wgan_gp": ("gan", "resnet_gan", "shapes", 41.37, 2.1, {"weights": "ema"}),
     "vae": ("autoencoder", "conv_vae", "shapes", 88.02, 2.9, {"weights": "raw", "prior": "standard"}),
@@ -52,6 +54,10 @@ FLOWS = {  # of the same form, in reports that ask for them
     "meanflow": ("flow", "unet", "shapes", 20.11, 1.2,
                  {"weights": "ema", "sampler": "mean_flow", "steps": 2, "spacing": "uniform", "clip": False,
                   "guidance": 0.0}),
+    "edm": ("edm", "unet", "shapes", 13.03, 0.9,
+            {"weights": "ema", "sampler": "heun", "steps": 6, "spacing": "karras", "clip": False, "guidance": 1.0}),
+    "ect": ("edm", "unet", "shapes", 17.42, 1.1,
+            {"weights": "ema", "sampler": "consistency", "steps": 2, "spacing": "karras", "clip": True, "guidance": 0.0}),
 }  # fmt: skip
 
 MODELS = {  # training settings that the report looks at
@@ -61,6 +67,8 @@ MODELS = {  # training settings that the report looks at
     "ddpm": {"schedule": "linear", "timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02},
     "flow": {"objective": "flow_matching", "width": 32},
     "meanflow": {"objective": "mean_flow", "width": 32, "training_guidance": 1.0},
+    "edm": {"objective": "denoising", "width": 32},
+    "ect": {"objective": "consistency", "width": 32},
     "dcgan": {"loss": "non_saturating", "latent_dim": 16, "width": 16, "batch_norm": True, "activation": "leaky_relu"},
     "dcgan_z100":
         {"loss": "non_saturating", "latent_dim": 100, "width": 16, "batch_norm": True, "activation": "leaky_relu"},
@@ -100,6 +108,7 @@ FACTS = {
     "autoencoder": {"code_dimensions": 16, "iwae_n": 100, "iwae_samples": 50, "codes_n": 1200},
     "diffusion": {"bits_per_dim_n": 200},
     "flow": {},
+    "edm": {},
 }
 
 
@@ -117,7 +126,7 @@ def make(root: Path, names: tuple[str, ...] = tuple(RUNS)) -> Path:
             "net": net,
             "settings": family,
             "dataset": dataset,
-            "parent": ".no-parent",
+            "parent": "data/models/edm" if name == "ect" else ".no-parent",
             "seeds": 1,
             "set": {},
         }
@@ -258,7 +267,7 @@ def _run(root: Path, name: str, family: str, net: str, dataset: str, classes: li
     scores = {
         "fd_classifier": Estimate(fd, fd - half, fd + half), "kl_to_uniform": 0.0213,
         "class_entropy_bits": float(-(shares * np.log2(shares)).sum()), "modes_covered": int((counts > 0).sum()),
-        **{"gan": GAN_SCORES, "autoencoder": CODE_SCORES, "diffusion": BOUND_SCORES, "flow": {}}[family],
+        **{"gan": GAN_SCORES, "autoencoder": CODE_SCORES, "diffusion": BOUND_SCORES, "flow": {}, "edm": {}}[family],
     }  # fmt: skip
     facts = {"n": 2000, "reference_n": 4000, "reference_split": "train", "resampler": "bicubic",
              "features_sha256": _sha(dataset.encode()), "classes": len(classes), **FACTS[family]}  # fmt: skip
@@ -309,7 +318,7 @@ def _probes(root: Path, name: str, family: str, channels: int, rng: np.random.Ge
         frames = np.stack([_pictures(rng, np.arange(10) % 5, channels)] * 4)
         arrays = {"trajectory_frames": frames, "trajectory_estimates": frames,
                   "trajectory_timesteps": np.array([1000, 500, 20, 0])}  # fmt: skip
-    if family == "flow":
+    if family in ("flow", "edm"):
         frames = np.stack([_pictures(rng, np.arange(10) % 5, channels)] * 3)
         arrays = {"flow_frames": frames, "flow_estimates": frames, "flow_times": np.array([1.0, 0.25, 0.0])}
     if family == "autoencoder":

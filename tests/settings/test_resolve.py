@@ -424,6 +424,7 @@ def test_resolved_files_can_be_read(params: Any, write_params: Write, tmp_path: 
         ("ddpm", {"parent": "data/models/gan"}, "got family diffusion with parent gan of family gan"),
         ("flow", {"parent": "data/models/ddpm"}, "got family flow with parent ddpm of family diffusion"),
         ("flow", {"parent": "data/models/flow"}, "got family flow with parent flow of family flow"),
+        ("meanflow", {"family": "edm", "settings": "edm", "set": {}}, "got family edm with parent flow of family flow"),
         ("ddpm", {"parent": "data/models/ddpm"}, "got family diffusion with parent ddpm of family diffusion"),
         ("ddpm", {"parent": "data/models/vae", "dataset": "digits5k"}, "trained on shapes"),
     ],

@@ -118,7 +118,8 @@ def _sample(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sampler",
-        help="sampler: ddpm, ddim, dpm++, heun or unipc of a diffusion model; euler, heun or mean_flow of a flow",
+        help="sampler: ddpm, ddim, dpm++, heun or unipc of a diffusion model; euler, heun or mean_flow of a flow; euler, heun or"
+        " consistency of an edm",
     )
     parser.add_argument("--steps", type=int, help="number of steps of the sampler")
     parser.add_argument("--eta", type=float, help="noise of ddim: 0 deterministic, 1 as in ddpm")

@@ -25,8 +25,8 @@ def runs(dataset: SetResult, folder: Path) -> list[Block]:
     blocks: list[Block] = []
     if len(scored) > 1:
         caption = (
-            "GANs and autoencoders evaluate their network once for each image, diffusion models and flows once or several "
-            "times a step."
+            "GANs and autoencoders evaluate their network once for each image, diffusion models, flows and EDMs once or "
+            "several times a step."
         )
         costs = [float(run.evaluations) for run in scored]
         blocks.append(

@@ -1,4 +1,4 @@
-"""Diffusion models and flows beyond their scores: from noise to image, likelihood bounds, noise schedules."""
+"""Diffusion models, flows and EDMs beyond their scores: from noise to image, likelihood bounds, noise schedules."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def animations(dataset: SetResult, folder: Path) -> list[Picture]:
 
 def _trajectory(run: RunResult) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     names = ("trajectory_frames", "trajectory_estimates", "trajectory_timesteps")
-    if run.family == "flow":
+    if run.family in ("flow", "edm"):
         names = ("flow_frames", "flow_estimates", "flow_times")
     x, x0, t = (run.probe(name) for name in names)
     return None if x is None or x0 is None or t is None else (x, x0, t)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from thirtytwo.report import edm
 from thirtytwo.report.blocks import Block, Equation, Row, Section, Table, Text
 from thirtytwo.report.results import Results
 
@@ -82,9 +83,12 @@ SAMPLERS = {  # how a sampler works, for it, against it
              "step"),
     "unipc": ("corrects each step of DPM-Solver++ by the next prediction", "a higher order at no further evaluation",
               "needs predictions that change smoothly; does not correct the last step"),
-    "euler": ("follows the velocity of a flow for one step", "the straighter the paths, the fewer steps", "of first order"),
+    "euler": ("follows the velocity of a flow, or the slope of an EDM, for one step", "the straighter the paths, the fewer "
+              "steps", "of first order"),
     "mean_flow": ("crosses the step with the mean velocity over it", "one or two steps", "the network must have learnt mean "
                   "velocities, which takes longer to train"),
+    "consistency": ("predicts the image, and adds less noise to it for the next step", "one or two steps", "the network must "
+                    "have been tuned for it; new noise undoes details"),
 }  # fmt: skip
 
 
@@ -217,6 +221,7 @@ def _models(results: Results) -> list[Block]:
         ]  # fmt: skip
     if "flow" in families:
         blocks += _flows(results)
+    blocks += edm.explained(results)
     blocks += _samplers(results)
     guided = {run.family for run in results.runs if run.sampling.get("guidance")}
     if "diffusion" in guided:

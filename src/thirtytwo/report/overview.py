@@ -122,7 +122,7 @@ def motion(results: Results, folder: Path) -> Section | None:
     """Animations of training and of sampling, and strips from noise to image; None without probes."""
     blocks: list[Block] = []
     for caption, draw in (
-        ("Diffusion models and flows remove noise step by step.", diffusion.animations),
+        ("Diffusion models, flows and EDMs remove noise step by step.", diffusion.animations),
         ("GANs while they train: the same noise, decoded by the weights of successive steps.", gans.animations),
         ("From noise (left) to image (right): x_t at falling times t, and below it the image that is "
          "predicted from x_t. Early predictions average over many images; later ones settle on one.", diffusion.strips),

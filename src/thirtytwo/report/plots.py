@@ -26,7 +26,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = "osD^vP*X<>"
 FAMILIES = {"gan": ("#D55E00", "s", "GAN"), "autoencoder": ("#009E73", "D", "autoencoder"),
-            "diffusion": ("#0072B2", "o", "diffusion"), "flow": ("#CC79A7", "^", "flow")}  # fmt: skip
+            "diffusion": ("#0072B2", "o", "diffusion"), "flow": ("#CC79A7", "^", "flow"),
+            "edm": ("#E69F00", "P", "EDM")}  # fmt: skip
 _OTHER = ("#56B4E9", "v", "")
 FLOOR = "#555555"
 STYLE: Any = {

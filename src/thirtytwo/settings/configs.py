@@ -44,7 +44,7 @@ class Run(Strict):
     dataset: str
     parent: str = Field(
         min_length=1,
-        description="data/models/<run>: autoencoder whose codes this run models, or flow with whose weights it begins;"
+        description="data/models/<run>: autoencoder whose codes this run models, or flow or edm with whose weights it begins;"
         " data/raw/<source>: published weights;"
         " .no-parent (an empty file): none",
     )

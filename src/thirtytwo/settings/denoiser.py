@@ -1,4 +1,4 @@
-"""Settings shared by the families whose network sees a noisy image and its noise level: diffusion and flow."""
+"""Settings shared by the families whose network sees a noisy image and its noise level: diffusion, flow and edm."""
 
 from typing import Annotated, Literal
 

@@ -11,6 +11,7 @@ from thirtytwo.runtime.project import Project, remedy
 from thirtytwo.settings import configs
 from thirtytwo.settings.autoencoder import AutoencoderSampling, AutoencoderSettings
 from thirtytwo.settings.diffusion import DiffusionSampling, DiffusionSettings
+from thirtytwo.settings.edm import EDMSampling, EDMSettings
 from thirtytwo.settings.flow import FlowSampling, FlowSettings
 from thirtytwo.settings.gan import GANSampling, GANSettings
 from thirtytwo.settings.sampling import SampleConfig, SampleSettings
@@ -31,6 +32,7 @@ FAMILIES = {
     "autoencoder": Family(AutoencoderSettings, AutoencoderSampling),
     "diffusion": Family(DiffusionSettings, DiffusionSampling),
     "flow": Family(FlowSettings, FlowSampling),
+    "edm": Family(EDMSettings, EDMSampling),
 }
 
 

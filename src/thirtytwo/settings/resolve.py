@@ -23,7 +23,7 @@ from thirtytwo.settings.training import NO_PARENT, PUBLISHED, TRAINED, TrainSett
 
 __all__ = ["resolve"]
 
-_PARENTS = {("diffusion", "autoencoder"), ("flow", "flow")}
+_PARENTS = {("diffusion", "autoencoder"), ("flow", "flow"), ("edm", "edm")}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}\Z")  # with what is added, below the 255 bytes of a file's name
 
 
@@ -71,6 +71,7 @@ def _files(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         sample = files[f"sample/{name}"]
         fixed = {key: sample[key] for key in ("run", "family", "seed", "compute")}
         fixed |= {key: sample["sample"][key] for key in ("weights", "clip", "guidance")}
+        fixed["intermediate"] = sample["sample"].get("intermediate")
         _check_samplers(name, sweep, *_with_overrides(name, params, blocks))
         split = params.protocol(sweep.dataset).model_dump(include={"reference_split", "bootstrap_resamples"})
         files[f"sweep/{name}"] = fixed | split | {"sweep": sweep.model_dump()}
@@ -128,9 +129,9 @@ def _check_sweep(key: str, name: str, sweep: Sweep, runs: dict[str, Run]) -> Non
     """Check that a sweep is of a model of pixels and repeats the run's family, `net` and `dataset` for dvc.yaml."""
     _check_known(key, name, runs)
     run = runs[name]
-    if run.family != "flow" and (run.family != "diffusion" or run.parent.startswith(TRAINED)):
+    if run.family not in ("flow", "edm") and (run.family != "diffusion" or run.parent.startswith(TRAINED)):
         raise ParamsError(
-            f"{key}: expected a run of family diffusion or flow on pixels, got family {run.family}, parent {run.parent}"
+            f"{key}: expected a run of family diffusion, flow or edm on pixels, got family {run.family}, parent {run.parent}"
         )
     for setting in ("family", "net", "dataset"):
         if getattr(sweep, setting) != (expected := getattr(run, setting)):
@@ -152,7 +153,7 @@ def _check_samplers(name: str, sweep: Sweep, settings: TrainSettings, sampling: 
 def _check_parent(key: str, run: Run, runs: dict[str, Run], sources: dict[str, Source]) -> None:
     """Check the parent: none, published weights, or a run on the same data set.
 
-    That is an autoencoder for latent diffusion, and a flow for a flow that begins with its weights.
+    That is an autoencoder for latent diffusion, and for a flow or an edm another one, with whose weights it begins.
     """
     if run.parent == NO_PARENT:
         return
@@ -170,8 +171,8 @@ def _check_parent(key: str, run: Run, runs: dict[str, Run], sources: dict[str, S
     _check_known(f"{key}.parent", parent, runs)
     if parent == key.removeprefix("runs.") or (run.family, runs[parent].family) not in _PARENTS:
         raise ParamsError(
-            f"{key}.parent: expected a diffusion run on an autoencoder, or a flow on another flow, got family {run.family}"
-            f" with parent {parent} of family {runs[parent].family}; set parent: {NO_PARENT}"
+            f"{key}.parent: expected a diffusion run on an autoencoder, a flow on another flow or an edm on another edm, got"
+            f" family {run.family} with parent {parent} of family {runs[parent].family}; set parent: {NO_PARENT}"
         )
     if runs[parent].dataset != run.dataset:
         raise ParamsError(

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from thirtytwo.settings.configs import Compute
 from thirtytwo.settings.diffusion import Sampler, Spacing
+from thirtytwo.settings.edm import EDMSampler, EDMSpacing
 from thirtytwo.settings.evaluation import Resamples, Split
 from thirtytwo.settings.flow import FlowSampler, FlowSpacing
 from thirtytwo.settings.strict import Seed, Strict, Weight
@@ -16,11 +17,11 @@ __all__ = ["Sweep", "SweepConfig"]
 class Sweep(Strict):
     """One entry of `sweeps:`, named after the run whose model it samples."""
 
-    family: Literal["diffusion", "flow"] = Field(description="family of the run")
+    family: Literal["diffusion", "flow", "edm"] = Field(description="family of the run")
     net: str = Field(description="network of the run")
     dataset: str = Field(description="data set of the run")
     images: int = Field(ge=2, le=1_000_000, description="images drawn and scored at each point")
-    samplers: dict[Literal[Sampler, FlowSampler], Literal[Spacing, FlowSpacing]] = Field(
+    samplers: dict[Literal[Sampler, FlowSampler, EDMSampler], Literal[Spacing, FlowSpacing, EDMSpacing]] = Field(
         min_length=1, description="spacing of the times of each sampler"
     )
     steps: Annotated[list[Annotated[int, Field(ge=1, le=10_000)]], Field(min_length=1, max_length=100)]
@@ -30,7 +31,9 @@ class Sweep(Strict):
 
 
 class SweepConfig(Strict):
-    """Content of configs/sweep/<run>.yaml; weights, clip and guidance come from the run's `sample:` block."""
+    """Content of configs/sweep/<run>.yaml; weights, clip, guidance and intermediate come from the run's
+    `sample:` block.
+    """
 
     run: str
     family: str
@@ -42,3 +45,4 @@ class SweepConfig(Strict):
     weights: Literal["ema", "raw"]
     clip: bool
     guidance: Weight
+    intermediate: Annotated[float, Field(gt=0, lt=80)] | None = Field(description="of family edm; null for others")

@@ -20,7 +20,7 @@ def config(guidance: float) -> SweepConfig:
     compute = {"device": "cpu", "threads": 1, "precision": "float32", "compile": False, "deterministic": True}
     return parse(SweepConfig, {
         "run": "ddpm", "family": "diffusion", "seed": 1, "compute": compute, "reference_split": "train", "bootstrap_resamples": 20, "sweep": VALUES,
-        "weights": "ema", "clip": True, "guidance": guidance,
+        "weights": "ema", "clip": True, "guidance": guidance, "intermediate": None,
     })  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from thirtytwo.sampling.gan import two_sample
 from thirtytwo.sampling.noise import CHUNK
 from thirtytwo.settings.autoencoder import AutoencoderSampling
 from thirtytwo.settings.diffusion import DiffusionSampling
+from thirtytwo.settings.edm import EDMSampling
 from thirtytwo.settings.families import read_sample
 from thirtytwo.settings.flow import FlowSampling
 from thirtytwo.settings.gan import GANSampling
@@ -59,6 +60,13 @@ def sampling(model: Any, needs: Needs, project: Project, device: torch.device) -
             model.classifier_free_guidance(s.guidance, labels(count))(noise(count, model.shape), t, t)
 
         return evaluations(s.sampler, s.steps) * an_image(velocity, chunk, device), 0.0
+    if isinstance(s, EDMSampling):
+
+        def denoised(count: int) -> None:
+            sigma = torch.ones(count, device=device)
+            model.classifier_free_guidance(s.guidance, labels(count))(noise(count, model.shape), sigma)
+
+        return evaluations(s.sampler, s.steps) * an_image(denoised, chunk, device), 0.0
     if isinstance(s, AutoencoderSampling):
         classes = data.classes if model.conditional else 0
         decode = guided_decoder(model.draw, s.decoder_guidance, classes)

@@ -19,6 +19,7 @@ from thirtytwo.settings import configs
 from thirtytwo.settings.autoencoder import AutoencoderSampling
 from thirtytwo.settings.data import Shapes
 from thirtytwo.settings.diffusion import DiffusionSampling
+from thirtytwo.settings.edm import EDMSampling
 from thirtytwo.settings.families import read_sample, read_train
 from thirtytwo.settings.flow import FlowSampling
 from thirtytwo.settings.gan import GANSampling
@@ -113,7 +114,7 @@ def _work(cfg: TrainConfig[Any, Any], drawn: SampleConfig[Any], data: DataSet) -
     probes = _GAN_IMAGES if isinstance(drawn.sample, GANSampling) else 0
     if isinstance(drawn.sample, AutoencoderSampling):
         probes = _AUTOENCODER_IMAGES + drawn.sampling.images  # as many from another prior
-    if isinstance(drawn.sample, DiffusionSampling | FlowSampling):
+    if isinstance(drawn.sample, DiffusionSampling | FlowSampling | EDMSampling):
         probes = _TRAJECTORIES * drawn.sample.frames
     return Work(
         seeds=cfg.seeds, steps=steps, batch=s.batch_size, validations=times(s.validate_every or per_epoch),

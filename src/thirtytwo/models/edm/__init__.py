@@ -1,0 +1,1 @@
+"""EDM and consistency tuning."""
