@@ -83,7 +83,7 @@ def test_scales_are_those_of_diffusers():
 
 
 def test_inputs_and_targets_of_the_network_have_variance_1():
-    # Karras et al. 2022, eq. 114 and 117, for data of variance sigma_data^2 and independent noise.
+    # Karras et al. 2022, appendix B.6, for data of variance sigma_data^2 and independent noise.
     c_skip, c_out, c_in, _ = edm.precondition(SIGMAS, 0.5)
     torch.testing.assert_close(c_in**2 * (0.25 + SIGMAS**2), torch.ones_like(SIGMAS))
     target = ((1 - c_skip) ** 2 * 0.25 + c_skip**2 * SIGMAS**2) / c_out**2  # (x_0 - c_skip x) / c_out
