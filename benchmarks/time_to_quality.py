@@ -220,7 +220,8 @@ def train_ours(run: str, project: Project, data: ImageSet, count: int, fd: Calla
     """Train a run anew, and score `count` samples of its snapshots."""
     cfg = read_train(run, project)
     budget = cfg.settings.steps or cfg.settings.epochs * (len(data.only("train").images) // cfg.settings.batch_size)
-    cfg.settings.snapshot_every = max(1, budget // POINTS)
+    often = cfg.settings.model_copy(update={"snapshot_every": max(1, budget // POINTS)})
+    cfg = cfg.model_copy(update={"settings": often})
     begin, times = time.process_time(), [0.0]
 
     def step_done() -> int:
