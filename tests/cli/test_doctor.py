@@ -58,7 +58,7 @@ def test_exit_code_1_if_something_is_missing(command, project, root, monkeypatch
     monkeypatch.setattr(doctor, "stale", lambda project: doctor.Finding("ok", "every stage is up to date"))
     assert command("doctor") == 0
     output = capsys.readouterr().out
-    assert "params.yaml: 5 runs, 1 data sets" in output
+    assert "params.yaml: 7 runs, 1 data sets" in output
     assert "source digits5k: " in output
     values = params(root)
     values["vae"]["beta"] = "1.2"

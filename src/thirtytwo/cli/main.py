@@ -4,6 +4,7 @@ Exit codes: 0 success, 1 error (`doctor`: a requirement is missing), 2 invalid c
 """
 
 import argparse
+import io
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -17,7 +18,13 @@ _MOST_IMAGES, _MOST_JOBS = 1_000_000, 1024  # as many as sampling.images allows,
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` (None: those of the process) and return the exit code."""
-    args = _parser().parse_args(arguments)
+    parser, words = _parser(), sys.argv[1:] if arguments is None else arguments
+    if null := [word for word in words if "\0" in word]:
+        parser.error(f"{null[0]!r}: no name, number or path has a null character; remove it")
+    args = parser.parse_args(words)
+    for stream in (sys.stdout, sys.stderr):  # the name of a file may hold bytes that are no text
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # Imported late, because importing PyTorch takes seconds, which --help and usage errors should not.
     command, stage = import_module(f"thirtytwo.cli.{args.command}"), import_module("thirtytwo.runtime.stage")
     try:
