@@ -188,9 +188,15 @@ def test_the_family_of_the_howto_keeps_the_rules_of_the_house(copy: Copy) -> Non
 
 
 @pytest.mark.parametrize(
-    "fragment", [text for text in fragments("docs/howto.md") if text not in {block.text for block in FAMILY}]
+    "fragment",
+    [
+        text
+        for name in ("docs/howto.md", "docs/tutorial.md")
+        for text in fragments(name)
+        if text not in {block.text for block in FAMILY}
+    ],
 )
-def test_settings_in_the_howto_are_valid(fragment: str, tmp_path: Path) -> None:
+def test_settings_in_the_docs_are_valid(fragment: str, tmp_path: Path) -> None:
     params = merged(load(ROOT / "scales/quick.yaml"), YAML(typ="safe").load(fragment))
     write(tmp_path / "params.yaml", params)
     resolved = {f"{path.parent.name}/{path.stem}" for path in resolve(tmp_path / "params.yaml", Project(tmp_path))}
