@@ -26,15 +26,21 @@ __all__ = [
     "Job",
     "Samples",
     "Task",
+    "Watch",
     "cycle_labels",
     "first",
     "guided_decoder",
     "snapshots",
     "to_arrays",
+    "way",
 ]
+
+_WAY_IMAGES = 10
 
 # Images [n, C, 32, 32] in [-1, 1] on the CPU, given n indices and their labels [n] int64 (None: no labels)
 Draw = Callable[[Sequence[int], Tensor | None], Tensor]
+# Called at each evaluation with x [B, C, 32, 32], its time (of a flow, or the noise level) and what the network predicts
+Watch = Callable[[Tensor, float, Tensor], None]
 # Images [B, C, 32, 32], given codes [B, ...] and their labels
 Decode = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -146,6 +152,38 @@ def snapshots(model: Family, job: Job, drawer: Callable[[], Draw], labels: Tenso
             model.modules[name].load_state_dict(weights)
         images.append(to_uint8(first(drawer(), job.cfg.sampling.snapshot_images, labels)).numpy())
     return {"snapshot_steps": np.array(list(job.snapshots)), "snapshot_images": np.stack(images)} if images else {}
+
+
+def way(
+    generate: Callable[..., Tensor], model: Family, job: Job, labels: Tensor | None,
+    state: Callable[[Tensor, float, Tensor], tuple[Tensor, Tensor]],
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Record the way of the first images from noise, evenly spaced in steps; the last frame is the image.
+
+    Args:
+        generate: of a family with a time, which calls its argument `watch` at each evaluation.
+        labels: of the run's images, or None.
+        state: what to show of the arguments of `watch`: x and the image that the network predicts.
+
+    Returns:
+        flow_frames and flow_estimates [F, 10, 32, 32, C] uint8 and flow_times [F]; nothing for `frames: 0`.
+    """
+    s, count = job.cfg.sample, min(_WAY_IMAGES, job.cfg.sampling.images)
+    if not s.frames:
+        return {}
+    recorded: dict[float, tuple[Tensor, Tensor]] = {}
+
+    def watch(x: Tensor, t: float, predicted: Tensor) -> None:  # Heun's guess at t comes before x_t itself
+        shown, estimate = state(x, t, predicted)
+        recorded[t] = shown[:count].cpu(), estimate[:count].cpu()
+
+    labels = None if labels is None else labels[:count]
+    final = generate(model, s, seed=job.cfg.seed, indices=range(count), labels=labels, device=job.device, watch=watch)
+    recorded[0.0] = final, final
+    times = sorted(recorded, reverse=True)
+    times = [times[i] for i in np.unique(np.linspace(0, len(times) - 1, s.frames).round().astype(int))]
+    frames, estimates = (np.stack([to_uint8(recorded[t][part]).numpy() for t in times]) for part in (0, 1))
+    return {"flow_frames": frames, "flow_estimates": estimates, "flow_times": np.array(times)}
 
 
 def to_arrays(images: Tensor, labels: Tensor | None, source: str) -> dict[str, np.ndarray]:

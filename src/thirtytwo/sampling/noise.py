@@ -14,11 +14,13 @@ from contextvars import ContextVar
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from thirtytwo.core import processes
 from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.sampling.cost import evaluations
 
-__all__ = ["CHUNK", "NoiseStreams", "chunk_numbers", "draw", "given", "in_chunks", "latents"]
+__all__ = ["CHUNK", "NoiseStreams", "chunk_numbers", "draw", "given", "in_chunks", "latents", "progress"]
 
 CHUNK = {"cpu": 50, "cuda": 500, "mps": 100}  # images in one call of the network
 
@@ -113,6 +115,13 @@ def draw(
 def chunk_numbers(indices: Sequence[int], device: torch.device) -> list[int]:
     """Return the numbers of the chunks that contain the images with these indices, ascending."""
     return np.unique(np.asarray(indices, np.int64) // CHUNK[device.type]).tolist()
+
+
+def progress(sampler: str, steps: int, indices: Sequence[int], device: torch.device) -> tqdm:
+    """Return a bar of a sampler's evaluations of the network, as `in_chunks` with these indices makes them in this process."""
+    calls = len(processes.share(chunk_numbers(indices, device))) * evaluations(sampler, steps)
+    name = f"{sampler}, {steps} steps"
+    return tqdm(total=calls, desc=name, unit="batch", mininterval=1.0, disable=not processes.first())
 
 
 def in_chunks(

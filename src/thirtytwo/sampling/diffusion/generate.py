@@ -6,14 +6,11 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from thirtytwo.core import processes
 from thirtytwo.models.diffusion.schedules import Schedule
 from thirtytwo.runtime.errors import ParamsError
-from thirtytwo.sampling.cost import evaluations
 from thirtytwo.sampling.diffusion.solvers import SAMPLERS, Predict, Step
-from thirtytwo.sampling.noise import NoiseStreams, chunk_numbers, in_chunks
+from thirtytwo.sampling.noise import NoiseStreams, in_chunks, progress
 from thirtytwo.settings.diffusion import SamplerSettings, Spacing
 
 __all__ = ["Denoise", "generate", "path", "predictor", "timesteps"]
@@ -125,9 +122,7 @@ def generate(
     """
     s = settings
     steps = path(schedule, s.steps, s.spacing)
-    calls = len(processes.share(chunk_numbers(indices, device))) * evaluations(s.sampler, s.steps)
-    name = f"{s.sampler}, {s.steps} steps"
-    bar = tqdm(total=calls, desc=name, unit="batch", mininterval=1.0, disable=not processes.first())
+    bar = progress(s.sampler, s.steps, indices, device)
 
     def denoise_with_progress(x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
         bar.update()

@@ -1,21 +1,17 @@
 """Draw images from an EDM with the samplers of `solvers`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from thirtytwo.core import processes
 from thirtytwo.models.edm.model import EDM
-from thirtytwo.sampling.cost import evaluations
+from thirtytwo.sampling.drawing import Watch
 from thirtytwo.sampling.edm.solvers import SAMPLERS, SIGMA_MIN, Predict, sigmas
-from thirtytwo.sampling.noise import NoiseStreams, chunk_numbers, in_chunks
+from thirtytwo.sampling.noise import NoiseStreams, in_chunks, progress
 from thirtytwo.settings.edm import EDMSamplerSettings
 
 __all__ = ["generate", "levels", "predictor"]
-
-Watch = Callable[[Tensor, float, Tensor], None]
 
 
 def levels(settings: EDMSamplerSettings) -> list[float]:
@@ -57,9 +53,7 @@ def generate(
         [n, C, 32, 32] float32 on the CPU, nominally in [-1, 1].
     """
     s, steps = settings, levels(settings)
-    calls = len(processes.share(chunk_numbers(indices, device))) * evaluations(s.sampler, s.steps)
-    bar = tqdm(total=calls, desc=f"{s.sampler}, {s.steps} steps", unit="batch", mininterval=1.0,
-               disable=not processes.first())  # fmt: skip
+    bar = progress(s.sampler, s.steps, indices, device)
 
     def sample_chunk(streams: NoiseStreams, labels: Tensor | None) -> Tensor:
         predict = predictor(model, s, labels)

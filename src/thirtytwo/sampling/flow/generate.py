@@ -1,21 +1,17 @@
 """Draw images from a flow with the samplers of `solvers`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from thirtytwo.core import processes
 from thirtytwo.models.flow.model import Flow
-from thirtytwo.sampling.cost import evaluations
+from thirtytwo.sampling.drawing import Watch
 from thirtytwo.sampling.flow.solvers import SAMPLERS, Predict, times
-from thirtytwo.sampling.noise import NoiseStreams, chunk_numbers, in_chunks
+from thirtytwo.sampling.noise import NoiseStreams, in_chunks, progress
 from thirtytwo.settings.flow import FlowSamplerSettings
 
 __all__ = ["generate", "predictor"]
-
-Watch = Callable[[Tensor, float, Tensor], None]
 
 
 def predictor(model: Flow, settings: FlowSamplerSettings, labels: Tensor | None) -> Predict:
@@ -53,9 +49,7 @@ def generate(
         [n, C, 32, 32] float32 on the CPU, nominally in [-1, 1].
     """
     s = settings
-    calls = len(processes.share(chunk_numbers(indices, device))) * evaluations(s.sampler, s.steps)
-    bar = tqdm(total=calls, desc=f"{s.sampler}, {s.steps} steps", unit="batch", mininterval=1.0,
-               disable=not processes.first())  # fmt: skip
+    bar = progress(s.sampler, s.steps, indices, device)
 
     def sample_chunk(streams: NoiseStreams, labels: Tensor | None) -> Tensor:
         predict = predictor(model, s, labels)

@@ -2,18 +2,14 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from torch import Tensor
 
-from thirtytwo.data.batches import to_uint8
 from thirtytwo.models.flow.model import Flow
-from thirtytwo.sampling.drawing import Draw, Job, Samples, Task, cycle_labels, first, snapshots
+from thirtytwo.sampling.drawing import Draw, Job, Samples, Task, cycle_labels, first, snapshots, way
 from thirtytwo.sampling.flow.generate import generate
 from thirtytwo.settings.flow import FlowSampling
 
 __all__ = ["drawer", "sample"]
-
-_WAY_IMAGES = 10
 
 
 def drawer(model: Flow, task: Task) -> Draw:
@@ -33,33 +29,10 @@ def sample(model: Flow, job: Job) -> Samples:
     """
     labels = cycle_labels(model, job.cfg.sampling.images, len(job.data.classes))
     images = first(drawer(model, job), job.cfg.sampling.images, labels)
-    probes = _way(model, job, labels)
+    probes = way(generate, model, job, labels, lambda x, t, velocity: (x, x - t * velocity))
     return Samples(images, labels, probes | snapshots(model, job, lambda: drawer(model, job), labels))
 
 
 def _settings(task: Task) -> FlowSampling:
     assert isinstance(task.cfg.sample, FlowSampling)
     return task.cfg.sample
-
-
-def _way(model: Flow, job: Job, labels: Tensor | None) -> dict[str, np.ndarray]:
-    """Record the way of the first images, evenly spaced in steps; the last frame is the image."""
-    s = _settings(job)
-    if not s.frames:
-        return {}
-    count = min(_WAY_IMAGES, job.cfg.sampling.images)
-    recorded: dict[float, tuple[Tensor, Tensor]] = {}
-
-    def record(x: Tensor, t: float, velocity: Tensor) -> None:
-        recorded[t] = x[:count].cpu(), (x - t * velocity)[:count].cpu()  # Heun's guess at t comes before x_t itself
-
-    labels = None if labels is None else labels[:count]
-    final = generate(model, s, seed=job.cfg.seed, indices=range(count), labels=labels, device=job.device, watch=record)
-    recorded[0.0] = final, final
-    times = sorted(recorded, reverse=True)
-    times = [times[i] for i in np.unique(np.linspace(0, len(times) - 1, s.frames).round().astype(int))]
-
-    def frames(part: int) -> np.ndarray:
-        return np.stack([to_uint8(recorded[t][part]).numpy() for t in times])
-
-    return {"flow_frames": frames(0), "flow_estimates": frames(1), "flow_times": np.array(times)}
