@@ -300,18 +300,16 @@ def main() -> None:
     real = read_real(project.features(args.dataset), "train", sha256(project.judge(args.dataset)))
     fd = scorer(real, project, args.dataset)
     images = torch.from_numpy(data.only("train").images).permute(0, 3, 1, 2).float() / 255
-    rows: list[Row] = []
-    for name in args.only:
-        rows += train_peer(PEERS[name](images.shape[1]), images, args.seconds, args.images, fd)
-    for family in dict.fromkeys(row.family for row in list(rows)):
-        rows += train_ours(OURS[family], project, data, args.images, fd)
+    peers = [PEERS[name](images.shape[1]) for name in args.only]
+    rows = [row for peer in peers for row in train_peer(peer, images, args.seconds, args.images, fd)]
+    families = dict.fromkeys(peer.family for peer in peers)
+    rows += [row for family in families for row in train_ours(OURS[family], project, data, args.images, fd)]
     args.out.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_csv(args.out / "time_to_quality.csv", index=False)
     plot(rows, args.out / "time_to_quality.png")
-    floors = []
+    features, floors = real.images.features, []
     for strata in (None, real.images.labels):
         pair = real_pair(real.split, "train", args.images, 1, strata=strata)
-        features = real.images.features
         floors.append(frechet.distance_to(features[pair.samples], *frechet.statistics(features[pair.reference])))
     print(f"{args.dataset}, N = {args.images}, one thread; floor {floors[0]:.3f}, with equal classes {floors[1]:.3f}")
     print(table(rows))

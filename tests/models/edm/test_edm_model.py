@@ -3,22 +3,20 @@
 import math
 from itertools import pairwise
 
-import numpy as np
 import pytest
 import torch
 from diffusers import EDMEulerScheduler
 
+import noise_trainings
 from edm_settings import CONDITIONAL, CONSISTENCY, SETTINGS, Gaussian
-from thirtytwo.data.batches import ImageSet
 from thirtytwo.models.contract import Batch
 from thirtytwo.models.edm import model as edm
 from thirtytwo.nets import conv_denoiser, unet
 from thirtytwo.runtime.errors import ParamsError, Stopped
 from thirtytwo.settings.edm import EDMSettings
 from thirtytwo.settings.strict import parse
-from thirtytwo.training.loop import initialise, train
+from thirtytwo.training.loop import initialise
 
-CPU = torch.device("cpu")
 DATA = Gaussian(0.3, 0.5)
 SIGMAS = torch.logspace(-3, 2, 21, dtype=torch.float64)
 
@@ -207,18 +205,12 @@ def test_pseudo_huber_distance_is_half_a_square_over_c_for_small_errors_and_the_
 
 @pytest.fixture(scope="module")
 def data():
-    images = np.tile(np.uint8(180 + 20 * (np.arange(60) % 4))[:, None, None, None], (1, 32, 32, 1))
-    labels, split = np.arange(60) % 4, np.r_[np.zeros(45), np.ones(15)]
-    return ImageSet(images, labels, split, tuple("abcd"), np.zeros((60, 0), np.float32), ())
+    return noise_trainings.gray_images()
 
 
 def trained(data, folder, stop_at=None, **changes):
     settings = parse(EDMSettings, SETTINGS | changes, "edm")
-    model, calls = family(**changes), iter(range(1, 10_000))
-    return train(
-        model, data, settings, seed=5, device=CPU, precision="float32", folder=folder,
-        exit_code=lambda: 130 if next(calls) == stop_at else 0,
-    )  # fmt: skip
+    return noise_trainings.trained(family(**changes), settings, data, folder, stop_at)
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -8,17 +8,15 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
+import noise_trainings
 from flow_settings import MEAN_FLOW, SETTINGS, Gaussian
-from thirtytwo.data.batches import ImageSet
 from thirtytwo.models.contract import Batch
 from thirtytwo.models.flow import model as flow
 from thirtytwo.nets import conv_denoiser, unet
 from thirtytwo.runtime.errors import ParamsError, Stopped, TrainingError
 from thirtytwo.settings.flow import FlowSettings
 from thirtytwo.settings.strict import parse
-from thirtytwo.training.loop import initialise, train
-
-CPU = torch.device("cpu")
+from thirtytwo.training.loop import initialise
 
 
 def family(**changes):
@@ -260,18 +258,12 @@ def test_adaptive_weight_divides_an_image_by_its_own_error():
 
 @pytest.fixture(scope="module")
 def data():
-    images = np.tile(np.uint8(180 + 20 * (np.arange(60) % 4))[:, None, None, None], (1, 32, 32, 1))
-    labels, split = np.arange(60) % 4, np.r_[np.zeros(45), np.ones(15)]
-    return ImageSet(images, labels, split, tuple("abcd"), np.zeros((60, 0), np.float32), ())
+    return noise_trainings.gray_images()
 
 
 def trained(data, folder, stop_at=None, **changes):
     settings = parse(FlowSettings, SETTINGS | changes, "flow")
-    model, calls = family(**changes), iter(range(1, 10_000))
-    return train(
-        model, data, settings, seed=5, device=CPU, precision="float32", folder=folder,
-        exit_code=lambda: 130 if next(calls) == stop_at else 0,
-    )  # fmt: skip
+    return noise_trainings.trained(family(**changes), settings, data, folder, stop_at)
 
 
 @pytest.mark.usefixtures("one_thread")
