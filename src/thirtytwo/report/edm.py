@@ -1,9 +1,8 @@
 """How EDMs and consistency models work, in words and equations."""
 
-from pathlib import Path
-
 from thirtytwo.report.blocks import Block, Equation, Text
 from thirtytwo.report.results import Results
+from thirtytwo.report.wording import begun_with
 
 __all__ = ["explained"]
 
@@ -58,12 +57,8 @@ def explained(results: Results) -> list[Block]:
             "model is sampled without guidance, whose rule is for mean images."
         )
         blocks += [Text(text), PAIRS, Text(end)]
-        parents = {run.name: Path(results.config.runs[run.name].parent).name for run in tuned}
-        begun = [
-            f"`{name}` with those of `{parent}`" for name, parent in parents.items() if parent in results.config.runs
-        ]
-        if begun:
-            blocks.append(Text(f"Weights at the beginning of the training: {', '.join(begun)}."))
+        if text := begun_with(results, tuned):
+            blocks.append(Text(text))
     if any(run.sampling.get("guidance") for run in runs):
         text = "Guidance of strength w towards label y (Ho & Salimans 2022, eq. 6, for predicted images); ∅ means no label:"
         blocks += [Text(text), GUIDANCE]

@@ -1,10 +1,9 @@
 """How the numbers of the page were computed, in words and equations."""
 
-from pathlib import Path
-
 from thirtytwo.report import edm
 from thirtytwo.report.blocks import Block, Equation, Row, Section, Table, Text
 from thirtytwo.report.results import Results
+from thirtytwo.report.wording import begun_with
 
 __all__ = ["SPLITS", "section"]
 
@@ -263,12 +262,8 @@ def _flows(results: Results) -> list[Block]:
             "network's own v computed forward and kept out of the gradient (Geng et al. 2025b, algorithm 1):"
         )
         blocks += [Text(start), MEAN_VELOCITY, Text(end), MEAN_IDENTITY]
-        parents = {run.name: Path(results.config.runs[run.name].parent).name for run in runs}
-        begun = [
-            f"`{name}` with those of `{parent}`" for name, parent in parents.items() if parent in results.config.runs
-        ]
-        if begun:
-            blocks.append(Text(f"Weights at the beginning of the training: {', '.join(begun)}."))
+        if text := begun_with(results, runs):
+            blocks.append(Text(text))
     if any(run.sampling.get("guidance") or run.model.get("training_guidance") for run in runs):
         text = (
             "Guidance of strength w towards label y applies the rule of Ho & Salimans 2022, eq. 6, to velocities, when a flow "

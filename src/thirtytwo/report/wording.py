@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from thirtytwo.core.intervals import Estimate, decimals
 from thirtytwo.evaluate.comparison import compare, rank, second_opinion, subtract
-from thirtytwo.report.results import RunResult, SetResult
+from thirtytwo.report.results import Results, RunResult, SetResult
 
 __all__ = [
-    "MISSING", "at_least", "beats", "capital", "column", "count", "cover", "decimals_for", "difference", "estimated", "groups", "inline",
+    "MISSING", "at_least", "beats", "begun_with", "capital", "column", "count", "cover", "decimals_for", "difference", "estimated", "groups", "inline",
     "judged_by", "listed", "lowest", "multiple", "one_training", "other_settings", "percent", "plain", "sampler", "samples_of_both", "score", "seconds", "size",
     "times_floor",
 ]  # fmt: skip
@@ -129,6 +130,13 @@ def size(run: RunResult) -> str:
     titles = {"latent_dim": "latent", "width": "width"} | ({"batch_size": "batches of"} if steps else {})
     words = [f"{title} {run.model[key]}" for key, title in titles.items() if key in run.model]
     return ", ".join([*words, *([f"{count(steps)} training steps"] if steps else [])]) or MISSING
+
+
+def begun_with(results: Results, runs: Sequence[RunResult]) -> str:
+    """Which of the runs began their training with the weights of another; empty if none did."""
+    parents = {run.name: Path(results.config.runs[run.name].parent).name for run in runs}
+    begun = [f"`{name}` with those of `{parent}`" for name, parent in parents.items() if parent in results.config.runs]
+    return f"Weights at the beginning of the training: {', '.join(begun)}." if begun else ""
 
 
 def cover(run: RunResult) -> str:
