@@ -73,6 +73,7 @@ def test_a_folder_gets_the_same_scores_and_its_removed_files_are_listed(command,
         ("{0}/none --against digits5k", r"/none: .*folder.*\.npz"),
         ("{0} --against digits", r"--against: .*'digits'; did you mean 'digits5k'\?"),
         ("{0} --against digits5k", "0 usable images of 0 "),
+        ("{0}/six.npz --against digits5k", r"six\.npz: 6 usable images of 6 .*expected 7 or more"),
         ("{0}/floats.npz --against digits5k", r"floats\.npz: .*float64 \[2, 32, 32, 1\]; expected uint8"),
         ("{0}/labels.npz --against digits5k", r"labels\.npz: .*\[2\] of \[0, 3\]; expected \[2\] of 0 to 2"),
         ("{0}/floats.npz --against digits5k --labels-from-folders", r"floats\.npz: expected a folder"),
@@ -82,6 +83,7 @@ def test_a_folder_gets_the_same_scores_and_its_removed_files_are_listed(command,
 )
 def test_a_wrong_option_or_image_is_refused_in_one_line(line, message, command, tmp_path, capsys):
     np.savez(tmp_path / "floats.npz", images=np.zeros((2, 32, 32, 1)))
+    np.savez(tmp_path / "six.npz", images=np.zeros((6, 32, 32, 1), np.uint8))
     np.savez(tmp_path / "labels.npz", images=np.zeros((2, 32, 32, 1), np.uint8), labels=[0, 3])
     assert command(f"evaluate {line.format(tmp_path)}") == 1
     error = capsys.readouterr().err

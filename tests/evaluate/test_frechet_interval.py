@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from thirtytwo.evaluate.frechet_interval import frechet_interval, in_proportion
+from thirtytwo.runtime.errors import EvaluationError
 
 
 @pytest.mark.parametrize(("shift", "most"), [(0.3, 1.25), (0.0, 1.45)])  # at 0 pairs make all of the variance
@@ -29,3 +30,10 @@ def test_with_a_fixed_number_in_each_class_subsets_keep_the_proportions():
         for part in order[: 600 // size * size].reshape(-1, size):
             counts = np.bincount(strata[part], minlength=4)
             assert np.abs(counts - size * np.array([200, 200, 150, 50]) / 600).max() <= 1
+
+
+def test_halves_of_three_samples_have_no_covariance():
+    features = np.random.default_rng(0).standard_normal((4, 2))
+    assert np.isfinite(frechet_interval(features, np.zeros(2), np.eye(2), 20, 0).value)
+    with pytest.raises(EvaluationError, match=r"3 images; .*at least 4"):
+        frechet_interval(features[:3], np.zeros(2), np.eye(2), 20, 0)

@@ -359,7 +359,7 @@ def test_a_data_set_has_a_protocol_of_its_own(params: Any, write_params: Write, 
     ("own", "expected"),
     [
         ({"sample": 100}, "datasets.shapes.evaluation.sample: unknown key; did you mean 'samples'?"),
-        ({"samples": 1}, "datasets.shapes.evaluation.samples: expected a number >= 2"),
+        ({"samples": 6}, "datasets.shapes.evaluation.samples: expected a number >= 7"),
         ({"reference_split": "both"}, "datasets.shapes.evaluation.reference_split: unknown value 'both'; expected one"),
     ],
 )

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from thirtytwo.core.arrays import read_arrays
 from thirtytwo.data.prepare.images import RejectedError, to_array
+from thirtytwo.evaluate.prdc import K
 from thirtytwo.runtime.errors import CommandError
 from thirtytwo.runtime.files import IMAGE_SUFFIXES
 from thirtytwo.settings.data import Preparation
@@ -51,7 +52,7 @@ def read(path: Path, preparation: Preparation, classes: tuple[str, ...], labels_
         labels_from_folders: whether the name of an image's folder is the class that was requested for it.
 
     Raises:
-        CommandError: `path` is neither a folder nor an .npz file, fewer than 2 images are usable, or a label is not
+        CommandError: `path` is neither a folder nor an .npz file, fewer than 7 images are usable, or a label is not
             one of the classes.
     """
     if path.is_dir():
@@ -67,10 +68,10 @@ def read(path: Path, preparation: Preparation, classes: tuple[str, ...], labels_
             labels.append(label)
         except RejectedError as error:
             removed.append((name, error.reason))
-    if len(images) < 2:
+    if len(images) < K + 2:
         reasons = ", ".join(sorted({reason for _, reason in removed})) or "no image files"
         raise CommandError(
-            f"{path}: {len(images)} usable images of {len(removed) + len(images)} ({reasons}); expected 2 or more; "
+            f"{path}: {len(images)} usable images of {len(removed) + len(images)} ({reasons}); expected {K + 2} or more; "
             "--convert MODE converts images of a mode"
         )
     return UserImages(np.stack(images), np.array(labels, np.int64), tuple(removed))

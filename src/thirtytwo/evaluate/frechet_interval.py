@@ -12,6 +12,7 @@ import numpy as np
 
 from thirtytwo.core.intervals import Estimate, bootstrap, mean_error, members_of
 from thirtytwo.evaluate import frechet
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["frechet_interval", "in_proportion"]
 
@@ -29,9 +30,11 @@ def frechet_interval(
         strata: [N] int, the class of each sample where the number of each class was fixed.
 
     Raises:
-        EvaluationError: as `frechet.distance_to`.
+        EvaluationError: fewer than 4 samples; otherwise as `frechet.distance_to`.
     """
-    count, distance = len(features), frechet.Subsets(features, mu, sigma)
+    if (count := len(features)) < 4:  # a covariance of each half needs two
+        raise EvaluationError(f"{count} images; a Fréchet distance with its interval needs at least 4, sample more")
+    distance = frechet.Subsets(features, mu, sigma)
     value = distance(np.arange(count))
     pairs = _second_order(distance, value, count, seed, strata)
     first = mean_error(frechet.influence(features, mu, sigma), strata) ** 2

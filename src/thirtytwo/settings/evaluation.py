@@ -9,7 +9,7 @@ from thirtytwo.settings.strict import Seed, Strict
 
 __all__ = ["EvaluateConfig", "Evaluation", "FeatureSpace", "FidStatsConfig", "FloorConfig", "Resamples", "Split"]
 
-Samples = Annotated[int, Field(ge=2, le=1_000_000)]
+Samples = Annotated[int, Field(ge=7, le=1_000_000)]  # precision and recall need 7
 Resamples = Annotated[int, Field(ge=20, le=100_000)]
 Split = Literal["train", "test", "all"]
 _TAKEN = ("classifier", "infinity", "legacy", "second", "standard", "gaussian", "mixture")
