@@ -54,7 +54,7 @@ def main(project: Project, run: str) -> None:
             )
         trainings.append((images[: settings.samples], labels[: settings.samples]))
     probes = read_probes(project.probes(run))
-    rules = Rules(settings.mode_share, settings.bootstrap_resamples, settings.seed)
+    rules = Rules(settings.train_on, settings.mode_share, settings.bootstrap_resamples, settings.seed)
     reference = data.only(split).images
     networks = {
         one.score: Network(one.features, *spaces.reference(one, project, dataset, reference))

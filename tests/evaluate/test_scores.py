@@ -43,6 +43,17 @@ def card() -> Scorecard:
     return score(gaussian(100, 1, np.arange(100) % 4), real, floor, mode_share=0.1, resamples=50, seed=1)[0]
 
 
+def test_after_a_training_on_all_images_no_image_tells_of_memorisation():
+    real = real_images()
+    floor = classifier_floor(real, samples=100, resamples=20, seed=1, within_classes=True)
+    samples = gaussian(100, 0, np.arange(100) % 4)
+    card, closest = score(samples, real, floor, train_on="all", mode_share=0.1, resamples=20, seed=1)
+    assert card.measured.scores["copies"] == card.measured.scores["train_nearer"] == Estimate(None)
+    assert card.measured.protocol["trained_on"] == "all"
+    assert "0 held-out" in card.measured.protocol["memorisation_reason"]
+    assert closest.empty
+
+
 def test_scores_see_a_shift_that_the_floor_does_not(card):
     scores, floor = card.measured.scores, card.floor.scores
     assert scores["fd_classifier"].value == pytest.approx(6, rel=0.2)  # |shift|^2 in six dimensions

@@ -368,6 +368,22 @@ def test_a_protocol_of_its_own_is_checked(params: Any, write_params: Write, tmp_
     assert message(path, tmp_path).startswith(f"params.yaml: {expected}")
 
 
+def test_gans_alone_may_train_on_held_out_images(params: Any, write_params: Write, tmp_path: Path):
+    put(params, "datasets/shapes/train_on", "all")
+    path = write_params(params)
+    assert re.match(
+        r"params\.yaml: datasets\.shapes\.train_on: all, but runs\.\w+ of family \w+ is .*set train_on: train",
+        message(path, tmp_path),
+    )
+    for name in [name for name, run in params["runs"].items() if run["family"] != "gan" and run["dataset"] == "shapes"]:
+        params["runs"][name]["dataset"] = "digits5k"
+    params["sweeps"] = {}
+    resolved(params, write_params, tmp_path)
+    for stage in ("train", "evaluate"):
+        assert load_yaml(tmp_path / f"configs/{stage}/wgan_gp.yaml")["train_on"] == "all"
+        assert load_yaml(tmp_path / f"configs/{stage}/cvae.yaml")["train_on"] == "train"
+
+
 SPACE = {"name": "x", "file": "x.pt", "sha256": "a" * 64, "resize": 64, "normalise": "unit"}
 
 

@@ -51,12 +51,14 @@ def data() -> ImageSet:
     )  # fmt: skip
 
 
-def run(name: str, data: ImageSet, folder: Path, stop_at: int | None = None, **changes: object) -> State:
+def run(
+    name: str, data: ImageSet, folder: Path, stop_at: int | None = None, train_on: str = "train", **changes: object
+) -> State:
     family, net, settings = RUNS[name]
     settings = settings.model_copy(update=changes)
     calls = iter(range(1, 10_000))
     return train(
-        initialise(lambda: build(Model(family=family, net=net, settings=settings), 3, 2), seed=5), data, settings, seed=5,
+        initialise(lambda: build(Model(family=family, net=net, settings=settings), 3, 2), seed=5), data, settings, train_on=train_on, seed=5,
         device=torch.device("cpu"), precision="float32", folder=folder,
         exit_code=lambda: 143 if next(calls) == stop_at else 0,
     )  # fmt: skip
@@ -133,6 +135,11 @@ def test_budget_in_epochs_drops_the_incomplete_batch(data: ImageSet, tmp_path: P
     state = run("vae", data, tmp_path, steps=0, epochs=2, validate_every=0)
     assert state.step == 2 * (45 // 8)
     assert [row["epoch"] for row in state.validation] == [1, 2]
+
+
+def test_a_training_on_all_images_sees_the_held_out_ones(data: ImageSet, tmp_path: Path) -> None:
+    state = run("vae", data, tmp_path, train_on="all", steps=0, epochs=2)
+    assert state.step == 2 * (60 // 8)
 
 
 def test_a_batch_larger_than_the_data_is_an_error(data: ImageSet, tmp_path: Path) -> None:

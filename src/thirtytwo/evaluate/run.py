@@ -31,8 +31,9 @@ _PRIORS = ("standard", "gaussian", "mixture")
 
 @dataclass(frozen=True)
 class Rules:
-    """How all runs are scored; the fields are those of the settings."""
+    """How a run is scored; the fields are those of the settings."""
 
+    train_on: str
     mode_share: float
     bootstrap_resamples: int
     seed: int
@@ -106,7 +107,7 @@ def score_run(
         where, places = f"samples of training {training}", real.places(labels)
         samples = Scored(*extract.images(images, where), places)
         card, nearest = score(
-            samples, real, floors.of(samples.strata), mode_share=rules.mode_share,
+            samples, real, floors.of(samples.strata), train_on=rules.train_on, mode_share=rules.mode_share,
             resamples=rules.bootstrap_resamples, seed=rules.seed,
         )  # fmt: skip
         by_second = Scored(*extract.second(images, where), places)

@@ -27,15 +27,27 @@ _DRAWS = 10  # one draw of heavy-tailed features varies by half its value
 
 
 def score(
-    samples: Scored, real: Real, floor: Measured, *, mode_share: float, resamples: int, seed: int
+    samples: Scored,
+    real: Real,
+    floor: Measured,
+    *,
+    train_on: str = "train",
+    mode_share: float,
+    resamples: int,
+    seed: int,
 ) -> tuple[Scorecard, pd.DataFrame]:
     """All scores of samples beside their floors, with the diagnosis; and the closest pairs (see `memorisation`).
+
+    Args:
+        train_on: "train" or "all", the real images that the generator was trained on.
 
     Raises:
         EvaluationError: samples cannot be scored, only part of them carry labels, or the floor is of other features or
             of another reference split.
     """
-    measured, closest = classifier_scores(samples, real, mode_share=mode_share, resamples=resamples, seed=seed)
+    measured, closest = classifier_scores(
+        samples, real, train_on=train_on, mode_share=mode_share, resamples=resamples, seed=seed
+    )
     if passes_for_noise(measured.scores["precision"], floor.scores["precision"]):
         measured |= unknown("hardly a sample resembles a real image, so that distances to them mean nothing")
     for key in ("features_sha256", "reference_split"):
@@ -101,7 +113,7 @@ def second_scores(samples: Scored, second: Seen, *, resamples: int, seed: int) -
 
 
 def classifier_scores(
-    samples: Scored, real: Real, *, mode_share: float, resamples: int, seed: int
+    samples: Scored, real: Real, *, train_on: str = "train", mode_share: float, resamples: int, seed: int
 ) -> tuple[Measured, pd.DataFrame]:
     """Every score in the classifier's features and classes, and the table of the closest pairs (see `memorisation`).
 
@@ -116,7 +128,8 @@ def classifier_scores(
     counts = class_counts(samples.predicted, classes)
     kernel_mean = real.kernel_mean if samples.strata is None else real.kernel_mean_within
     measured = _feature_scores(samples, reference, kernel_mean, resamples, seed)
-    copied, closest = memorisation(samples.features, real.images.features, real.split, real.copy_ratio, seed)
+    split = np.zeros_like(real.split) if train_on == "all" else real.split  # without held-out images
+    copied, closest = memorisation(samples.features, real.images.features, split, real.copy_ratio, seed)
     confidence = float(samples.probabilities.max(axis=1).mean(dtype=np.float64))
     variances: dict[str, Score] = {
         f"{name}_variance": float(images.features.var(axis=0, ddof=1, dtype=np.float64).sum())
@@ -126,7 +139,7 @@ def classifier_scores(
     measured |= class_scores(counts, class_counts(reference.labels, classes), mode_share)
     measured |= Measured({"mean_confidence": confidence}) | label_scores(samples, seed)
     sizes = {"n": len(samples.features), "reference_n": len(reference.features)}
-    return measured | Measured({}, {**sizes, **_about(real)}), closest
+    return measured | Measured({}, {**sizes, "trained_on": train_on, **_about(real)}), closest
 
 
 def frechet_score(samples: Scored, reference: Scored, resamples: int, seed: int) -> Estimate:

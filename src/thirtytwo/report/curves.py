@@ -68,7 +68,8 @@ def validation(dataset: SetResult, folder: Path) -> list[Block]:
         plots.series(folder / name, f"{family}: {term}", lines, ("epoch", ""))
         last = "; ".join(f"{line.name} ends at {wording.plain(float(line.y[-1]))}" for line in lines)
         shown.append(Picture(name, f"Validation curve of {term} over epochs: {last}.", f"{term}: {last}."))
-    return [Gallery("Losses on held-out images over epochs.", "plot", shown)] if shown else []
+    text = f"Losses on held-out images over epochs.{wording.trained_on_all(dataset.runs)}"
+    return [Gallery(text, "plot", shown)] if shown else []
 
 
 def floors(dataset: SetResult, folder: Path) -> list[Block]:

@@ -212,7 +212,10 @@ def _sizes(runs: list[RunResult]) -> str:
     """How large the test was, such as "Tested on 1,000 held-out images and as many samples."."""
     images, steps = ({run.metric(key) for run in runs} - {None} for key in ("c2st_n", "c2st_steps"))
     counts, budgets = (", ".join(map(wording.count, sorted(values))) for values in (images, steps))
-    return f"Tested on {counts} held-out images and as many samples, after {budgets} steps of training each network."
+    return (
+        f"Tested on {counts} held-out images and as many samples, after {budgets} steps of training each network."
+        f"{wording.trained_on_all(runs)}"
+    )
 
 
 def _finding(run: RunResult) -> str:

@@ -12,7 +12,7 @@ from thirtytwo.report.results import Results, RunResult, SetResult
 __all__ = [
     "MISSING", "at_least", "beats", "begun_with", "capital", "column", "count", "cover", "decimals_for", "difference", "estimated", "groups", "inline",
     "judged_by", "listed", "lowest", "multiple", "one_training", "other_settings", "percent", "plain", "sampler", "samples_of_both", "score", "seconds", "size",
-    "times_floor",
+    "times_floor", "trained_on_all",
 ]  # fmt: skip
 
 MISSING = "\N{EN DASH}"
@@ -137,6 +137,12 @@ def begun_with(results: Results, runs: Sequence[RunResult]) -> str:
     parents = {run.name: Path(results.config.runs[run.name].parent).name for run in runs}
     begun = [f"`{name}` with those of `{parent}`" for name, parent in parents.items() if parent in results.config.runs]
     return f"Weights at the beginning of the training: {', '.join(begun)}." if begun else ""
+
+
+def trained_on_all(runs: Sequence[RunResult]) -> str:
+    """A sentence on the runs whose training saw the held-out images, led by a space; empty if none did."""
+    names = [run.name for run in runs if run.metric("trained_on") == "all"]
+    return f" {listed(names)} {'was' if len(names) == 1 else 'were'} trained on these images as well." if names else ""
 
 
 def cover(run: RunResult) -> str:

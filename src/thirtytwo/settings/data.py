@@ -6,7 +6,9 @@ from pydantic import Field
 
 from thirtytwo.settings.strict import Seed, Strict
 
-__all__ = ["Dataset", "DatasetConfig", "Preparation", "Source", "SourceConfig"]
+__all__ = ["Dataset", "DatasetConfig", "Preparation", "Source", "SourceConfig", "TrainOn"]
+
+TrainOn = Literal["train", "all"]
 
 
 class Shapes(Strict):
@@ -82,6 +84,9 @@ class Preparation(Strict):
 class Dataset(Preparation):
     """An entry of `datasets:`."""
 
+    train_on: TrainOn = Field(
+        description="images that generators train on: those of the training split, or also the held-out ones (GANs only)"
+    )
     classifier: str = Field(description="entry of `classifiers:` whose features score this data set")
     evaluation: dict[str, Any] = Field(description="keys of `evaluation:` with the values for this data set")
 

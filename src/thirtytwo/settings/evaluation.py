@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from thirtytwo.settings.configs import Compute
+from thirtytwo.settings.data import TrainOn
 from thirtytwo.settings.strict import Seed, Strict
 
 __all__ = ["EvaluateConfig", "Evaluation", "FeatureSpace", "FidStatsConfig", "FloorConfig", "Resamples", "Split"]
@@ -83,6 +84,7 @@ class EvaluateConfig(Strict):
 
     run: str
     dataset: str
+    train_on: TrainOn
     seed: Seed
     seeds: int = Field(ge=1, le=1000)
     compute: Compute

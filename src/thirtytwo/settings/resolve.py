@@ -60,7 +60,7 @@ def _files(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         files[f"download/{name}"] = {"name": name, "source": source.model_dump()}
     for name, dataset in params.datasets.items():
         kind = params.sources[dataset.source].kind
-        preparation = dataset.model_dump(exclude={"classifier", "evaluation"})
+        preparation = dataset.model_dump(exclude={"train_on", "classifier", "evaluation"})
         files[f"prepare/{name}"] = {"name": name, "kind": kind, "dataset": preparation}
         files |= _reference_files(name, params)
     for name, classifier in params.classifiers.items():
@@ -95,6 +95,11 @@ def _check_names(params: Params) -> None:
     for name, run in params.runs.items():
         _check_known(f"runs.{name}.dataset", run.dataset, params.datasets)
         _check_known(f"runs.{name}.family", run.family, FAMILIES)
+        if run.family != "gan" and params.datasets[run.dataset].train_on == "all":
+            raise ParamsError(
+                f"datasets.{run.dataset}.train_on: all, but runs.{name} of family {run.family} is measured on held-out"
+                " images; set train_on: train, or give the run another data set"
+            )
         _check_known(f"runs.{name}.net", run.net, _networks())
     for name, sweep in params.sweeps.items():
         _check_sweep(f"sweeps.{name}", name, sweep, params.runs)
@@ -248,10 +253,11 @@ def _run_files(name: str, params: Params, blocks: dict[str, Any]) -> dict[str, d
         inherited["parent_model"] = model(parent, its_settings)
         inherited["parent_weights"] = its_sampling.model_dump()["weights"]
     common = _common(params) | {"run": name, "dataset": run.dataset, "seeds": run.seeds}
+    train_on = {"train_on": params.datasets[run.dataset].train_on}
     protocol, shared = params.protocol(run.dataset), params.sampling.model_dump()
     shared["images"] = max(shared["images"], protocol.samples)
     return {
-        f"train/{name}": common | model(name, settings) | inherited,
+        f"train/{name}": common | train_on | model(name, settings) | inherited,
         f"sample/{name}": common | {"family": run.family, "sampling": shared, "sample": sampling.model_dump()},
-        f"evaluate/{name}": common | protocol.model_dump(),
+        f"evaluate/{name}": common | train_on | protocol.model_dump(),
     }

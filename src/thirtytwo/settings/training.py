@@ -5,6 +5,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 from pydantic import Field, model_validator
 
 from thirtytwo.settings.configs import Compute
+from thirtytwo.settings.data import TrainOn
 from thirtytwo.settings.strict import Seed, Strict
 
 __all__ = ["NO_PARENT", "PUBLISHED", "TRAINED", "Model", "TrainConfig", "TrainSettings"]
@@ -55,6 +56,7 @@ class TrainConfig(Model[FamilyTrain], Generic[FamilyTrain, ParentTrain]):
 
     run: str
     dataset: str
+    train_on: TrainOn
     parent: str = Field(description="path of the parent model or weights; .no-parent: none")
     parent_model: Model[ParentTrain] | None = Field(description="model of the parent run")
     parent_weights: Literal["ema", "raw"] | None = Field(description="weights that the parent run samples with")

@@ -95,22 +95,15 @@ def total_steps(settings: TrainSettings, images: int) -> int:
 
 
 def train(
-    family: Family,
-    data: ImageSet,
-    settings: TrainSettings,
-    *,
-    seed: int,
-    device: torch.device,
-    precision: str,
-    folder: Path,
-    exit_code: Callable[[], int],
-    log: CurveLog | None = None,
-) -> State:
-    """Train `family` on the train split of `data`, resuming from the newest checkpoint in `folder`.
+    family: Family, data: ImageSet, settings: TrainSettings, *, train_on: str = "train", seed: int,
+    device: torch.device, precision: str, folder: Path, exit_code: Callable[[], int], log: CurveLog | None = None,
+) -> State:  # fmt: skip
+    """Train `family` on `data`, resuming from the newest checkpoint in `folder`.
 
     The last checkpoint holds the finished training, so another call returns it without a step.
 
     Args:
+        train_on: "train" or "all", the images to train on; validation is on the test split.
         seed: of this training: the run's seed plus the number of the training.
         precision: "float32", "tf32" for float32 with TF32 products on CUDA, or "bfloat16" for autocast.
         folder: of this configuration's checkpoints.
@@ -123,8 +116,8 @@ def train(
         CheckpointError: a checkpoint is not plain weights.
         FileError: a checkpoint cannot be written.
     """
-    images = torch.from_numpy(data.only("train").images).to(device)
-    labels = torch.from_numpy(data.only("train").labels).to(device)
+    seen = data.only(train_on)
+    images, labels = torch.from_numpy(seen.images).to(device), torch.from_numpy(seen.labels).to(device)
     steps = total_steps(settings, len(images))
     state = _start(family, settings, folder, device)
     if state.step and processes.first():

@@ -75,7 +75,7 @@ def train_run(
         log = CurveLog(None if training else curve, events and events / str(training))
         try:
             state = train(
-                _start(cfg, data, seed, parent), data, cfg.settings, seed=seed, device=device,
+                _start(cfg, data, seed, parent), data, cfg.settings, train_on=cfg.train_on, seed=seed, device=device,
                 precision=cfg.compute.precision, folder=folder, exit_code=exit_code,
                 log=log if processes.first() else None,
             )  # fmt: skip
@@ -145,7 +145,7 @@ def _start(cfg: TrainConfig[Any, Any], data: ImageSet, seed: int, parent: Path) 
     channels, classes = data.images.shape[3], len(data.classes)
     model = initialise(lambda: untrained(cfg, channels, classes), seed)
     if cfg.parent_model is not None:
-        images = to_float(torch.from_numpy(data.only("train").images))
+        images = to_float(torch.from_numpy(data.only(cfg.train_on).images))
         saved = load_weights(parent, CPU)
         try:
             cast(ChildFamily, model).adopt(select(saved, cfg.parent_weights or "raw"), images)

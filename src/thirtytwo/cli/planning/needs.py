@@ -105,7 +105,7 @@ def _values(tensors: Iterable[torch.Tensor]) -> int:
 
 def _work(cfg: TrainConfig[Any, Any], drawn: SampleConfig[Any], data: DataSet) -> Work:
     s = cfg.settings
-    per_epoch = max(1, data.train // s.batch_size)
+    per_epoch = max(1, (data.train + (data.test if cfg.train_on == "all" else 0)) // s.batch_size)
     steps = 0 if cfg.published else s.steps or s.epochs * per_epoch
 
     def times(every: int) -> int:  # and once more at the end
