@@ -105,6 +105,12 @@ def test_a_classifier_without_power_proves_nothing(small):
     assert "at least 48" not in text
 
 
+def test_a_gan_trained_on_the_held_out_images_says_so(small):
+    assert "trained on these images" not in render(small).text
+    edit_card(small, "wgan_gp", protocol={"trained_on": "all"})
+    assert "wgan_gp was trained on these images as well." in render(small).text
+
+
 def test_floor_is_a_row(full):
     tables = [table for table in full[1].tables if table[0][0] == "run" and "N" in table[0]]
     floors = [rows(table)[-1] for table in tables if "FD" in table[0]]
