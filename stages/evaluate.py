@@ -60,7 +60,7 @@ def main(project: Project, run: str) -> None:
         one.score: Network(one.features, *spaces.reference(one, project, dataset, reference))
         for one in spaces.spaces(settings, project, device)
     }
-    card, tables = score_run(trainings, probes, real, second, floors, rules, extractors, networks, factors)
+    card, tables = score_run(trainings, probes, reference, real, second, floors, rules, extractors, networks, factors)
     if not processes.first():  # the processes share the extraction of features
         return
     write_json(project.scores(run), card, sealed=True)

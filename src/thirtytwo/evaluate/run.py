@@ -13,6 +13,7 @@ import pandas as pd
 from thirtytwo.evaluate import frechet
 from thirtytwo.evaluate.classes import confusion
 from thirtytwo.evaluate.disentanglement import disentanglement
+from thirtytwo.evaluate.edges import edge_strength, edges
 from thirtytwo.evaluate.equilibrium import equilibrium
 from thirtytwo.evaluate.fid import by_class, inception_scores, read_inception_floor
 from thirtytwo.evaluate.latent_space import FactorReader, class_directions, directions, path_length
@@ -87,14 +88,16 @@ class Factors:
 
 
 def score_run(
-    trainings: Sequence[tuple[np.ndarray, np.ndarray]], probes: Mapping[str, np.ndarray], real: Real, second: Seen,
-    floors: Floors, rules: Rules, extract: Extractors, networks: Mapping[str, Network], factors: Factors | None,
+    trainings: Sequence[tuple[np.ndarray, np.ndarray]], probes: Mapping[str, np.ndarray], reference: np.ndarray,
+    real: Real, second: Seen, floors: Floors, rules: Rules, extract: Extractors, networks: Mapping[str, Network],
+    factors: Factors | None,
 ) -> tuple[Scorecard, dict[str, pd.DataFrame]]:  # fmt: skip
     """The scorecard, and tables by their folder in plots/.
 
     Args:
         trainings: images [N, 32, 32, C] uint8 and labels [N] of each training, the first one first.
         probes: what else was drawn from the first training's model, by name.
+        reference: [M, 32, 32, C] uint8, the real images that samples are scored against.
         second: the images of `real` as the second classifier sees them.
         networks: by the name of the Fréchet distance in its features: "fid", "fid_legacy" or "fd_<name>".
         factors: None where they are not known.
@@ -102,7 +105,7 @@ def score_run(
     Raises:
         EvaluationError: samples or probes cannot be scored.
     """
-    cards = []
+    cards, real_edges = [], float(edge_strength(reference).mean())
     for training, (images, labels) in enumerate(trainings):
         where, places = f"samples of training {training}", real.places(labels)
         samples = Scored(*extract.images(images, where), places)
@@ -112,6 +115,7 @@ def score_run(
         )  # fmt: skip
         by_second = Scored(*extract.second(images, where), places)
         measured = second_scores(by_second, second, resamples=rules.bootstrap_resamples, seed=rules.seed)
+        measured |= Measured({"edges": edges(images, real_edges, samples.strata)})
         card = replace(card, measured=card.measured | measured)
         seen = {name: network.features(images, where) for name, network in networks.items()}
         for name, network in networks.items():

@@ -50,6 +50,8 @@ CLASSES = (
           "CMPUT 328. Below it the range of 95 % of such marks, not an interval: runs are compared by accuracy."),
     Column("entropy, bits", "class_entropy_bits", 1, "Entropy of the classes among the samples. Equal shares give the "
           "highest value."),
+    Column("edges, %", "edges", 100, "Differences of neighbouring pixels, relative to those of real images. Blurred samples "
+          "are below 100 %, noisy ones above."),
     Column("nearer to training, %", "train_nearer", 100, "Samples closer to a training image than to any of as many "
           "held-out images. 50 % means no memorisation."),
     Column("copies, %", "copies", 100, "Samples closer to a training image than all but 1 % of held-out images are. "
@@ -79,7 +81,7 @@ def blocks(dataset: SetResult) -> list[Block]:
         _scores(dataset, runs, verdict, QUALITY + _own(runs), "Quality." + _intervals() + _sizes(dataset))
     ]
     if any(run.card for run in runs):
-        tables.append(_scores(dataset, runs, verdict, CLASSES, "Classes and memorisation."))
+        tables.append(_scores(dataset, runs, verdict, CLASSES, "Classes, sharpness and memorisation."))
     tables += [*_diagnoses(runs), _models(runs)]
     if verdict.kind in ("best", "tie") and sum(run.scored for run in runs) > 2:
         tables.append(_pairs(runs, verdict))

@@ -36,6 +36,7 @@ def beta(dataset: SetResult) -> str | None:
             f"beta {run.model['beta']:g} (`{run.name}`): distortion {score(run, 'distortion')}"
             + (f", rate {run.metric('rate_nats'):.3g} nats" if run.metric("rate_nats") is not None else "")
             + (f", FD of the samples {score(run, 'fd_classifier')}" if run.scored else "")
+            + (f", their edges {score(run, 'edges')} of real ones" if run.metric("edges") is not None else "")
             for run in values
         ]
         steps = [wording.difference(a, b, "distortion") for a, b in pairwise(values)]
