@@ -94,7 +94,7 @@ class _Execution:
 
     def __init__(self, repo: Repo, root: Path, todo: Plan, scheduler: str | None, devices: Sequence[str]) -> None:
         self._repo, self._root, self._plan, self._scheduler = repo, root, todo, scheduler
-        self._names = [name for name in todo.stages if name in todo.stale]
+        self._names, self._priority = [name for name in todo.stages if name in todo.stale], todo.priority()
         params = root / "params.yaml"
         content = params.read_bytes() if params.is_file() else b""
         self._invocation = Invocation(uuid.uuid4().hex[:12], str(root), content, tuple(devices))
@@ -112,8 +112,7 @@ class _Execution:
                 client.subscribe_topic(
                     f"repro-{self._invocation.token}", lambda event: self._put("news", event[1]["news"])
                 )
-                futures = self._submit(client)
-                self._follow(client, futures, screen)
+                self._follow(client, screen)
         finally:
             self._record()
             (self._root / MARK).unlink(missing_ok=True)
@@ -123,26 +122,34 @@ class _Execution:
     def _put(self, kind: str, what: Any) -> None:
         self._events.put((kind, what))
 
-    def _submit(self, client: "Client") -> dict[str, "Future"]:
-        futures: dict[str, Future] = {}
-        priority = self._plan.priority()
-        for name in self._names:
+    def _submit(self, client: "Client", futures: dict[str, "Future"]) -> None:
+        """Give stages whose upstream has ended to the free workers, the longest chain first.
+
+        Dask would choose a worker for each stage at once, also one that is busy for hours, and leave others idle.
+        """
+        stale = self._plan.stale
+        waiting = (name for name in self._names if name not in futures)
+        ready = [n for n in waiting if all(u in self._outcomes for u in self._plan.upstream[n] if u in stale)]
+        free = len(client.nthreads()) - (len(futures) - len(self._outcomes)) if ready else 0
+        for name in sorted(ready, key=self._priority.__getitem__, reverse=True)[: max(free, 0)]:
             upstream = self._plan.upstream[name]
-            known = {n: lock_entry(self._plan.stages[n]) for n in upstream if n not in self._plan.stale}
+            known = {n: lock_entry(self._plan.stages[n]) for n in upstream if n not in stale}
             expected = sources(self._repo, self._plan.stages[name]) if self._scheduler else {}
             futures[name] = client.submit(
-                execute, self._invocation, Task(name, known, expected), *(futures[n] for n in upstream if n in futures),
-                key=(name.partition("@")[0], self._invocation.token, name), priority=priority[name], pure=False,
+                execute, self._invocation, Task(name, known, expected),
+                *(self._outcomes[n] for n in upstream if n in stale),
+                key=(name.partition("@")[0], self._invocation.token, name), pure=False,
             )  # fmt: skip
             futures[name].add_done_callback(partial(self._done, name))
-        return futures
 
     def _done(self, name: str, future: "Future") -> None:
         self._put("done", name)
 
-    def _follow(self, client: "Client", futures: Mapping[str, "Future"], screen: View) -> None:
-        """Handle events until every stage has ended."""
-        while len(self._outcomes) < len(futures):
+    def _follow(self, client: "Client", screen: View) -> None:
+        """Submit stages and handle events until every stage has ended."""
+        futures: dict[str, Future] = {}
+        while len(self._outcomes) < len(self._names):
+            self._submit(client, futures)
             try:
                 kind, what = self._events.get(timeout=0.5)
             except Empty:
@@ -176,9 +183,6 @@ class _Execution:
     def _collect(self, name: str, future: "Future") -> Outcome:
         """Return how a stage ended, after placing outputs from other machines in the project."""
         if future.status != "finished":
-            upstream = [self._outcomes.get(n) for n in self._plan.upstream[name]]
-            if any(outcome and not outcome.good for outcome in upstream):
-                return Outcome(name, "skipped")
             return Outcome(name, "failed", reason=" ".join(str(future.exception()).split()))
         outcome: Outcome = future.result()
         if not outcome.placed:
