@@ -20,7 +20,14 @@ def test_leftovers_of_interrupted_work(tmp_path):
     assert "data/samples/.vae.npz.1.tmp" in temporary.what
 
 
-@pytest.mark.parametrize("content", ['{"write": {"/a/b": {"pid": 12, "cm', "", "[]", '{"write": 3}', "\udcff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"write": {"/a/b": {"pid": 12, "cm', "", "[]", '{"write": 3}', "\udcff", "9" * 5000, "[" * 100_000,
+        '{"write": {"/a/b": {"pid": -12, "cmd": ""}}}',
+    ],
+    ids=range(8),
+)  # fmt: skip
 def test_a_broken_lock_of_dvc_is_named_and_mended(content, tmp_path, monkeypatch):
     Repo.init(str(tmp_path), no_scm=True).close()
     for name in ("dvc.yaml", "params.yaml"):

@@ -16,7 +16,10 @@ from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 
 from cli_project import RUNS, comparable_scores
+from thirtytwo.cli import export as cli_export
 from thirtytwo.cli.export import SCRIPT
+from thirtytwo.runtime.errors import ThirtyTwoError
+from thirtytwo.runtime.sealed import unseal_json
 
 
 @pytest.mark.parametrize(
@@ -101,9 +104,37 @@ def test_the_card_has_scores_with_intervals_and_floors(command, card, project, t
     assert "N = 40 images" in shown.text
 
 
-def test_an_existing_folder_and_an_unknown_run_are_refused(command, tmp_path, capsys):
-    comparable_scores(tmp_path / "full/a.json", 1)
-    for line, message in ((f"export dcgan --to {tmp_path / 'full'}", "--to: .*full exists"), ("export dcgna", "dcgan")):
+def test_an_export_that_fails_leaves_nothing(command, tmp_path, monkeypatch, capsys):
+    def fail(*arguments):
+        raise ThirtyTwoError("stopped")
+
+    monkeypatch.setattr(cli_export, "write_json", fail)
+    assert command(f"export dcgan --to {tmp_path / 'exported'}") == 1
+    assert capsys.readouterr().err == "error: stopped\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_scores_that_are_damaged_or_carry_no_sha256_are_refused(command, project, tmp_path, capsys):
+    path = comparable_scores(project.scores("dcgan"), 1)
+    sealed = path.read_bytes()
+    try:
+        for content in (sealed.replace(b"50", b"51", 1), unseal_json(sealed)):
+            path.write_bytes(content)
+            assert command(f"export dcgan --to {tmp_path / 'exported'}") == 1
+            error = capsys.readouterr().err
+            assert re.search(r"dcgan\.json: damaged: its sha256", error)
+            assert error.count("\n") == 1
+    finally:
+        path.unlink()
+    assert not (tmp_path / "exported").exists()
+
+
+def test_an_existing_folder_or_file_and_an_unknown_run_are_refused(command, tmp_path, capsys):
+    file = comparable_scores(tmp_path / "full/a.json", 1)
+    for line, message in (
+        (f"export dcgan --to {tmp_path / 'full'}", "--to: .*full exists; name a new folder"),
+        (f"export dcgan --to {file}", r"--to: .*a\.json exists; name a new folder"), ("export dcgna", "dcgan"),
+    ):  # fmt: skip
         assert command(line) == 1
         error = capsys.readouterr().err
         assert re.search(message, error)

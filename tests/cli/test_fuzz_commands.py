@@ -16,7 +16,7 @@ from thirtytwo.cli import main as command_line
 from thirtytwo.runtime.project import Project
 
 NUMBERS = st.sampled_from((
-    "0", "1", "2", "3", "-1", "1.5", "nan", "inf", "1e9", "1e400", "x", "", "999999999", "9" * 30, "٣", "1_0", " 2", "0x2", "2²",
+    "0", "1", "2", "3", "-1", "1.5", "nan", "inf", "1e9", "1e400", "x", "", "999999999", "9" * 30, "9" * 5000, "٣", "1_0", " 2", "0x2", "2²",
 ))  # fmt: skip
 NAMES = st.one_of(
     st.sampled_from((
@@ -33,8 +33,8 @@ OUTPUTS = st.sampled_from((
     "/dev/full", "x" * 300, "~", "é.png", "\udcff.png", "o/a.png",
 ))  # fmt: skip
 OPTIONS = {
-    "sample": ("--labels", "--sampler", "--steps", "--eta", "--spacing", "--guidance", "--decoder-guidance", "--prior", "--weights",
-               "--seed", "--training-seed"),
+    "sample": ("--labels", "--sampler", "--steps", "--eta", "--spacing", "--guidance", "--decoder-guidance", "--prior", "--proposals",
+               "--weights", "--seed", "--training-seed"),
     "evaluate": ("--split", "--labels-from-folders", "--convert"),
     "compare": ("--score", "--json"),
     "export": (),

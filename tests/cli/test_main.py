@@ -28,3 +28,10 @@ def test_a_null_character_is_refused_wherever_it_stands(capsys):
         with pytest.raises(SystemExit, match="2"):
             main(line)
         assert "null character; remove it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("days", ["nan", "-1", "-inf", "x", ""])
+def test_days_that_would_remove_every_checkpoint_are_refused(days, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["doctor", f"--clean={days}"])
+    assert capsys.readouterr().err.endswith(f"--clean: expected a number of days >= 0, got '{days}'\n")

@@ -92,6 +92,7 @@ def test_grid_contains_all_images(command, tmp_path):
         ("cvae --labels three", "--labels: .*'three'; expected one of: zero, one, two"),
         ("cvae --labels on", r"--labels: .*'on'; did you mean 'one'\?"),
         ("cvae --labels 3", "--labels: .*'3'"),
+        pytest.param("cvae --labels " + "9" * 5000, "--labels: unknown class '9+'", id="a label of 5000 digits"),
         ("cddmp", r"cddmp.*; did you mean 'cddpm'\?"),
         ("cddpm --sampler dimm", r"--sampler: .*'dimm'; did you mean 'ddim'\?"),
         ("cddpm --steps 0", "--steps: .*>= 1 and <= 10000, got 0"),

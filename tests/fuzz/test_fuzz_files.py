@@ -4,13 +4,16 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from dvc.fs import localfs
+from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +30,7 @@ from thirtytwo.evaluate.scorecard import Floors, Score, Scorecard
 from thirtytwo.features.extraction import load_classifier
 from thirtytwo.nets.classifier import Classifier
 from thirtytwo.report.reading import Log, _Files
+from thirtytwo.repro.locks import release_ended
 from thirtytwo.runtime.errors import ThirtyTwoError
 from thirtytwo.runtime.files import read_json
 from thirtytwo.runtime.project import Project
@@ -221,3 +225,22 @@ def test_tables(folder: Path, content: bytes):
         lambda path: _Files(Project(folder)).csv(path, ["step", "fd"]),
     )  # fmt: skip
     read_from(folder / "factors.csv", content, lambda path: read_factors(path.parent, ["1", "2"]))
+
+
+# DVC's file of locks
+
+LOCKS: dict[str, Any] = {
+    "write": {"/a/b": {"pid": 4194304, "cmd": "dvc repro"}}, "read": {"/a/c": [{"pid": 4194305, "cmd": "dvc repro"}]},
+}  # fmt: skip
+
+
+@given(
+    content=st.one_of(damaged(json.dumps(LOCKS).encode()), changed(LOCKS).map(lambda locks: json.dumps(locks).encode()))
+)
+def test_locks(folder: Path, content: bytes):
+    """What DVC has locked is released, or its file is named as damaged."""
+    repo: Any = SimpleNamespace(tmp_dir=str(folder), fs=localfs, config={"core": {}})
+    (folder / "rwlock").write_bytes(content)
+    with bounded_memory(MOST), suppress(RWLockFileCorruptedError, RWLockFileFormatError):
+        release_ended(repo)
+        assert release_ended(repo) == []

@@ -1,5 +1,6 @@
 import io
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ def test_another_line_is_its_text() -> None:
     assert progress("  resumed at step 3 of 9 ") == Progress("resumed at step 3 of 9")
 
 
+def test_of_a_line_without_end_the_beginning_is_parsed() -> None:
+    assert progress("a: " * 1000) == Progress(("a: " * 334)[:1000])
+
+
 def test_a_carriage_return_starts_the_line_again() -> None:
     assert as_shown("one\n 1%\r 2%\r 3%\r\nend\n") == "one\n 3%\nend\n"
 
@@ -37,3 +42,14 @@ def test_captures_what_children_print(tmp_path: Path, capfd: pytest.CaptureFixtu
         print("from Python")
         os.system("echo out; echo error >&2; printf '1%%\\r2%%\\n'")
     assert log.read_text(encoding="utf-8") == "from Python\nout\nerror\n2%\n"
+
+
+def test_bytes_that_are_no_text_are_replaced(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    seen: list[Progress] = []
+    with capfd.disabled(), captured(tmp_path / "stage.log", lambda line: seen.append(line) if line else None):
+        os.system(r"printf '\377a\n'")
+        deadline = time.monotonic() + 60
+        while not seen and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert seen == [Progress("\ufffda")]
+    assert (tmp_path / "stage.log").read_text(encoding="utf-8") == "\ufffda\n"

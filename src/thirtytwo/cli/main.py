@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument(
         "--clean",
         nargs="?",
-        type=float,
+        type=_days,
         const=30.0,
         metavar="DAYS",
         help="remove checkpoints that no training has changed for DAYS (30)",
@@ -184,3 +184,13 @@ def _natural(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**63:
         raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2^63 - 1, got '{text}'")
     return int(text)
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1.0
+    if not days >= 0:  # nan would remove every checkpoint
+        raise argparse.ArgumentTypeError(f"expected a number of days >= 0, got '{text}'")
+    return days

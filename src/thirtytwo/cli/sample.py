@@ -120,7 +120,7 @@ def _number(word: str, classes: tuple[str, ...]) -> int:
     """Return the index of a class given by its name or number."""
     if word in classes:
         return classes.index(word)
-    if word.isdecimal() and int(word) < len(classes):
+    if word.isdecimal() and len(word) < 20 and int(word) < len(classes):  # int() takes 4300 digits at most
         return int(word)
     raise CommandError(f"--labels: unknown class '{word}'; {nearest(word, classes)}")
 

@@ -19,7 +19,7 @@ def release_ended(repo: Repo) -> list[int]:
     """
     try:
         return _release(repo)
-    except UnicodeDecodeError:
+    except (ValueError, RecursionError):  # no text, a number of any length or below 0, nested without end
         raise RWLockFileCorruptedError(repo.fs.join(repo.tmp_dir, RWLOCK_FILE)) from None
 
 

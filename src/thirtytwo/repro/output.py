@@ -15,6 +15,7 @@ _BAR = re.compile(
     r"(?:(?P<label>[^|]*?):\s*)?(?P<percent>\d+)%\|[^|]*\|\s*(?P<done>[\d.]+\w*)/(?P<total>[\d.]+\w*)\s*"
     r"\[[^<\]]*<(?P<left>[^,\]]*)(?:,\s*(?P<rate>[^,\]]*))?(?:,\s*(?P<terms>[^\]]*))?\]"
 )
+_LONGEST = 1000  # characters of a line that are parsed: the time grows with their square
 _LOOK_SECONDS = 0.3
 
 
@@ -39,6 +40,7 @@ class Progress:
 
 def progress(line: str) -> Progress:
     """Parse a line, which may be one of tqdm's progress bars."""
+    line = line[:_LONGEST]
     if not (bar := _BAR.search(line)):
         return Progress(line.strip())
     return Progress(

@@ -97,7 +97,8 @@ class _Execution:
         self._names, self._priority = [name for name in todo.stages if name in todo.stale], todo.priority()
         params = root / "params.yaml"
         content = params.read_bytes() if params.is_file() else b""
-        self._invocation = Invocation(uuid.uuid4().hex[:12], str(root), content, tuple(devices))
+        given = () if scheduler else tuple(devices)  # a cluster gives its workers their own
+        self._invocation = Invocation(uuid.uuid4().hex[:12], str(root), content, given)
         self._events: SimpleQueue[tuple[str, Any]] = SimpleQueue()
         self._outcomes: dict[str, Outcome] = {}
         self._recorded: set[str] = set()
@@ -186,7 +187,7 @@ class _Execution:
             return Outcome(name, "failed", reason=" ".join(str(future.exception()).split()))
         outcome: Outcome = future.result()
         if not outcome.placed:
-            log_of(self._root, name).write_text(outcome.log, encoding="utf-8")
+            files.write(log_of(self._root, name), outcome.log.encode())
             if outcome.entry:
                 try:
                     place(self._repo, self._plan.stages[name], outcome.entry)
