@@ -36,11 +36,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def planned(upstream: dict[str, list[str]], folder: Path) -> Any:
+    """The execution of stages that are all stale, by the names of those that they depend on."""
+    stage: Any = None
+    return _Execution(stage, folder, Plan(dict.fromkeys(upstream, stage), upstream, set(upstream), None), None, ())
+
+
 @pytest.fixture
 def execution(tmp_path: Path) -> Any:
     """Of the stage `train`, which depends on `resolve`."""
-    stage: Any = None
-    return _Execution(stage, tmp_path, Plan({"train": stage}, {"train": ["resolve"]}, {"train"}, None), None, ())
+    return planned({"resolve": [], "train": ["resolve"]}, tmp_path)
 
 
 def test_nothing_starts_after_the_first_stage_has_failed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,11 +86,32 @@ def test_a_second_signal_kills(execution: Any) -> None:
     assert execution._signal == signal.SIGTERM  # decides the exit code
 
 
-def test_a_stage_without_a_result_failed_or_was_skipped(execution: Any) -> None:
+def test_a_stage_without_a_result_failed(execution: Any) -> None:
     future = SimpleNamespace(status="error", exception=lambda: RuntimeError("no\nworker"))
     assert execution._collect("train", future) == Outcome("train", "failed", reason="no worker")
-    execution._outcomes["resolve"] = Outcome("resolve", "failed")
-    assert execution._collect("train", future).state == "skipped"
+
+
+def test_a_stage_goes_to_a_free_worker_when_what_it_needs_has_ended(tmp_path: Path) -> None:
+    execution = planned({"a": [], "b": [], "long": [], "after": ["long"]}, tmp_path)
+    submitted: list[tuple[str, tuple[Outcome, ...]]] = []
+    workers = {"tcp://one": 1, "tcp://two": 1}
+
+    def submit(_: Any, invocation: Any, task: Any, *upstream: Outcome, **options: Any) -> Any:
+        submitted.append((task.stage, upstream))
+        return SimpleNamespace(add_done_callback=print)
+
+    client, futures = SimpleNamespace(nthreads=lambda: workers, submit=submit), dict[str, Any]()
+    execution._submit(client, futures)
+    execution._submit(client, futures)
+    assert submitted == [("long", ()), ("a", ())]  # "b" waits, since both workers are taken
+    execution._outcomes["long"] = failed = Outcome("long", "failed")
+    execution._submit(client, futures)
+    assert submitted[2:] == [("b", ())]
+    workers["tcp://three"] = 1
+    execution._submit(client, futures)
+    assert submitted[3:] == [("after", (failed,))]  # which skips it
+    execution._submit(client, futures)
+    assert len(submitted) == 4
 
 
 def test_outputs_of_another_machine_that_the_cache_lacks_fail_the_stage(
