@@ -175,6 +175,7 @@ CHANGES = [
     ("floor digits5k", "data/prepared/digits5k.json", text('"factor_names": []', '"factor_names": {}')),
     ("floor digits5k", "data/classifiers/digits5k.pt", pt({"modules": {}})),
     ("floor digits5k", "data/classifiers/digits5k.pt", pt([1])),
+    ("floor digits5k", "data/classifiers/digits5k.pt", pt({"state_dict": {}, "classes": ["a"], "channels": 1.5, "width": 8})),
     ("floor digits5k", "data/classifiers/digits5k.pt", pt({"state_dict": [], "classes": ["a"], "channels": 1, "width": 8})),
     ("train lddpm", "data/models/cvae/0.pt", pt({"modules": 3, "ema": None})),
     ("train lddpm", "data/models/cvae/0.pt", other_shape),

@@ -48,7 +48,10 @@ def execution(tmp_path: Path) -> Any:
     return planned({"resolve": [], "train": ["resolve"]}, tmp_path)
 
 
-def test_nothing_starts_after_the_first_stage_has_failed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_starts_after_the_first_stage_has_failed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_Execution, "run", lambda self, jobs: pytest.fail("more stages were started"))
     assert repro(folder, [], jobs=1) == 1
     assert "failed: resolve: " in capsys.readouterr().out
     assert (folder / "runs.log").read_text(encoding="utf-8") == "begun\n"

@@ -45,8 +45,9 @@ def test_files_of_a_killed_worker_are_waited_for_and_released(monkeypatch: pytes
     assert worker._reproduce(REPO, stage) is stage
     assert released == [REPO, REPO]
     monkeypatch.setattr(worker, "_BUSY_SECONDS", -1)
+    stage = BusyStage(2)
     with pytest.raises(LockError):
-        worker._reproduce(REPO, stage := BusyStage(2))  # type: ignore[arg-type]
+        worker._reproduce(REPO, stage)
     assert stage.tries == 1
 
 

@@ -51,7 +51,7 @@ def load_classifier(network: Callable[[int, int, int], Net], path: Path, device:
         names = list(state["classes"])
         model = network(state["channels"], len(names), state["width"])
         model.load_state_dict(state["state_dict"])
-    except (KeyError, TypeError, AttributeError, RuntimeError):
+    except (KeyError, TypeError, AttributeError, RuntimeError, ValueError):
         raise EvaluationError(f"{path}: not a classifier of this version; {remedy(path)}") from None
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.eval(), names
