@@ -51,7 +51,7 @@ def synthetic(params: Any) -> Any:
         own = dataset["evaluation"]
         own |= {"fid_legacy": False} | ({"samples": 25} if "samples" in own else {})
     for name, classifier in params["classifiers"].items():
-        small = {"epochs": 1, "width": 8, "batch_size": 16}
+        small = {"epochs": 2, "width": 8, "batch_size": 16}
         params["classifiers"][name] = classifier | small | {"second": classifier["second"] | small}
     for block in [value for value in params.values() if isinstance(value, dict) and "family" in value]:
         cut(block)

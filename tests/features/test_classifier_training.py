@@ -126,7 +126,7 @@ def test_a_rerun_gives_equal_bytes_at_any_path_and_hash_seed(trained, second, tm
 
 
 def test_another_seed_gives_other_weights(trained):
-    short = SETTINGS.model_copy(update={"epochs": 1})
+    short = SETTINGS.model_copy(update={"epochs": 2})
     first, second = (train(Classifier, bars(128, 1), short, seed=seed, device=CPU) for seed in (1, 2))
     assert not torch.equal(first.head.weight, second.head.weight)
 
@@ -212,6 +212,16 @@ def test_augmentation_repeats_the_edge(kind):
 def test_too_little_data_is_refused():
     with pytest.raises(TrainingError, match="batch_size"):
         train(Classifier, bars(16, 1), SETTINGS, seed=1, device=CPU)
+
+
+@pytest.mark.parametrize("epochs", [5, 6])
+def test_a_training_without_a_warm_up_is_refused(epochs):
+    settings = SETTINGS.model_copy(update={"epochs": epochs})
+    if epochs == 6:
+        train(Mixer, bars(44, 1), settings, seed=1, device=CPU)
+        return
+    with pytest.raises(TrainingError, match="needs 6 steps or more, 5 epochs of 1 batches are 5; raise epochs"):
+        train(Mixer, bars(44, 1), settings, seed=1, device=CPU)
 
 
 @pytest.mark.slow

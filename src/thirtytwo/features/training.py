@@ -25,6 +25,7 @@ Net = TypeVar("Net", bound=nn.Module)
 _SHIFT = 2  # pixels, each way
 _TURN, _SCALE = math.radians(6), 0.08  # of affine augmentation, each way
 _WARM_UP = 0.2  # share of the steps in which the learning rate rises
+_LEAST_STEPS = 6  # with fewer, that rise has no length
 _SMOOTHING = 0.05
 
 
@@ -37,7 +38,7 @@ def train(
         network: class of the network, called with the numbers of channels and classes and the width.
 
     Raises:
-        TrainingError: no training images, fewer than two classes, or the loss is not finite.
+        TrainingError: too few training images, classes or steps, or the loss is not finite.
     """
     part = data.only("train")
     if len(part.labels) < settings.batch_size or len(data.classes) < 2:
@@ -45,12 +46,16 @@ def train(
             f"a classifier needs two classes and one batch of {settings.batch_size} training images (batch_size), "
             f"the data set has {len(data.classes)} classes and {len(part.labels)} training images"
         )
+    per_epoch = len(part.labels) // settings.batch_size
+    if (steps := settings.epochs * per_epoch) < _LEAST_STEPS:
+        raise TrainingError(
+            f"a classifier needs {_LEAST_STEPS} steps or more, {settings.epochs} epochs of {per_epoch} batches are {steps};"
+            " raise epochs or lower batch_size"
+        )
     torch.manual_seed(derive_seed(seed, 0))
     model = network(part.images.shape[3], len(data.classes), settings.width)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images, labels = torch.from_numpy(part.images).to(device), torch.from_numpy(part.labels).to(device)
-    per_epoch = len(images) // settings.batch_size
-    steps = settings.epochs * per_epoch
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr=settings.lr, total_steps=steps, pct_start=_WARM_UP, cycle_momentum=False
