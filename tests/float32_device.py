@@ -78,7 +78,7 @@ def pretended() -> Iterator[torch.device]:
         "torch.Generator": Generator,
         "torch.autocast": lambda *arguments, **options: nullcontext(),
         "torch.optim.optimizer._get_fused_kernels_supported_devices": lambda: ["cpu", "meta"],
-        "thirtytwo.sampling.noise.CHUNK": {"meta": 6},
+        "thirtytwo.sampling.noise.CHUNK": {"meta": 7},
     }
     try:
         with ExitStack() as stack:

@@ -26,7 +26,7 @@ def run_stage(name: str, folder: Path, *arguments: str, **replaced: Any) -> None
 def set_up_one_run(
     folder: Path, params: Any, write: Callable[[Any], Path], name: str, run: dict[str, Any], sources: dict[str, Any]
 ) -> None:
-    """Make `folder` a project with that run alone, on 30 prepared images of noise called shapes, 6 to be drawn.
+    """Make `folder` a project with that run alone, on 30 prepared images of noise called shapes, 7 to be drawn.
 
     Args:
         params: values of a scale, with the changes that the test needs; changed in place.
@@ -39,8 +39,8 @@ def set_up_one_run(
     blocks = [block for block, values in params.items() if isinstance(values, dict) and "family" in values]
     for block in set(blocks) - {run["settings"]}:
         del params[block]
-    params["sampling"] |= {"images": 6, "grid_side": 2, "snapshot_images": 2, "c2st_steps": 2}
-    params["evaluation"]["samples"] = 6
+    params["sampling"] |= {"images": 7, "grid_side": 2, "snapshot_images": 2, "c2st_steps": 2}
+    params["evaluation"]["samples"] = 7
     images = np.random.default_rng(0).integers(0, 256, (30, 32, 32, 3), np.uint8)
     split = np.repeat(np.array([0, 1], np.uint8), 15)
     write_prepared(Project(folder), "shapes", images, np.arange(30) % 2, split, ["a", "b"])

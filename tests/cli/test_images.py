@@ -10,15 +10,16 @@ from thirtytwo.cli.images import read
 def test_files_are_resized_as_the_data_set_is(tmp_path):
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8))
     (tmp_path / "deep/er").mkdir(parents=True)
-    picture.save(tmp_path / "deep/er/a.png")
+    for number in range(6):
+        picture.save(tmp_path / f"deep/er/{number}.png")
     picture.convert("L").save(tmp_path / "b.png")
     picture.save(tmp_path / "c.bmp")
     squashed = np.asarray(picture.resize((32, 32), Image.Resampling.BICUBIC))
     given = read(tmp_path, preparation(), (), False)
-    np.testing.assert_array_equal(given.images, [squashed, squashed])
+    np.testing.assert_array_equal(given.images, [squashed] * 7)
     assert given.removed == (("b.png", "grayscale"),)
-    assert given.labels.tolist() == [-1, -1]
-    assert len(read(tmp_path, preparation(convert=["grayscale"]), (), False).images) == 3
+    assert given.labels.tolist() == [-1] * 7
+    assert len(read(tmp_path, preparation(convert=["grayscale"]), (), False).images) == 8
 
 
 def test_a_subset_is_drawn_without_replacement_or_is_the_first_images(tmp_path):

@@ -60,7 +60,7 @@ def test_no_float64_on_the_device(
         state.family.modules.eval().requires_grad_(False)
         family = import_module(f"thirtytwo.sampling.{cfg.family}.sample")
         drawn = family.sample(state.family, Job(sampling, data, device, {}))
-    assert len(drawn.images) == 6
+    assert len(drawn.images) == 7
     assert torch.isfinite(drawn.images).all()
 
 

@@ -69,7 +69,7 @@ def test_published_weights_are_kept_as_they_are_and_make_the_samples(
     for name, argument in (("download", "weights"), ("train", "published"), ("sample", "published")):
         project.stage(name, argument)
     images.append(np.load(project.folder / "data/samples/published/0.npz")["images"])
-    assert images[0].shape == (6, 32, 32, 3)
+    assert images[0].shape == (7, 32, 32, 3)
     assert (images[0] != images[1]).any()
 
 
