@@ -55,6 +55,17 @@ def test_axes_that_are_the_factors_and_axes_that_are_not(reader):
     assert unrelated["direction_r2"] < 0.02
 
 
+def test_few_images_and_a_factor_that_is_the_same_in_all():
+    factors, held_out = random_factors(50, 0), random_factors(50, 1)
+    factors[:, 3] = held_out[:, 3] = 2
+    reader = FactorReader(scenes(factors), factors, ["x", "y", "level", "colour"])
+    z = np.random.default_rng(1).standard_normal((400, 6))
+    scores = directions(reader, from_latents(z), z, (scenes(held_out), held_out)).scores
+    assert scores["readable_r2_x"] > 0.8
+    assert scores["readable_r2_colour"] == 0
+    assert "direction_r2_colour" not in scores
+
+
 def test_classes_along_an_axis_and_along_a_direction_across_the_axes():
     z = np.random.default_rng(1).standard_normal((4000, 5))
     along = class_directions((z[:, 2] > 0).astype(int), 2, z).scores

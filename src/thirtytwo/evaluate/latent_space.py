@@ -13,6 +13,7 @@ __all__ = ["FactorReader", "categories", "class_directions", "directions", "one_
 
 _CATEGORIES = 10  # a factor with at most so many values, all whole, is a category
 _READABLE = 0.5  # a factor that is read from real images with less R^2 than this gets no score
+_COMPONENTS = 60  # of the pixels, from which factors are read
 
 
 def path_length(start: np.ndarray, end: np.ndarray, epsilon: float, resamples: int, seed: int) -> Measured:
@@ -44,9 +45,11 @@ class FactorReader:
 
         self.names = names
         self.values = [categories(column) for column in factors.T]
-        self.model = make_pipeline(PCA(60, random_state=0), KernelRidge(alpha=0.01, kernel="rbf", gamma=0.01))
+        components = PCA(min(_COMPONENTS, len(images)), random_state=0)
+        self.model = make_pipeline(components, KernelRidge(alpha=0.01, kernel="rbf", gamma=0.01))
         targets = np.hstack(self.targets(factors))
-        self.mean, self.scale = targets.mean(axis=0), targets.std(axis=0)
+        self.mean, spread = targets.mean(axis=0), targets.std(axis=0)
+        self.scale = np.where(spread > 0, spread, 1)  # a factor that is the same in all images
         self.model.fit(_pixels(images), (targets - self.mean) / self.scale)
 
     def targets(self, factors: np.ndarray) -> list[np.ndarray]:
