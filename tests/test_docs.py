@@ -111,7 +111,7 @@ def tiny(params: Any, *runs: str) -> Any:
         params["sources"]["shapes"]["images"] = params["datasets"]["shapes"]["expected_images"] = 160
     for classifier in params["classifiers"].values():
         for network in (classifier, classifier["second"]):
-            network |= {"epochs": 1, "width": 8}
+            network |= {"epochs": 1, "width": 8, "batch_size": 16}
     params["sweeps"] = {}
     params["sampling"] |= {"images": 120, "grid_side": 3, "snapshot_images": 12, "c2st_steps": 2}
     params["evaluation"] |= {"samples": 100, "bootstrap_resamples": 20}

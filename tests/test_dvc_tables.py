@@ -40,7 +40,8 @@ class Results(RepositoryCopy):
             path = ROOT / f"metrics/{name}.json"
             shutil.copy(path if path.is_file() else ROOT / "metrics/gan.json", folder / f"metrics/{name}.json")
         if runs:
-            params["runs"] = {name: params["runs"][name] for name in runs}
+            for group in ("runs", "sweeps"):
+                params[group] = {name: entry for name, entry in params[group].items() if name in runs}
             self.write(params)
         self.run("git", "init", "-q")
         self.fill()
