@@ -51,7 +51,7 @@ for name, settings in json.load(open("params.yaml"))["runs"].items():
     open(f"configs/{name}", "w").write(json.dumps(settings))
 """
 
-# Waits for the model of the run `after`, if it has that setting. Trains for `steps` steps of 50 ms, saves its state at every step, stops after the step in which a signal comes, as
+# Trains for `steps` steps of 50 ms, saves its state at every step, stops after the step in which a signal comes, as
 # after the death of its dvc, and notes each start and stop.
 TRAIN = """
 from thirtytwo.runtime.watchdog import end_with_dvc
@@ -64,11 +64,6 @@ name = sys.argv[1]
 settings = json.load(open(f"configs/{name}"))
 if settings.get("fail"):
     sys.exit(f"error: {name}: a setting that fails")
-end = time.monotonic() + 60
-while "after" in settings and not os.path.exists(f"models/{settings['after']}"):
-    if time.monotonic() > end:
-        sys.exit(f"error: {name}: {settings['after']} does not come")
-    time.sleep(0.05)
 folder = Path(os.environ.get("THIRTYTWO_CHECKPOINTS", "checkpoints"), name)
 state, log, signals = folder / "step", folder.with_name(f"{name}.log"), StopSignals()
 with exclusive(folder):

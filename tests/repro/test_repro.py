@@ -1,4 +1,3 @@
-import json
 import os
 import shutil
 import signal
@@ -73,34 +72,6 @@ def test_runs_only_what_a_changed_setting_reaches(project: Callable[[str], Path]
     done = repro(folder, "--jobs", "2", "sample@a", "train@b")
     assert "train@b: done" in done.stdout
     assert "train@a" not in done.stdout
-
-
-# The stages of `train` begin when `prepare` has ended. `a` waits for the last of them.
-PREPARED = """
-stages:
-  resolve:
-    cmd: python resolve.py
-    deps: [params.yaml, resolve.py]
-    outs: [configs]
-  prepare:
-    cmd: cat configs/* > prepared
-    deps: [configs]
-    outs: [prepared]
-  train:
-    foreach: ${runs}
-    do:
-      cmd: python train.py ${key}
-      deps: [prepared, train.py]
-      outs: ["models/${key}"]
-"""
-
-
-def test_no_stage_waits_behind_a_long_one_while_a_process_is_free(project: Callable[[str], Path]) -> None:
-    runs = {"a": {"steps": 2, "after": "d"}} | {name: {"steps": 2} for name in "bcd"}
-    folder = project(json.dumps({"runs": runs}))
-    (folder / "dvc.yaml").write_text(PREPARED, encoding="utf-8")
-    done = repro(folder, "--jobs", "2")
-    assert done.returncode == 0, done.stdout
 
 
 def test_a_failing_chain_lets_the_others_finish_and_is_named(project: Callable[[str], Path]) -> None:
