@@ -53,8 +53,8 @@ lint: setup
 	mypy
 
 fuzz: setup
-	OMP_NUM_THREADS=1 pytest tests/fuzz tests/cli/test_fuzz_commands.py --hypothesis-profile nightly --timeout 3600 \
-	  --numprocesses logical --dist loadfile
+	OMP_NUM_THREADS=1 pytest tests/fuzz tests/cli/test_fuzz_commands.py tests/report/test_fuzz_results.py \
+	  --hypothesis-profile nightly --timeout 3600 --numprocesses logical --dist loadfile
 
 # pip-audit runs outside .venv, as its packages were on that day, and reads the lock without installing it.
 audit: setup

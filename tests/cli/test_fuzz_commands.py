@@ -1,18 +1,21 @@
-"""Random command lines: each ends with a documented exit code, and in one line where it fails; none has a traceback.
+"""Random command lines and weights: a command ends with a documented exit code, and in one line where it fails.
 
-Commands that start stages (`repro`) or DVC (`doctor`) are only parsed.
+None has a traceback. Commands that start stages (`repro`) or DVC (`doctor`) are only parsed.
 """
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli_project import RUNS
-from mutations import bounded_memory
+from mutations import bounded_memory, changed
 from thirtytwo.cli import main as command_line
+from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.runtime.project import Project
 
 NUMBERS = st.sampled_from((
@@ -115,3 +118,83 @@ def test_parsing(line: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytes
         return
     monkeypatch.setattr(command_line, "import_module", lambda name: Command)
     ends_well(line, capsys)
+
+
+# Tensors that no network has, and ones of any form in the place of a network's own.
+TENSORS = st.sampled_from((
+    torch.zeros(()), torch.zeros(0), torch.full((3,), torch.nan), torch.ones(2, 3, dtype=torch.int64), torch.eye(3).to_sparse(),
+    torch.ones(8, 8, dtype=torch.complex64), torch.ones(4, dtype=torch.bool), torch.empty(3, device="meta"),
+))  # fmt: skip
+FORMS = st.sampled_from((
+    lambda x: x.long(), lambda x: x.bool(), lambda x: x.to(torch.complex64), lambda x: x.half(), lambda x: x.bfloat16(), lambda x: x.double(),
+    lambda x: x.to("meta"), lambda x: x.to_sparse(), lambda x: x * torch.nan, lambda x: x * torch.inf, lambda x: x * 1e30,
+    lambda x: x * 0, lambda x: x[None], lambda x: x[..., None], lambda x: x.flatten(), lambda x: x.flatten()[1:], lambda x: x[None][:0],
+))  # fmt: skip
+
+
+class Weights(dict[str, Any]):
+    """Weights whose repr is short: hypothesis writes out what a strategy is made of."""
+
+    def __repr__(self) -> str:
+        return f"Weights({len(self)})"
+
+
+@st.composite
+def wrong_weights(draw: st.DrawFn, state: Weights) -> dict[str, Any]:
+    """`state` with any change to its keys and values, or with one or two tensors of another form."""
+    if draw(st.booleans()):
+        return draw(changed(state))
+    groups = [key for key, value in state.items() if isinstance(value, dict) and value]
+    group = draw(st.sampled_from(groups))
+    tensors = dict(state[group])
+    for name in draw(st.lists(st.sampled_from(sorted(tensors)), min_size=1, max_size=2, unique=True)):
+        tensors[name] = draw(TENSORS) if draw(st.integers(0, 3)) == 0 else draw(FORMS)(tensors[name])
+    return {**state, group: tensors}
+
+
+@pytest.fixture(scope="module")
+def copied(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose weights a test may overwrite."""
+    return Project(shutil.copytree(project.root, tmp_path_factory.mktemp("weights"), dirs_exist_ok=True))
+
+
+def overwritten(path: Path, data: st.DataObject) -> bytes:
+    """Replace the weights in `path` by wrong ones with a right sha256; return the right ones."""
+    right = path.read_bytes()
+    path.write_bytes(serialise(data.draw(wrong_weights(Weights(load_weights(path, torch.device("cpu")))))))
+    return right
+
+
+@settings(max_examples=max(1, settings.default.max_examples // 5))
+@given(run=st.sampled_from(sorted(RUNS)), data=st.data())
+def test_weights_of_a_run(
+    run: str,
+    data: st.DataObject,
+    copied: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.chdir(copied.root)
+    right = overwritten(copied.model(run), data)
+    try:
+        ends_well(["sample", run, "--n", "1", "--out", "o.npz"], capsys)
+    finally:
+        copied.model(run).write_bytes(right)
+
+
+@settings(max_examples=max(1, settings.default.max_examples // 5))
+@given(second=st.booleans(), data=st.data())
+def test_weights_of_a_classifier(
+    second: bool,
+    data: st.DataObject,
+    copied: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.chdir(copied.root)
+    path = copied.second_classifier("digits5k") if second else copied.classifier("digits5k")
+    right = overwritten(path, data)
+    try:
+        ends_well(["evaluate", "data/samples/cvae/0.npz", "--against", "digits5k"], capsys)
+    finally:
+        path.write_bytes(right)

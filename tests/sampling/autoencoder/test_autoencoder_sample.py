@@ -12,7 +12,7 @@ import torch
 from thirtytwo.data.batches import ImageSet, to_float, to_uint8
 from thirtytwo.models.autoencoder.model import Autoencoder, squared_error
 from thirtytwo.nets import cond_vae, conv_vae
-from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.runtime.errors import CheckpointError, ParamsError
 from thirtytwo.runtime.project import Project
 from thirtytwo.sampling.autoencoder.sample import bits_per_dim, dequantise, sample
 from thirtytwo.sampling.drawing import Job, Samples
@@ -147,6 +147,14 @@ def test_guidance_without_labels_is_rejected(data: ImageSet) -> None:
         draw(model(), data, decoder_guidance=0.5)
     with pytest.raises(ParamsError, match=r"sample.guidance: 0.5.*takes no labels"):
         draw(model(), data, prior="gaussian", guidance=0.5)
+
+
+@pytest.mark.parametrize("variational", [True, False])
+def test_codes_that_are_not_finite_are_refused(variational: bool, data: ImageSet) -> None:
+    built = model(variational=variational)
+    torch.nn.init.constant_(next(built.modules["encoder"].parameters()), torch.nan)
+    with pytest.raises(CheckpointError, match=r"r: codes .*not finite.*lower lr"):
+        draw(built, data, prior="gaussian")
 
 
 def test_guidance_of_the_standard_prior_is_rejected() -> None:

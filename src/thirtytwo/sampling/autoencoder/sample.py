@@ -15,7 +15,7 @@ from tqdm import tqdm
 from thirtytwo.core.seeds import derive_seed
 from thirtytwo.data.batches import to_float, to_uint8
 from thirtytwo.models.autoencoder.model import Autoencoder, log_density, squared_error
-from thirtytwo.runtime.errors import ParamsError
+from thirtytwo.runtime.errors import CheckpointError, ParamsError
 from thirtytwo.sampling import noise
 from thirtytwo.sampling.autoencoder import densities
 from thirtytwo.sampling.drawing import Decode, Draw, Job, Samples, Task, cycle_labels, first, guided_decoder, snapshots
@@ -127,14 +127,24 @@ def _random_subset(task: Task, split: str, limit: int) -> Subset:
 
 
 def _encode(model: Autoencoder, images: Subset, task: Task, purpose: int) -> Codes:
-    """Encode images; each `purpose` has independent draws of z."""
+    """Encode images; each `purpose` has independent draws of z.
+
+    Raises:
+        CheckpointError: a code is not finite.
+    """
     pairs = [model.encode(to_float(pixels.to(task.device))) for pixels in images.pixels.split(_CHUNK)]
     mu = torch.cat([pair[0] for pair in pairs]).cpu()
-    if not model.settings.variational:
-        return Codes(mu, None, mu)
-    log_sigma = torch.cat([pair[1] for pair in pairs if pair[1] is not None]).cpu()
-    rng = np.random.default_rng(derive_seed(task.cfg.seed, _SEED, 2, purpose))
-    return Codes(mu, log_sigma, mu + log_sigma.exp() * torch.from_numpy(rng.standard_normal(mu.shape, np.float32)))
+    codes = Codes(mu, None, mu)
+    if model.settings.variational:
+        log_sigma = torch.cat([pair[1] for pair in pairs if pair[1] is not None]).cpu()
+        rng = np.random.default_rng(derive_seed(task.cfg.seed, _SEED, 2, purpose))
+        z = mu + log_sigma.exp() * torch.from_numpy(rng.standard_normal(mu.shape, np.float32))
+        codes = Codes(mu, log_sigma, z)
+    if not torch.isfinite(codes.z).all():
+        raise CheckpointError(
+            f"{task.cfg.run}: codes of images are not finite because the training diverged; lower lr and train again"
+        )
+    return codes
 
 
 def _density_decoder(model: Autoencoder, task: Task, prior: Prior, decode: Decode) -> tuple[Decode, tuple[int]]:
