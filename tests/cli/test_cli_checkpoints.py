@@ -51,3 +51,12 @@ def test_old_checkpoints_are_removed_unless_a_training_uses_them(project: Projec
         assert left(project) == kept | {"vae/finished.lock"}
         assert len(list(checkpoints.clean(project, 0))) == 2
         assert left(project) == {"gan/busy", "gan/busy.lock"}
+
+
+def test_a_checkpoint_that_vanishes_meanwhile_is_passed_over(project: Project) -> None:
+    """A link to nothing stands for a file that a training removes between listing and looking."""
+    folder = project.all_checkpoints / "vae/old/0"
+    (folder / "000000300-cd.pt").symlink_to("removed")
+    os.utime(folder, (time.time() - 40 * 86400,) * 2)
+    ages = [found.what.rpartition(", ")[2] for found in checkpoints.findings(project)]
+    assert ages == ["50 days old", "10 days old", "1 days old", "40 days old"]

@@ -7,6 +7,7 @@ is running keeps its checkpoints.
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from thirtytwo.cli.finding import Finding
@@ -62,5 +63,9 @@ def _step(folder: Path) -> int:
 
 def _days(lock: Path) -> float:
     """Return the days since the last change of a training's files."""
-    folder = lock.with_suffix("")
-    return (time.time() - max(path.stat().st_mtime for path in [lock, *folder.glob("*"), *folder.glob("*/*")])) / _DAY
+    folder, changes = lock.with_suffix(""), []
+    for path in (lock, *folder.glob("*"), *folder.glob("*/*")):
+        with suppress(FileNotFoundError):  # a training removes its former checkpoint at any moment
+            changes.append(path.stat().st_mtime)
+    now = time.time()
+    return (now - max(changes, default=now)) / _DAY
