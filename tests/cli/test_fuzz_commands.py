@@ -37,7 +37,7 @@ OUTPUTS = st.sampled_from((
 ))  # fmt: skip
 OPTIONS = {
     "sample": ("--labels", "--sampler", "--steps", "--eta", "--spacing", "--guidance", "--decoder-guidance", "--prior", "--proposals",
-               "--weights", "--seed", "--training-seed"),
+               "--weights", "--seed", "--training-seed", "--first"),
     "evaluate": ("--split", "--labels-from-folders", "--convert"),
     "compare": ("--score", "--json"),
     "export": (),

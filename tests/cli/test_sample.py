@@ -28,6 +28,24 @@ def test_images_equal_those_of_the_stage(run, command, project, tmp_path):
             np.testing.assert_array_equal(ours[key], stages[key][:53])
 
 
+@pytest.mark.parametrize("run", ["dcgan", "cvae", "cddpm", "lddpm"])
+def test_parts_of_a_drawing_are_the_images_of_the_stage(run, command, project, tmp_path):
+    parts = []
+    for first, count in ((0, 20), (20, 33)):
+        out = tmp_path / f"{first}.npz"
+        assert command(f"sample {run} --n {count} --first {first} --seed {SEED} {RUNS[run]} --out {out}") == 0
+        parts.append(dict(np.load(out)))
+    with np.load(project.samples(run)) as stages:
+        for key in ("images", "labels", "index"):
+            np.testing.assert_array_equal(np.concatenate([part[key] for part in parts]), stages[key][:53])
+
+
+def test_files_of_a_part_are_named_by_index_and_labels_take_their_turn(command, tmp_path):
+    assert command(f"sample cvae --n 2 --first 51 --labels two,0 --out {tmp_path / 'folder'}") == 0
+    names = {f"{path.parent.name}/{path.name}" for path in (tmp_path / "folder").rglob("*.png")}
+    assert names == {"zero/00051.png", "two/00052.png"}
+
+
 def test_omitted_options_keep_the_settings_of_the_run(command, project, tmp_path):
     path = project.samples("cddpm")
     before = path.read_bytes()

@@ -14,6 +14,7 @@ from thirtytwo.runtime.errors import ThirtyTwoError
 __all__ = ["main"]
 
 _MOST_IMAGES, _MOST_JOBS = 1_000_000, 1024  # as many as sampling.images allows, and as compute.threads
+_LAST_SEED, _LAST_INDEX = 2**63 - 1, 10**15  # indices are 64-bit integers, also after --n of them
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -119,6 +120,13 @@ def _sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a name under `runs:` of params.yaml")
     parser.add_argument("--n", type=_up_to(_MOST_IMAGES), default=64, help="number of images (default: 64)")
     parser.add_argument(
+        "--first",
+        type=_from_zero(_LAST_INDEX),
+        default=0,
+        metavar="INDEX",
+        help="index of the first image (default: 0), so that several processes can share the images",
+    )
+    parser.add_argument(
         "--labels",
         help="comma-separated class names or numbers, used in turn (default: all classes); none: draw without a label, "
         "from a model trained with label dropout",
@@ -142,9 +150,12 @@ def _sample(parser: argparse.ArgumentParser) -> None:
         help="samples of a GAN that a Metropolis-Hastings chain chooses each image from; 1: none",
     )
     parser.add_argument("--weights", help="weights to use: ema or raw")
-    parser.add_argument("--seed", type=_natural, help="seed of the noise")
+    parser.add_argument("--seed", type=_from_zero(_LAST_SEED), help="seed of the noise")
     parser.add_argument(
-        "--training-seed", type=_natural, default=0, help="number of the training, counted from 0 (default: 0)"
+        "--training-seed",
+        type=_from_zero(_LAST_SEED),
+        default=0,
+        help="number of the training, counted from 0 (default: 0)",
     )
     parser.add_argument(
         "--out", required=True, help="output: a grid (.png), arrays (.npz), or a new folder for PNG files"
@@ -180,10 +191,13 @@ def _up_to(most: int) -> Callable[[str], int]:
     return number
 
 
-def _natural(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**63:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2^63 - 1, got '{text}'")
-    return int(text)
+def _from_zero(most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or len(text) > 20 or int(text) > most:
+            raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {most}, got '{text}'")
+        return int(text)
+
+    return number
 
 
 def _days(text: str) -> float:

@@ -57,8 +57,9 @@ def run(args: argparse.Namespace) -> int:
         cfg = cfg.model_copy(update={"sample": cfg.sample.model_copy(update={"guidance": 0.0})})
     labels = _null_class(args, model) if unlabelled else _labels(args, model, data.classes)
     draw = import_module(f"thirtytwo.sampling.{cfg.family}.sample").drawer(model, drawing.Task(cfg, data, device))
-    images = drawing.first(draw, args.n, labels)
-    arrays = drawing.to_arrays(images, None if unlabelled else labels, str(path))
+    indices = range(args.first, args.first + args.n)
+    arrays = drawing.to_arrays(draw(indices, labels), None if unlabelled else labels, str(path))
+    arrays["index"] += args.first
     _write(out, arrays, data.classes)
     settings = ", ".join(f"{key} {value}" for key, value in cfg.sample.model_dump().items() if key in _SETTINGS)
     print(f"{args.run}: {args.n} images, seed {cfg.seed}, {settings}: {out}")
@@ -96,13 +97,18 @@ def _option(setting: str) -> str:
 
 
 def _labels(args: argparse.Namespace, model: Family, classes: tuple[str, ...]) -> Tensor | None:
-    """Return the labels [n] int64: the requested classes in turn, or all of them; None if the model takes no labels."""
-    if args.labels is None:
-        return drawing.cycle_labels(model, args.n, len(classes))
+    """Return the labels [n] int64: the requested classes in turn, or all of them; None if the model takes no labels.
+
+    The turn is that of an image's index, so that the images are the same in however many parts they are drawn.
+    """
     if not model.conditional:
+        if args.labels is None:
+            return None
         raise CommandError(f"--labels: '{args.run}' is not conditional on labels; omit --labels")
-    numbers = torch.tensor([_number(word.strip(), classes) for word in args.labels.split(",")])
-    return numbers[torch.arange(args.n) % len(numbers)]
+    numbers = torch.arange(len(classes))
+    if args.labels is not None:
+        numbers = torch.tensor([_number(word.strip(), classes) for word in args.labels.split(",")])
+    return numbers[torch.arange(args.first, args.first + args.n) % len(numbers)]
 
 
 def _null_class(args: argparse.Namespace, model: Family) -> Tensor:
@@ -137,14 +143,14 @@ def _check_target(out: Path) -> None:
 
 def _write(out: Path, arrays: dict[str, np.ndarray], classes: tuple[str, ...]) -> None:
     """Write the arrays of `drawing.to_arrays` as a grid (.png), as arrays (.npz), or as [<class>/]<index>.png files."""
-    pixels, labels = arrays["images"], arrays["labels"]
+    pixels, labels = arrays["images"], arrays["labels"]  # [n, 32, 32, C], [n]
     if out.suffix == ".png":
         write(out, grid_png(pixels, math.ceil(math.sqrt(len(pixels)))))
     elif out.suffix == ".npz":
         write_arrays(out, arrays)
     else:
         with replacing(Path(os.path.abspath(out))) as folder:  # `replacing` needs a name, which "." and ".." lack
-            for index, image in enumerate(pixels):
-                path = folder / (classes[labels[index]] if labels[index] >= 0 else "") / f"{index:05d}.png"
+            for image, label, index in zip(pixels, labels, arrays["index"], strict=True):
+                path = folder / (classes[label] if label >= 0 else "") / f"{index:05d}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(path)
