@@ -11,6 +11,7 @@ from PIL import Image
 from cli_project import RUNS, SEED, configure, params
 from staging import run_stage
 from thirtytwo.cli.main import main
+from thirtytwo.core.weights import load_weights, serialise
 from thirtytwo.data.batches import to_uint8
 from thirtytwo.models.build import load
 from thirtytwo.sampling.diffusion.generate import generate
@@ -147,6 +148,17 @@ def test_model_with_other_settings_is_rejected(
     finally:
         configure(project, params(root))
     assert message in capsys.readouterr().err
+
+
+def test_weights_for_half_a_channel_are_refused(command, project, tmp_path, capsys):
+    path = project.model("cvae")
+    right = path.read_bytes()
+    try:
+        path.write_bytes(serialise(load_weights(path, torch.device("cpu")) | {"channels": 0.5}))
+        assert command(f"sample cvae --n 1 --out {tmp_path / 'grid.png'}") == 1
+    finally:
+        path.write_bytes(right)
+    assert "expected weights of the network in configs/train/cvae.yaml" in capsys.readouterr().err
 
 
 def test_outside_a_project(tmp_path, monkeypatch, capsys):

@@ -92,6 +92,12 @@ def test_tables_of_other_content_are_named(file: str, change: Callable[[list[str
     refusal(results, results / file, ("\n".join(change(rows)) + "\n").encode())
 
 
+@pytest.mark.parametrize("kind", ["classes", "neighbours", "seeds", "floor", "sweep"])
+def test_tables_without_a_row_are_named(kind: str, results: Path):
+    path = results / f"plots/{kind}/{'shapes' if kind == 'floor' else 'ddpm'}.csv"
+    assert "expected a row" in refusal(results, path, path.read_bytes().splitlines(keepends=True)[0])
+
+
 def edited(path: Path, change: Callable[[dict], None]) -> bytes:
     values = json.loads(unseal_json(path.read_bytes()))
     change(values)
@@ -118,6 +124,15 @@ def edited(path: Path, change: Callable[[dict], None]) -> bytes:
         ("data/prepared/shapes.json", lambda v: v.pop("per_class"), "per_class"),
         ("data/prepared/shapes.json", lambda v: v.update(images="100"), "images"),
         ("data/prepared/shapes.json", lambda v: v.update(removed=[{"file": 3}]), "removed"),
+        ("data/prepared/shapes.json", lambda v: v.update(removed=[{"file": "a", "class": "b"}]), "'reason'"),
+        ("scores/ddpm.json", lambda v: v["measured"]["protocol"].update(features_sha256=True), "features_sha256"),
+        ("scores/ddpm.json", lambda v: v["measured"]["protocol"].pop("reference_split"), "reference_split"),
+        (
+            "scores/ddpm.json",
+            lambda v: v["measured"]["protocol"].update(fd_classifier=1),
+            "a score or a fact, not both",
+        ),
+        ("scores/floor/shapes.json", lambda v: v["at_random"]["protocol"].update(n=-1), "protocol.n"),
     ],
 )
 def test_json_of_other_content_is_named_with_its_key(

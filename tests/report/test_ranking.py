@@ -44,14 +44,16 @@ def test_verdict_depends_on_the_intervals(pair, half, kind, names):
     assert (verdict.kind, [run.name for run in verdict.runs]) == (kind, names)
 
 
-@pytest.mark.parametrize("key", ["n", "reference_split", "resampler", "features_sha256"])
-def test_floor_of_another_protocol_is_refused(pair, key):
-    edit_floor(pair, "digits5k", {}, {key: "other"})
+@pytest.mark.parametrize(
+    ("key", "value"), [("n", 7), ("reference_split", "test"), ("resampler", "other"), ("features_sha256", "other")]
+)
+def test_floor_of_another_protocol_is_refused(pair, key, value):
+    edit_floor(pair, "digits5k", {}, {key: value})
     dataset = set_of(pair, "digits5k")
     floor, reason = floor_of(dataset.runs[0], dataset)
     assert floor.value is None
     assert floor_ratio(dataset.runs[0], dataset) is None
-    assert "other for the floor" in reason
+    assert f"{value} for the floor" in reason
     assert reason[1:] in overview.sentence(dataset, judge(dataset)).text
 
 
@@ -130,6 +132,13 @@ def test_a_run_without_a_second_score_leaves_the_verdict_as_it_is(three):
     text = overview.sentence(dataset, judge(dataset))
     assert "ddpm is the best" in text.lead
     assert "second classifier" not in text.text
+
+
+def test_the_multiple_of_a_distance_of_zero_is_left_out(pair):
+    for name, score in (("dcgan", 6.0), ("dcgan_z100", 0.0)):
+        edit_card(pair, name, {"fd_classifier": Estimate(score, score, score)})
+    row = render(pair).table("data set", "best run", "runner-up")[0]
+    assert (row["best run"], row["runner-up"]) == ("dcgan_z100", "dcgan")
 
 
 def test_overview_names_winner_and_tie(full):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from thirtytwo.core.weights import load_weights
 from thirtytwo.models.contract import Family
-from thirtytwo.runtime.errors import CheckpointError, ParamsError
+from thirtytwo.runtime.errors import CheckpointError, ParamsError, ThirtyTwoError
 from thirtytwo.runtime.project import remedy
 from thirtytwo.settings.training import Model, TrainConfig
 
@@ -67,7 +67,9 @@ def load(
     try:
         model = untrained(cfg, saved["channels"], len(saved["classes"]))
         model.modules.load_state_dict(select(saved, weights))
-    except (KeyError, TypeError, AttributeError, RuntimeError):
+    except ThirtyTwoError:
+        raise
+    except (KeyError, TypeError, AttributeError, RuntimeError, ValueError):
         raise CheckpointError(
             f"{path}: expected weights of the network in configs/train/{cfg.run}.yaml; {remedy(path)}"
         ) from None

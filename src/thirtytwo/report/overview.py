@@ -148,7 +148,7 @@ def _glance(results: Results) -> Table:
             rest = [run for run in scored if (first.name, run.name) in verdict.better]
             cells[1] = wording.estimated(first.estimate("fd_classifier"))
             cells[2] = wording.multiple(floor_ratio(first, dataset))
-            cells[3] = f"{rest[0].name}\n{_behind(first, rest[0])}" if rest else wording.MISSING
+            cells[3] = f"{rest[0].name}{_behind(first, rest[0])}" if rest else wording.MISSING
             trainings = first.metric("seeds") or 1
             cells[4] = f"{trainings} trainings" if trainings > 1 else "samples of one training"
         best = " and ".join(run.name for run in verdict.runs) or wording.MISSING
@@ -164,7 +164,8 @@ def _glance(results: Results) -> Table:
 
 
 def _behind(first: RunResult, other: RunResult) -> str:
-    return f"{other.metric('fd_classifier') / first.metric('fd_classifier'):.2f} × its FD"
+    lowest = first.metric("fd_classifier")
+    return f"\n{other.metric('fd_classifier') / lowest:.2f} × its FD" if lowest > 0 else ""
 
 
 def _protocol(run: RunResult) -> str:

@@ -18,6 +18,7 @@ from thirtytwo.core.facts import Facts
 from thirtytwo.core.intervals import Estimate, read
 from thirtytwo.data import batches
 from thirtytwo.evaluate.scorecard import Floors, Measured, Score, Scorecard
+from thirtytwo.report.checking import check_facts, check_protocol
 from thirtytwo.report.results import Floor, Results, RunResult, SetResult, SweepResult, is_base
 from thirtytwo.runtime.errors import ReportError
 from thirtytwo.runtime.files import read_bytes, read_json, sha256
@@ -56,16 +57,36 @@ class _Files:
         return None
 
     def json(self, path: Path, kind: type[T]) -> T | None:
-        return None if self.existing(path) is None else read_json(path, kind)
+        if self.existing(path) is None:
+            return None
+        values = read_json(path, kind)
+        match values:
+            case Scorecard():
+                check_protocol(path, values.measured)
+            case Floors():
+                check_protocol(path, values.at_random)
+                check_protocol(path, values.within_classes)
+            case Facts():
+                check_facts(path, values)
+        return values
 
     def log(self, path: Path) -> Log:
         """A log; it is not a result, so a missing one is not listed."""
         return Log() if self.existing(path, optional=True) is None else read_json(path, Log, sealed=False)
 
     def csv(
-        self, path: Path, columns: list[str], optional: bool = False, text: tuple[str, ...] = ("class",)
+        self,
+        path: Path,
+        columns: list[str],
+        optional: bool = False,
+        text: tuple[str, ...] = ("class",),
+        *,
+        rows: bool = True,
     ) -> pd.DataFrame | None:
-        """A table with at least `columns`; all its columns are numbers, empty where unknown, but those in `text`."""
+        """A table with at least `columns`; all its columns are numbers, empty where unknown, but those in `text`.
+
+        It has a row at least if `rows`.
+        """
         if self.existing(path, optional) is None:
             return None
         try:
@@ -81,6 +102,8 @@ class _Files:
             raise ReportError(
                 f"{path}: expected the columns {', '.join(columns)}, got {', '.join(table.columns)}; {remedy(path)}"
             )
+        if rows and table.empty:
+            raise ReportError(f"{path}: expected a row at least; {remedy(path)}")
         numbers = [column for column in table.columns if column not in text and len(table)]
         for name in numbers:
             values, known = table[name], name not in columns or not table[name].isna().any()
@@ -147,11 +170,11 @@ def _run(name: str, run: configs.Run, sweep: Sweep | None, project: Project) -> 
         dataset=run.dataset,
         card=files.json(project.scores(name), Scorecard),
         training=files.json(project.scores(name, "train"), dict[str, Score]),
-        curve=files.csv(project.plot("train", name), ["step"]),
-        validation=files.csv(project.plot("validation", name), ["step", "epoch"]),
+        curve=files.csv(project.plot("train", name), ["step"], rows=False),
+        validation=files.csv(project.plot("validation", name), ["step", "epoch"], rows=False),
         classes=files.csv(project.plot("classes", name), ["class", "count", "share"]),
         confusion=files.csv(project.plot("confusion", name), ["asked"], optional=True, text=("asked",)),
-        snapshots=files.csv(project.plot("scores", name), ["step", "n", "fd_classifier"]),
+        snapshots=files.csv(project.plot("scores", name), ["step", "n", "fd_classifier"], rows=False),
         seeds=files.csv(project.plot("seeds", name), ["seed"], optional=True),
         neighbours=neighbours,
         sweep=_sweep(name, sweep, files, project) if sweep else None,
