@@ -150,15 +150,16 @@ def test_model_with_other_settings_is_rejected(
     assert message in capsys.readouterr().err
 
 
-def test_weights_for_half_a_channel_are_refused(command, project, tmp_path, capsys):
-    path = project.model("cvae")
+@pytest.mark.parametrize(("run", "channels"), [("cvae", 0.5), ("cddpm", 1.0)])
+def test_weights_for_part_of_a_channel_are_refused(run, channels, command, project, tmp_path, capsys):
+    path = project.model(run)
     right = path.read_bytes()
     try:
-        path.write_bytes(serialise(load_weights(path, torch.device("cpu")) | {"channels": 0.5}))
-        assert command(f"sample cvae --n 1 --out {tmp_path / 'grid.png'}") == 1
+        path.write_bytes(serialise(load_weights(path, torch.device("cpu")) | {"channels": channels}))
+        assert command(f"sample {run} --n 1 --out {tmp_path / 'grid.png'}") == 1
     finally:
         path.write_bytes(right)
-    assert "expected weights of the network in configs/train/cvae.yaml" in capsys.readouterr().err
+    assert f"expected weights of the network in configs/train/{run}.yaml" in capsys.readouterr().err
 
 
 def test_outside_a_project(tmp_path, monkeypatch, capsys):

@@ -98,6 +98,13 @@ def test_tables_without_a_row_are_named(kind: str, results: Path):
     assert "expected a row" in refusal(results, path, path.read_bytes().splitlines(keepends=True)[0])
 
 
+def test_neighbours_of_samples_that_were_not_drawn_are_named(results: Path):
+    path = results / "plots/neighbours/ddpm.csv"
+    head, first, *rest = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    absent = first.replace(first.split(",")[0], "999", 1)
+    assert "names images that" in refusal(results, path, "".join([head, absent, *rest]).encode())
+
+
 def edited(path: Path, change: Callable[[dict], None]) -> bytes:
     values = json.loads(unseal_json(path.read_bytes()))
     change(values)

@@ -1,6 +1,7 @@
 """Build the model of a run from its resolved settings, untrained or with saved weights."""
 
 from importlib import import_module
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def load(
     """
     saved = load_weights(path, device)
     try:
-        model = untrained(cfg, saved["channels"], len(saved["classes"]))
+        model = untrained(cfg, index(saved["channels"]), len(saved["classes"]))
         model.modules.load_state_dict(select(saved, weights))
     except ThirtyTwoError:
         raise

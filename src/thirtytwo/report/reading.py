@@ -125,13 +125,13 @@ class _Files:
             raise ReportError(f"{path}: not a valid PNG file ({error}); {remedy(path)}") from None
         return path
 
-    def samples(self, path: Path, neighbours: pd.DataFrame | None) -> Path | None:
-        """The path of the samples, which hold the images that `neighbours` names."""
+    def samples(self, path: Path, neighbours: pd.DataFrame | None, table: Path) -> Path | None:
+        """The path of the samples, which hold the images that `neighbours` from the file `table` names."""
         if self.existing(path) is None:
             return None
         images, _ = read_samples(path)
         if neighbours is not None and not neighbours["sample"].isin(range(len(images))).all():
-            raise ReportError(f"{path}: {len(images)} images, fewer than its neighbours name; {remedy(path)}")
+            raise ReportError(f"{table}: names images that {path} does not have; {remedy(table)}")
         return path
 
     def probes(self, path: Path) -> Path | None:
@@ -179,7 +179,7 @@ def _run(name: str, run: configs.Run, sweep: Sweep | None, project: Project) -> 
         neighbours=neighbours,
         sweep=_sweep(name, sweep, files, project) if sweep else None,
         grid=files.png(project.plot("samples", name, ".png")),
-        samples=files.samples(project.samples(name), neighbours),
+        samples=files.samples(project.samples(name), neighbours, project.plot("neighbours", name)),
         probes=files.probes(project.probes(name)),
         seconds=_seconds(name, files, project),
         model=_block("train", "settings", name, project),
