@@ -81,7 +81,7 @@ class _Files:
         optional: bool = False,
         text: tuple[str, ...] = ("class",),
         *,
-        rows: bool = True,
+        rows: bool = False,
     ) -> pd.DataFrame | None:
         """A table with at least `columns`; all its columns are numbers, empty where unknown, but those in `text`.
 
@@ -170,11 +170,11 @@ def _run(name: str, run: configs.Run, sweep: Sweep | None, project: Project) -> 
         dataset=run.dataset,
         card=files.json(project.scores(name), Scorecard),
         training=files.json(project.scores(name, "train"), dict[str, Score]),
-        curve=files.csv(project.plot("train", name), ["step"], rows=False),
-        validation=files.csv(project.plot("validation", name), ["step", "epoch"], rows=False),
-        classes=files.csv(project.plot("classes", name), ["class", "count", "share"]),
+        curve=files.csv(project.plot("train", name), ["step"]),
+        validation=files.csv(project.plot("validation", name), ["step", "epoch"]),
+        classes=files.csv(project.plot("classes", name), ["class", "count", "share"], rows=True),
         confusion=files.csv(project.plot("confusion", name), ["asked"], optional=True, text=("asked",)),
-        snapshots=files.csv(project.plot("scores", name), ["step", "n", "fd_classifier"], rows=False),
+        snapshots=files.csv(project.plot("scores", name), ["step", "n", "fd_classifier"]),
         seeds=files.csv(project.plot("seeds", name), ["seed"], optional=True),
         neighbours=neighbours,
         sweep=_sweep(name, sweep, files, project) if sweep else None,
@@ -202,7 +202,7 @@ def _block(stage: str, key: str, name: str, project: Project) -> dict[str, Any]:
 
 def _sweep(name: str, settings: Sweep, files: _Files, project: Project) -> SweepResult | None:
     columns = ["sampler", "steps", "eta", "evaluations", "n", "fd_classifier"]
-    table = files.csv(project.plot("sweep", name), columns, text=("sampler", "spacing"))
+    table = files.csv(project.plot("sweep", name), columns, text=("sampler", "spacing"), rows=True)
     grid = files.png(project.plot("sweep", name, ".png"))
     if table is None:
         return None
