@@ -1,6 +1,8 @@
 """Rendered reports that several test modules share. Plots are placeholders, because real ones would take minutes."""
 
+import functools
 import json
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,12 +10,18 @@ import numpy as np
 import pytest
 
 import report_results
+from prepared_sets import write_prepared
 from thirtytwo.report import page, plots
 from thirtytwo.report.pictures import plot_file
 from thirtytwo.report.reading import load
 from thirtytwo.runtime.files import write_json
 from thirtytwo.runtime.project import Project
+from thirtytwo.settings import configs
 
+TABLES = (
+    "plots/train/ddpm.csv", "plots/validation/ddpm.csv", "plots/scores/wgan_gp.csv", "plots/classes/ddpm.csv",
+    "plots/neighbours/ddpm.csv", "plots/seeds/ddpm.csv", "plots/floor/shapes.csv", "plots/sweep/ddpm.csv",
+)  # fmt: skip
 VOID = {"meta", "img", "br", "hr", "link", "input", "wbr"}
 
 
@@ -121,3 +129,18 @@ def small(tmp_path) -> Path:
 @pytest.fixture
 def pair(tmp_path) -> Path:
     return report_results.make(tmp_path, ("dcgan", "dcgan_z100"))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Iterator[Path]:
+    """Results for tests that change a file, read them and restore it; data sets are small, since each test reads them."""
+    runs = ("wgan_gp", "ddpm")
+    root = report_results.make(tmp_path_factory.mktemp("results"), runs)
+    report_results.add_newer(root, runs)
+    for name, classes, channels in (("shapes", 5, 3), ("digits5k", 10, 1)):
+        images, labels = np.zeros((100, 32, 32, channels), np.uint8), np.arange(100) % classes
+        write_prepared(Project(root), name, images, labels, labels % 2, [str(k) for k in range(classes)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(configs, "load_yaml", functools.cache(configs.load_yaml))  # the same settings for each test
+        load(Project(root))
+        yield root

@@ -4,6 +4,8 @@ None has a traceback. Commands that start stages (`repro`) or DVC (`doctor`) are
 """
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -158,11 +160,15 @@ def copied(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Projec
     return Project(shutil.copytree(project.root, tmp_path_factory.mktemp("weights"), dirs_exist_ok=True))
 
 
-def overwritten(path: Path, data: st.DataObject) -> bytes:
-    """Replace the weights in `path` by wrong ones with a right sha256; return the right ones."""
+@contextmanager
+def overwritten(path: Path, data: st.DataObject) -> Iterator[None]:
+    """Within the block, `path` holds wrong weights with a right sha256."""
     right = path.read_bytes()
     path.write_bytes(serialise(data.draw(wrong_weights(Weights(load_weights(path, torch.device("cpu")))))))
-    return right
+    try:
+        yield
+    finally:
+        path.write_bytes(right)
 
 
 @settings(max_examples=max(1, settings.default.max_examples // 5))
@@ -175,11 +181,8 @@ def test_weights_of_a_run(
     capsys: pytest.CaptureFixture[str],
 ):
     monkeypatch.chdir(copied.root)
-    right = overwritten(copied.model(run), data)
-    try:
+    with overwritten(copied.model(run), data):
         ends_well(["sample", run, "--n", "1", "--out", "o.npz"], capsys)
-    finally:
-        copied.model(run).write_bytes(right)
 
 
 @settings(max_examples=max(1, settings.default.max_examples // 5))
@@ -193,8 +196,5 @@ def test_weights_of_a_classifier(
 ):
     monkeypatch.chdir(copied.root)
     path = copied.second_classifier("digits5k") if second else copied.classifier("digits5k")
-    right = overwritten(path, data)
-    try:
+    with overwritten(path, data):
         ends_well(["evaluate", "data/samples/cvae/0.npz", "--against", "digits5k"], capsys)
-    finally:
-        path.write_bytes(right)

@@ -1,5 +1,5 @@
 """Fixtures of the report's tests."""
 
-from report_pages import full, older, pair, quick_plots, real_plots, small
+from report_pages import full, older, pair, quick_plots, real_plots, results, small
 
-__all__ = ["full", "older", "pair", "quick_plots", "real_plots", "small"]
+__all__ = ["full", "older", "pair", "quick_plots", "real_plots", "results", "small"]

@@ -1,36 +1,18 @@
 """Results damaged between stages: the report names the file in one line and draws nothing from it."""
 
-import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import report_results
-from prepared_sets import write_prepared
+from report_pages import TABLES
 from thirtytwo.report.reading import load
 from thirtytwo.runtime.errors import ThirtyTwoError
 from thirtytwo.runtime.files import write_arrays
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.sealed import arrays_in, seal_json, unseal_json
-from thirtytwo.settings import configs
-
-RUNS = ("wgan_gp", "ddpm")
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    root = report_results.make(tmp_path_factory.mktemp("results"), RUNS)
-    report_results.add_newer(root, RUNS)
-    for name, classes, channels in (("shapes", 5, 3), ("digits5k", 10, 1)):  # fewer images, since each test reads them
-        images, labels = np.zeros((100, 32, 32, channels), np.uint8), np.arange(100) % classes
-        write_prepared(Project(root), name, images, labels, labels % 2, [str(k) for k in range(classes)])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(configs, "load_yaml", functools.cache(configs.load_yaml))  # the same settings for each test
-        load(Project(root))
-        yield root
 
 
 def refusal(root: Path, path: Path, content: bytes) -> str:
@@ -52,14 +34,10 @@ READ = [
     "data/prepared/shapes.npz", "data/prepared/shapes.json", "data/samples/ddpm/0.npz", "data/probes/wgan_gp.npz",
     "scores/ddpm.json", "scores/train/ddpm.json", "scores/classifier/shapes.json", "scores/floor/shapes.json",
 ]  # fmt: skip
-TABLES = [
-    "plots/train/ddpm.csv", "plots/validation/ddpm.csv", "plots/scores/wgan_gp.csv", "plots/classes/ddpm.csv",
-    "plots/neighbours/ddpm.csv", "plots/seeds/ddpm.csv", "plots/floor/shapes.csv", "plots/sweep/ddpm.csv",
-]  # fmt: skip
 PICTURES = ["plots/samples/ddpm.png", "plots/sweep/ddpm.png"]
 
 
-@pytest.mark.parametrize("file", READ + TABLES + PICTURES)
+@pytest.mark.parametrize("file", [*READ, *TABLES, *PICTURES])
 def test_files_cut_short_are_named(file: str, results: Path):
     content = (results / file).read_bytes()
     half = content[: len(content) // 2].removesuffix(b"\n")  # a table that ends with a row may be whole

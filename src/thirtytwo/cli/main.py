@@ -76,7 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument(
         "--plan", nargs="*", metavar="RUN", help="estimate memory, disk and time of these runs instead (default: all)"
     )
-    doctor.add_argument("--jobs", type=_up_to(_MOST_JOBS), help="with --plan: stages at a time (default: as for repro)")
+    doctor.add_argument(
+        "--jobs", type=_whole(1, _MOST_JOBS), help="with --plan: stages at a time (default: as for repro)"
+    )
     return parser
 
 
@@ -110,7 +112,9 @@ def _repro(parser: argparse.ArgumentParser) -> None:
         help="a stage or a group of stages, such as train@vae or train (default: all)",
     )
     parser.add_argument(
-        "--jobs", type=_up_to(_MOST_JOBS), help="stages to run in parallel (default: one per GPU, or one per CPU core)"
+        "--jobs",
+        type=_whole(1, _MOST_JOBS),
+        help="stages to run in parallel (default: one per GPU, or one per CPU core)",
     )
     parser.add_argument("--scheduler", metavar="ADDRESS", help="address of a running Dask cluster, tcp://HOST:PORT")
     parser.add_argument("--log", choices=["tensorboard"], help="also write training curves to logs/tensorboard")
@@ -118,10 +122,10 @@ def _repro(parser: argparse.ArgumentParser) -> None:
 
 def _sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a name under `runs:` of params.yaml")
-    parser.add_argument("--n", type=_up_to(_MOST_IMAGES), default=64, help="number of images (default: 64)")
+    parser.add_argument("--n", type=_whole(1, _MOST_IMAGES), default=64, help="number of images (default: 64)")
     parser.add_argument(
         "--first",
-        type=_from_zero(_LAST_INDEX),
+        type=_whole(0, _LAST_INDEX),
         default=0,
         metavar="INDEX",
         help="index of the first image (default: 0), so that several processes can share the images",
@@ -150,10 +154,10 @@ def _sample(parser: argparse.ArgumentParser) -> None:
         help="samples of a GAN that a Metropolis-Hastings chain chooses each image from; 1: none",
     )
     parser.add_argument("--weights", help="weights to use: ema or raw")
-    parser.add_argument("--seed", type=_from_zero(_LAST_SEED), help="seed of the noise")
+    parser.add_argument("--seed", type=_whole(0, _LAST_SEED), help="seed of the noise")
     parser.add_argument(
         "--training-seed",
-        type=_from_zero(_LAST_SEED),
+        type=_whole(0, _LAST_SEED),
         default=0,
         help="number of the training, counted from 0 (default: 0)",
     )
@@ -182,19 +186,10 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", help="write the scores to this .json file")
 
 
-def _up_to(most: int) -> Callable[[str], int]:
+def _whole(least: int, most: int) -> Callable[[str], int]:
     def number(text: str) -> int:
-        if not text.isdecimal() or not 1 <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"expected a whole number >= 1 and <= {most}, got '{text}'")
-        return int(text)
-
-    return number
-
-
-def _from_zero(most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not text.isdecimal() or len(text) > 20 or int(text) > most:
-            raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {most}, got '{text}'")
+        if not text.isdecimal() or len(text) > 20 or not least <= int(text) <= most:  # int() takes 4300 digits at most
+            raise argparse.ArgumentTypeError(f"expected a whole number from {least} to {most}, got '{text}'")
         return int(text)
 
     return number

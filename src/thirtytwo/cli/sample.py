@@ -143,7 +143,7 @@ def _check_target(out: Path) -> None:
 
 def _write(out: Path, arrays: dict[str, np.ndarray], classes: tuple[str, ...]) -> None:
     """Write the arrays of `drawing.to_arrays` as a grid (.png), as arrays (.npz), or as [<class>/]<index>.png files."""
-    pixels, labels = arrays["images"], arrays["labels"]  # [n, 32, 32, C], [n]
+    pixels, labels = arrays["images"], arrays["labels"]
     if out.suffix == ".png":
         write(out, grid_png(pixels, math.ceil(math.sqrt(len(pixels)))))
     elif out.suffix == ".npz":

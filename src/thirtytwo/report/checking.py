@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from thirtytwo.core.facts import Facts
 from thirtytwo.evaluate.scorecard import Measured
-from thirtytwo.runtime.errors import ReportError
+from thirtytwo.runtime.errors import ParamsError, ReportError
 from thirtytwo.runtime.project import remedy
+from thirtytwo.settings.strict import parse
 
 __all__ = ["check_facts", "check_protocol"]
 
@@ -47,13 +48,9 @@ def check_protocol(path: Path, measured: Measured) -> None:
     if "fd_classifier" not in measured.scores and not facts:
         return
     try:
-        _Protocol.model_validate(dict(facts))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        raise ReportError(
-            f"{path}: protocol.{name}: {first['msg'][:1].lower()}{first['msg'][1:]}; {remedy(path)}"
-        ) from None
+        parse(_Protocol, facts, "protocol")
+    except ParamsError as error:
+        raise ReportError(f"{path}: {error}; {remedy(path)}") from None
 
 
 def check_facts(path: Path, facts: Facts) -> None:
