@@ -1,10 +1,12 @@
 """Score against CPU-seconds of training: our runs and other packages' recipes, on the same images, judge and thread.
 
-    python benchmarks/time_to_quality.py [--dataset digits5k] [--seconds 300] [--images 500] [--out FOLDER] [--only PEER ...]
+    python benchmarks/time_to_quality.py [--dataset digits5k] [--seconds 300] [--images 500] [--points 5] [--out FOLDER]
+        [--only PEER ...]
 
 Run it in a repository whose pipeline has made the data set's images, classifier and floor. Each peer trains by its own
-published recipe, named at its class below, for `--seconds` of CPU time; ours train as their run in params.yaml says. Both
-draw the same number of images at several times, which are scored alike; that time is not counted as training. One thread.
+published recipe, named at its function below, for `--seconds` of CPU time and draws `--images` images at `--points` times.
+Ours train as their run in params.yaml says, and draw as many from each of ten snapshots. All are scored alike; only training
+counts as training time. One thread.
 Peers need packages that this project does not install:
 
     pip install denoising-diffusion-pytorch==2.3.4 pythae==0.1.2 accelerate ema-pytorch einops
@@ -42,8 +44,8 @@ from thirtytwo.settings.families import read_sample, read_train
 from thirtytwo.training.run import train_run
 
 CPU = torch.device("cpu")
-POINTS = 5  # times at which samples are scored
 OURS = {"diffusion": "cddpm", "autoencoder": "cvae", "gan": "dcgan"}  # the run that stands beside the peers of a family
+SNAPSHOTS = 10  # of a run of ours, each of which is scored
 STEPS = 20  # of DDIM for the diffusion peers' samples, whose default of 250 or 1 000 steps takes hours on a CPU
 
 
@@ -190,11 +192,13 @@ def descend(optimiser: torch.optim.Optimizer, loss: Tensor, net: nn.Module, clip
     optimiser.step()
 
 
-def train_peer(peer: Peer, images: Tensor, seconds: float, count: int, fd: Callable[[Tensor], float]) -> list[Row]:
-    """Train for `seconds`, and score `count` samples at equal times."""
+def train_peer(
+    peer: Peer, images: Tensor, seconds: float, count: int, points: int, fd: Callable[[Tensor], float]
+) -> list[Row]:
+    """Train for `seconds`, and score `count` samples at `points` equally spaced times."""
     rng, spent, step, rows = torch.Generator().manual_seed(0), 0.0, 0, []
-    for point in range(1, POINTS + 1):
-        while spent < seconds * point / POINTS:
+    for point in range(1, points + 1):
+        while spent < seconds * point / points:
             batch = images[torch.randint(0, len(images), (peer.batch,), generator=rng)]
             start = time.process_time()
             peer.step(batch)
@@ -220,7 +224,7 @@ def train_ours(run: str, project: Project, data: ImageSet, count: int, fd: Calla
     """Train a run anew, and score `count` samples of its snapshots."""
     cfg = read_train(run, project)
     budget = cfg.settings.steps or cfg.settings.epochs * (len(data.only("train").images) // cfg.settings.batch_size)
-    often = cfg.settings.model_copy(update={"snapshot_every": max(1, budget // POINTS)})
+    often = cfg.settings.model_copy(update={"snapshot_every": max(1, budget // SNAPSHOTS)})
     cfg = cfg.model_copy(update={"settings": often})
     begin, times = time.process_time(), [0.0]
 
@@ -290,6 +294,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="digits5k")
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--points", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("time_to_quality"))
     parser.add_argument("--only", nargs="+", choices=list(PEERS), default=list(PEERS))
     args = parser.parse_args()
@@ -301,7 +306,7 @@ def main() -> None:
     fd = scorer(real, project, args.dataset)
     images = torch.from_numpy(data.only("train").images).permute(0, 3, 1, 2).float() / 255
     peers = [PEERS[name](images.shape[1]) for name in args.only]
-    rows = [row for peer in peers for row in train_peer(peer, images, args.seconds, args.images, fd)]
+    rows = [row for peer in peers for row in train_peer(peer, images, args.seconds, args.images, args.points, fd)]
     families = dict.fromkeys(peer.family for peer in peers)
     rows += [row for family in families for row in train_ours(OURS[family], project, data, args.images, fd)]
     args.out.mkdir(parents=True, exist_ok=True)

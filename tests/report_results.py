@@ -87,7 +87,9 @@ GAN_SCORES = {
     "path_length": Estimate(309.6, 240.7, 366.2),
     "c2st_accuracy": Estimate(0.953, 0.944, 0.961), "js_bound_bits": Estimate(0.839, 0.801, 0.877),
     "d_real": 0.815, "d_fake": 0.040, "d_accuracy": 0.896, "d_gap": 0.093, "direction_r2": 0.448,
-    "coordinate_r2": 0.069, "direction_r2_hue": 0.415, "coordinate_r2_hue": 0.071, "readable_r2_hue": 0.99,
+    "line_precision_i0": Estimate(0.79, 0.73, 0.84), "line_precision_i4": Estimate(0.76, 0.7, 0.82),
+    "line_precision_i12": Estimate(0.61, 0.54, 0.68), "line_precision_i14": Estimate(0.42, 0.35, 0.49),
+    "line_classes": Estimate(2.31, 2.2, 2.42), "coordinate_r2": 0.069, "direction_r2_hue": 0.415, "coordinate_r2_hue": 0.071, "readable_r2_hue": 0.99,
 }  # fmt: skip
 
 
@@ -104,7 +106,7 @@ BOUND_SCORES = {
 
 
 FACTS = {
-    "gan": {"path_length_n": 500, "c2st_n": 1000, "c2st_steps": 100},
+    "gan": {"path_length_n": 500, "line_n": 200, "c2st_n": 1000, "c2st_steps": 100},
     "autoencoder": {"code_dimensions": 16, "iwae_n": 100, "iwae_samples": 50, "codes_n": 1200},
     "diffusion": {"bits_per_dim_n": 200},
     "flow": {},

@@ -30,7 +30,7 @@ from thirtytwo.evaluate.distances import neighbours, squared
 from thirtytwo.evaluate.scorecard import Measured
 from thirtytwo.runtime.errors import EvaluationError
 
-__all__ = ["Balls", "K", "balls", "prdc"]
+__all__ = ["Balls", "K", "among_real", "balls", "prdc"]
 
 K = 5  # Naeem et al. 2020: the least at which a perfect generator's coverage passes 0.95, at equal N
 
@@ -81,6 +81,12 @@ def balls(real: np.ndarray, samples: np.ndarray, k: int) -> Balls:
     first = np.repeat(np.arange(len(samples)), k)
     among = _counts(np.stack([first, nearest[:, :k].ravel()]), (len(samples), len(samples)))
     return Balls(inside, around, beyond, among, k)
+
+
+def among_real(samples: np.ndarray, real: np.ndarray, k: int) -> np.ndarray:
+    """Which of the samples [N, D] lie in the ball of a real feature [M, D], whose share is the precision: [N] bool."""
+    radii = neighbours(real, k)[0][:, -1]
+    return np.concatenate([(distances < radii).any(axis=1) for _, distances in squared(samples, real)])
 
 
 def prdc(balls: Balls, strata: np.ndarray | None = None) -> Measured:

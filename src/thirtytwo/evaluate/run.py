@@ -18,10 +18,11 @@ from thirtytwo.evaluate.equilibrium import equilibrium
 from thirtytwo.evaluate.fid import by_class, inception_scores, read_inception_floor
 from thirtytwo.evaluate.latent_space import FactorReader, class_directions, directions, path_length
 from thirtytwo.evaluate.likelihood import bits_per_dim
+from thirtytwo.evaluate.lines import along_lines
 from thirtytwo.evaluate.posterior import bound_scores, code_scores
 from thirtytwo.evaluate.real import Real, Scored, Seen
 from thirtytwo.evaluate.scorecard import Floors, Measured, Score, Scorecard
-from thirtytwo.evaluate.scores import frechet_score, label_scores, per_class, score, second_scores
+from thirtytwo.evaluate.scores import frechet_score, label_scores, per_class, score, second_scores, some_of
 from thirtytwo.evaluate.trainings import combine, seed_table
 
 __all__ = ["Extractors", "Factors", "Network", "Rules", "score_run", "trajectory"]
@@ -134,6 +135,7 @@ def score_run(
             predicted = samples.predicted
     images, labels = trainings[0]
     model = _latent_scores(images, probes, rules, extract, factors) | _code_scores(probes, factors)
+    model |= _line_scores(probes, len(images), real, rules, extract)
     if "latents" in probes and not factors and (labels < 0).all():
         model |= class_directions(predicted, len(real.classes), probes["latents"][: len(labels)])
     model |= _other_priors(probes, labels, real, rules, extract)
@@ -198,6 +200,17 @@ def _latent_scores(
         reader = FactorReader(*factors.train, list(factors.names))
         measured |= directions(reader, images, probes["latents"][: len(images)], factors.test)
     return measured
+
+
+def _line_scores(
+    probes: Mapping[str, np.ndarray], count: int, real: Real, rules: Rules, extract: Extractors
+) -> Measured:
+    """Scores of a GAN's images along lines through its latent space, beside as many real images as there are samples."""
+    if (lines := probes.get("interpolation_lines")) is None:
+        return Measured()
+    features, probabilities = extract.images(lines.reshape(-1, *lines.shape[2:]), "interpolation_lines")
+    features, predicted = (x.reshape(*lines.shape[:2], -1) for x in (features, probabilities.argmax(axis=1)))
+    return along_lines(features, predicted[..., 0], some_of(real.reference.features, count, rules.seed))
 
 
 def _code_scores(probes: Mapping[str, np.ndarray], factors: Factors | None) -> Measured:

@@ -20,7 +20,7 @@ from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = [
     "classifier_floor", "classifier_scores", "frechet_score", "label_scores", "per_class", "score", "second_floor",
-    "second_scores",
+    "second_scores", "some_of",
 ]  # fmt: skip
 
 _DRAWS = 10  # one draw of heavy-tailed features varies by half its value
@@ -225,10 +225,14 @@ def _feature_scores(samples: Scored, reference: Scored, kernel_mean: float, resa
         "kid_classifier": kid.kid(among, to, kernel_mean, strata),
     }
     reasons = {"fd_classifier_infinity_reason": reason} if reason else {}
-    drawn = real[np.sort(np.random.default_rng(seed).permutation(len(real))[:equal])]
     return Measured(scores, reasons) | prdc(
-        balls(drawn, features[:equal], K), None if strata is None else strata[:equal]
+        balls(some_of(real, equal, seed), features[:equal], K), None if strata is None else strata[:equal]
     )
+
+
+def some_of(real: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """At most `count` real features [M, D], drawn at random: those whose balls precision and the like are measured in."""
+    return real[np.sort(np.random.default_rng(seed).permutation(len(real))[:count])]
 
 
 def _about(real: Real) -> dict[str, str]:

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from thirtytwo.core.intervals import Estimate
+from thirtytwo.evaluate.comparison import subtract
 from thirtytwo.report import pictures, plots, wording
 from thirtytwo.report.blocks import Block, Gallery, Picture, Row, Table, Text
 from thirtytwo.report.plots import Series
@@ -16,9 +18,16 @@ _COLUMNS = 10  # images of each snapshot in a picture
 _LEVELS = 64  # of each colour in the large pictures of the latent space, whose noise would fill the page
 _ROWS = 4  # snapshots in a picture, and that of the lowest score
 _SIDE, _MOVING = 10, 30  # images in a row, and all images, of an animation
-_PAIRS, _LINE = 4, slice(2, 18)  # lines, and columns of them: i = -3 ... 12
+_PAIRS, _LINE = 6, slice(2, 18)  # lines, and columns of them: i = -3 ... 12
 _ENDS = (3, 12)  # columns of z1 and z2 among those shown
 
+INTERPOLATION = (
+    "Images between two samples show whether the generator gives every code a plausible image, or only draws well near "
+    "single codes: then images in the middle look real less often than samples. From z1 to z2, what both share stays and "
+    "the rest changes bit by bit, through other classes where these lie between the two. Beyond z2, an image exaggerates "
+    "what distinguishes it from that of z1. On average, z has half the squared norm of a random latent in the middle and "
+    "2.7 times that norm at i = 14, and a training has met hardly any latents of either kind."
+)
 EQUILIBRIUM = (
     "At the equilibrium of a GAN's game, samples follow the distribution of the data, and the best discriminator "
     "D* = p / (p + q) is 1/2 everywhere (Goodfellow et al. 2014, propositions 1 and 2). The run's discriminator cannot "
@@ -128,7 +137,53 @@ def latent_space(dataset: SetResult, folder: Path) -> list[Block]:
             "interpolate, columns outside extrapolate (i = -3 to 12)."
         )
         blocks.append(Gallery(caption, "pixels", lines))
-    return blocks + _disentanglement(dataset)
+    return blocks + _along_lines(dataset) + _disentanglement(dataset)
+
+
+def _along_lines(dataset: SetResult) -> list[Block]:
+    """Whether images between and beyond two samples look as real as the samples."""
+    runs = [run for run in dataset.runs if run.metric("line_n") is not None]
+    if not runs:
+        return []
+    rows = [
+        Row(run.name, [
+            *(wording.estimated(run.estimate(f"line_precision_i{i}"), scale=100) for i in (0, 4, 12, 14)),
+            wording.estimated(run.estimate("line_classes")),
+        ])
+        for run in runs
+    ]  # fmt: skip
+    lines = ", ".join(wording.count(n) for n in sorted({run.metric("line_n") for run in runs}))
+    explained = {
+        "samples, %": "Precision at i = 0, of the generator's plain samples.",
+        "middle, %": "Precision at i = 4.",
+        "i = 12, %": "Precision three steps beyond z2.",
+        "i = 14, %": "Precision five steps beyond z2.",
+        "classes": "Mean number of classes that the classifier sees in the ten images from z1 to z2.",
+    }
+    caption = f"Precision along {lines} such lines, and how many classes a line passes."
+    table = Table(caption, ["run", *explained], rows, [False] + [True] * len(explained), help=explained)
+    findings = " ".join(filter(None, map(_between, runs)))
+    return [Text(INTERPOLATION), *([Text(findings, "Measured:")] if findings else []), table]
+
+
+def _between(run: RunResult) -> str:
+    samples, middle, beyond = (run.estimate(f"line_precision_i{i}") for i in (0, 4, 14))
+    if None in (samples.low, middle.low, beyond.low):
+        return ""
+    return (
+        f"Of `{run.name}`, images in the middle look real {_often(middle, samples)} samples, and images five steps beyond "
+        f"z2 {_often(beyond, samples)} samples."
+    )
+
+
+def _often(share: Estimate, samples: Estimate) -> str:
+    """How a share compares with that of the samples."""
+    difference = subtract(share, samples)
+    assert difference.low is not None
+    assert difference.high is not None
+    if difference.low <= 0 <= difference.high:
+        return "about as often as"
+    return "more often than" if difference.low > 0 else "less often than"
 
 
 def _disentanglement(dataset: SetResult) -> list[Block]:

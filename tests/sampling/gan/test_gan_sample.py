@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from thirtytwo.data.batches import ImageSet, to_uint8
 from thirtytwo.models.gan.model import GAN
 from thirtytwo.nets import dcgan
+from thirtytwo.sampling import noise
 from thirtytwo.sampling.drawing import Job, Samples
 from thirtytwo.sampling.gan.sample import sample
 from thirtytwo.settings.configs import Compute
@@ -68,13 +69,15 @@ def test_probes_of_a_gan_agree_with_its_samples(conditional: bool) -> None:
     assert probes["snapshot_steps"].tolist() == [5]
     assert str(probes["batch_norm"]) == "eval mode, running statistics"
     assert np.abs(probes["snapshot_images"][0] - pixels[:20]).max() == 0
-    # the lines go from the latents of samples 0 to 5 to those of 6 to 11; a conditional model has label 0
+    # the lines go from the latents of samples 0 to 199 to those of 200 to 399; a conditional model has label 0
     lines = probes["interpolation_lines"].astype(int)
-    assert lines.shape == (6, 20, 32, 32, 1)
+    assert lines.shape == (200, 20, 32, 32, 1)
     label_0 = range(0, 6, 2) if conditional else range(6)
+    ends = model.draw(noise.latents(1, range(200, 206), (8,)), torch.zeros(6, dtype=torch.int64))
+    ends = to_uint8(ends).numpy().astype(int)
     for i in label_0:
         assert np.abs(lines[i, 5] - pixels[i]).max() <= 1
-        assert np.abs(lines[i, 14] - pixels[i + 6]).max() <= 1
+        assert np.abs(lines[i, 14] - ends[i]).max() <= 1
     assert probes["interpolation_grid"].shape == (10, 10, 32, 32, 1)
     start, end = probes["path_start"], probes["path_end"]
     assert start.dtype == np.float32

@@ -17,7 +17,7 @@ from thirtytwo.sampling.gan.two_sample import Labelled
 
 __all__ = ["drawer", "sample"]
 
-_LINES = 6
+_LINES = 200
 _FRACTIONS = torch.arange(-5, 15) / 9  # ten images from z1 to z2 and five beyond each end
 _GRID_SIDE = 10
 _ARCS, _EPSILON = 500, 1e-4  # arcs for the perceptual path length, and the step along each
@@ -76,7 +76,7 @@ def sample(model: GAN, job: Job) -> Samples:
     """Draw images as `drawer` does and these probes:
 
     latents [N, D] of the images; batch_norm, the mode of BatchNorm; interpolation_grid [10, 10, 32, 32, C] over the
-    first two coordinates in [-1, 1]; interpolation_lines [6, 20, 32, 32, C], z1 + i/9 (z2 - z1) for i = -5 ... 14;
+    first two coordinates in [-1, 1]; interpolation_lines [200, 20, 32, 32, C], z1 + i/9 (z2 - z1) for i = -5 ... 14;
     path_start and path_end [500, 32, 32, C] float, images at a distance path_epsilon along the arc; d_held_out and
     d_samples, D of held-out real images and of as many samples, d_gives_probability, whether D estimates a probability,
     and d_targets; c2st_held_out and c2st_samples, the probability of being real by the two-sample classifier, and
