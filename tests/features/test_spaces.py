@@ -1,10 +1,13 @@
-"""Feature spaces: a user's TorchScript network against PyTorch and Pillow, the cache, and files that are wrong."""
+"""Feature spaces: a user's TorchScript or ONNX network against PyTorch and Pillow, the cache, and files that are wrong."""
 
 import dataclasses
+import sys
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from torch import nn
 
@@ -49,10 +52,26 @@ def space(path, **changes) -> FeatureSpace:
     return FeatureSpace(**values | changes)
 
 
-@pytest.fixture
-def network(tmp_path):
-    torch.jit.script(Means()).save(str(tmp_path / "means.pt"))
-    return tmp_path / "means.pt"
+def means_as_onnx(outputs: int = 1) -> onnx.ModelProto:
+    """`Means` as an ONNX model for images of 64x64, whose output may be listed several times."""
+    pool = helper.make_node("AveragePool", ["x"], ["pooled"], kernel_shape=[32, 32], strides=[32, 32])
+    names = [f"features{place}" for place in range(outputs)]
+    shaped = [helper.make_node("Reshape", ["pooled", "shape"], [name]) for name in names]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 12]) for name in names]
+    images = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 64, 64])
+    shape = numpy_helper.from_array(np.array([-1, 12]), "shape")
+    graph = helper.make_graph([pool, *shaped], "means", [images], values, [shape])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.fixture(params=["TorchScript", "ONNX"])
+def network(request, tmp_path):
+    path = tmp_path / {"TorchScript": "means.pt", "ONNX": "means.onnx"}[request.param]
+    if request.param == "ONNX":
+        onnx.save(means_as_onnx(), path)
+    else:
+        torch.jit.script(Means()).save(str(path))
+    return path
 
 
 def pictures(count: int, channels: int, seed: int) -> np.ndarray:
@@ -118,13 +137,41 @@ def test_files_that_are_wrong_are_named(network, tmp_path):
     torch.jit.script(Map()).save(str(rows))
     for wanted, message in (
         (space(network, file="nowhere.pt"), r"evaluation\.features\.file: .*nowhere\.pt: no such file"),
-        (space(network, sha256="0" * 64), rf"means\.pt: sha256 is {sha256(network)}, expected 0000.*features\.sha256"),
+        (space(network, sha256="0" * 64), rf"means\.\w+: sha256 is {sha256(network)}, expected 0000.*features\.sha256"),
         (space(text), r"text\.pt: not a TorchScript file"),
         (space(rows), r"map\.pt: the network returns \[50, 3, 64, 64\]; expected a tensor \[50, D\]"),
     ):
         with pytest.raises(EvaluationError, match=message) as caught:
             spaces.spaces(Settings(wanted), project, CPU)[0].features(pictures(3, 3, 1), "x")
         assert "\n" not in str(caught.value)
+
+
+def test_onnx_files_that_are_wrong_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where onnxruntime by itself would find weights of a second file
+    damaged, double, apart = (tmp_path / f"{name}.onnx" for name in ("damaged", "double", "apart"))
+    damaged.write_bytes(b"not a network")
+    onnx.save(means_as_onnx(outputs=2), double)
+    onnx.save(means_as_onnx(), tmp_path / "means.onnx")
+    onnx.save(means_as_onnx(), apart, save_as_external_data=True, location="apart.data", size_threshold=0)
+    assert (tmp_path / "apart.data").is_file()
+    for wanted, message in (
+        (space(damaged), r"damaged\.onnx: cannot be read as ONNX \(.*protobuf.*\); expected one file with its weights"),
+        (space(double), r"double\.onnx: 1 inputs and 2 outputs; expected one of each"),
+        (space(apart), r"apart\.onnx: cannot be read as ONNX .*; expected one file with its weights inside"),
+        (space(tmp_path / "means.onnx", resize=48), r"means\.onnx: the network fails on images of 48x48"),
+    ):
+        with pytest.raises(EvaluationError, match=message) as caught:
+            spaces.spaces(Settings(wanted), Project(tmp_path), CPU)[0].features(pictures(3, 3, 1), "x")
+        assert "\n" not in str(caught.value)
+
+
+def test_onnx_without_onnxruntime_says_what_to_install(tmp_path, monkeypatch):
+    onnx.save(means_as_onnx(), tmp_path / "means.onnx")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(EvaluationError, match="ONNX files need onnxruntime; install it: pip install onnxruntime"):
+        spaces.spaces(Settings(space(tmp_path / "means.onnx")), Project(tmp_path), CPU)[0].features(
+            pictures(3, 3, 1), "x"
+        )
 
 
 def test_the_name_is_not_the_ending_of_other_scores(network):

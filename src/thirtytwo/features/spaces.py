@@ -19,6 +19,7 @@ from tqdm import tqdm
 from thirtytwo.core import processes
 from thirtytwo.core.arrays import check_features, check_images, read_arrays
 from thirtytwo.features import inception
+from thirtytwo.features.networks import load_network
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import EvaluationError
 from thirtytwo.runtime.project import Project
@@ -107,11 +108,7 @@ def _own(space: FeatureSpace, project: Project, device: torch.device) -> Space:
     mode = f"{space.resize}x{space.resize}, {space.normalise}"
 
     def compute(images: np.ndarray, where: str) -> np.ndarray:
-        try:
-            network = torch.jit.load(str(path), map_location=device).eval()
-        except (RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise EvaluationError(f"{path}: not a TorchScript file ({reason}); save it by torch.jit.save") from None
+        network = load_network(path, device)
         return network_features(images, network, space, device, where)
 
     key = f"{space.sha256} {mode}"

@@ -18,13 +18,16 @@ ModeShare = Annotated[float, Field(gt=0, le=1)]
 
 
 class FeatureSpace(Strict):
-    """A feature space of the user's own: a TorchScript network in a file, such as DINOv2, CLIP or Inception.
+    """A feature space of the user's own: a network in a TorchScript or ONNX file, such as DINOv2, CLIP or Inception.
 
     It takes [50, 3, resize, resize] float32 and returns [50, D].
     """
 
     name: str = Field(pattern="^[a-z][a-z0-9]{0,29}$", description="ending of the scores' names, as in fd_<name>")
-    file: str = Field(min_length=1, description="path of the file, absolute or from the project's folder")
+    file: str = Field(
+        min_length=1,
+        description="path of a TorchScript file, or of an .onnx file; absolute or from the project's folder",
+    )
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     resize: int = Field(ge=32, le=1024, description="side of the images that the network takes")
     normalise: Literal["unit", "symmetric", "imagenet", "clip"] = Field(
