@@ -5,6 +5,7 @@ import prdc as published
 import pytest
 
 from thirtytwo.evaluate.lines import PLACES, along_lines
+from thirtytwo.runtime.errors import EvaluationError
 
 
 def lines(z1: np.ndarray, z2: np.ndarray) -> np.ndarray:
@@ -38,3 +39,10 @@ def test_the_classes_of_a_line_are_those_between_its_ends():
     features = np.random.default_rng(2).standard_normal((3, 20, 4))
     found = along_lines(features, predicted, np.random.default_rng(3).standard_normal((50, 4))).scores["line_classes"]
     assert found.value == pytest.approx((1 + 2 + 1) / 3)
+
+
+@pytest.mark.parametrize(("count", "images"), [(1, 20), (3, 16)])
+def test_other_lines_are_refused(count, images):
+    features = np.zeros((count, images, 4))
+    with pytest.raises(EvaluationError, match=f"{count} lines of {images} images; expected two lines or more, of 20"):
+        along_lines(features, np.zeros((count, images), int), np.zeros((10, 4)))

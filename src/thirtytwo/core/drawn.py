@@ -15,7 +15,7 @@ _IMAGES = "uint8 {} 32 32 C"
 _GROUPS: tuple[dict[str, str], ...] = (
     {"latents": "float N D"},
     {"batch_norm": "str"},
-    {"interpolation_grid": _IMAGES.format("side side"), "interpolation_lines": _IMAGES.format("lines 20")},
+    {"interpolation_grid": _IMAGES.format("side side"), "interpolation_lines": _IMAGES.format("lines columns")},
     {"path_start": "float32 arcs 32 32 C", "path_end": "float32 arcs 32 32 C", "path_epsilon": "float"},
     {
         "d_held_out": "float n", "d_samples": "float n", "c2st_held_out": "float n", "c2st_samples": "float n",

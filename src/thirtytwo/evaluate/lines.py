@@ -5,6 +5,7 @@ import numpy as np
 from thirtytwo.core.intervals import mean, share
 from thirtytwo.evaluate.prdc import K, among_real
 from thirtytwo.evaluate.scorecard import Measured
+from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["PLACES", "along_lines"]
 
@@ -14,7 +15,7 @@ PLACES = (
     12,
     14,
 )  # i where precision is measured: a sample, the middle, and 3 and 5 steps beyond the other sample
-_FIRST = -5  # i of the first image of a line
+_FIRST, _COUNT = -5, 20  # i of the first image of a line, and images on it
 _BETWEEN = slice(0 - _FIRST, 10 - _FIRST)
 
 
@@ -32,7 +33,15 @@ def along_lines(features: np.ndarray, predicted: np.ndarray, real: np.ndarray) -
     Returns:
         line_precision_i0, _i4, _i12 and _i14, shares of lines (Kynkäänniemi et al. 2019, eq. 1); line_classes, the mean
         number of different classes from z1 to z2; in the protocol line_n.
+
+    Raises:
+        EvaluationError: fewer than two lines, or lines of other than 20 images.
     """
+    if len(features) < 2 or features.shape[1] != _COUNT:
+        raise EvaluationError(
+            f"interpolation_lines: {len(features)} lines of {features.shape[1]} images; expected two lines or more, of "
+            f"{_COUNT} images each; sample the run again"
+        )
     columns = [i - _FIRST for i in PLACES]
     hits = among_real(np.concatenate(list(features[:, columns])), real, K).reshape(-1, len(PLACES))
     scores = {f"line_precision_i{i}": share(hits[:, place]) for place, i in enumerate(PLACES)}

@@ -28,20 +28,20 @@ QUALITY = (
           "of real images. Lower is better."),
     Column("second FD", "fd_second", 1, "`fd_second`: FD by a second classifier, built and trained in another way. Its "
           "scale differs from FD's. Lower is better."),
-    Column("FD at N = ∞", "fd_classifier_infinity", 1, "FD extrapolated to infinitely many samples, which removes the "
-          "bias of a finite N. Lower is better."),
-    Column("KID × 1000", "kid_classifier", 1000, "`kid_classifier`: the kernel distance of the same features, unbiased "
-          "at any N. Lower is better."),
     Column("FID", "fid", 1, "Fréchet distance of Inception features by clean-fid; its scale differs from FD's. Lower is "
           "better."),
     Column("legacy FID", "fid_legacy", 1, "FID as pytorch-fid computes it, for comparison with papers; its scale differs "
           "from FID's. Lower is better."),
-    Column("Inception KID × 1000", "kid", 1000, "Kernel distance of Inception features. Lower is better."),
     Column("precision", "precision", 1, "Share of samples that look like real images. Higher is better."),
     Column("recall", "recall", 1, "Share of real images that the samples could have produced. Higher is better."),
+    Column("coverage", "coverage", 1, "Share of real images with a sample nearby. Higher is better."),
     Column("density", "density", 1, "How densely real images surround the samples. Higher is better; real images score "
           "about 1."),
-    Column("coverage", "coverage", 1, "Share of real images with a sample nearby. Higher is better."),
+    Column("FD at N = ∞", "fd_classifier_infinity", 1, "FD extrapolated to infinitely many samples, which removes the "
+          "bias of a finite N. Lower is better."),
+    Column("KID × 1000", "kid_classifier", 1000, "`kid_classifier`: the kernel distance of the same features, unbiased "
+          "at any N. Lower is better."),
+    Column("Inception KID × 1000", "kid", 1000, "Kernel distance of Inception features. Lower is better."),
 )  # fmt: skip
 CLASSES = (
     Column("accuracy, %", "accuracy", 100, "Share of a conditional run's samples that the classifier recognises as the "
@@ -234,10 +234,12 @@ def _all_metrics(runs: list[RunResult]) -> Table:
             groups |= {"evaluation": run.card.measured.scores, "floor": run.card.floor.scores}
             groups |= {"protocol": run.card.measured.protocol, "protocol of the floor": run.card.floor.protocol}
         for origin, values in groups.items():
-            rows += [Row(run.name, [origin, key, _any(value)]) for key, value in sorted(values.items())]
-    caption = "All scores of all runs, as in scores/ and scores/train/."
-    return Table(caption, ["run", "from", "score", "value"], rows, [False, False, False, True], folded=True)
+            rows += [Row(run.name, [origin, key, _any(key, value)]) for key, value in sorted(values.items())]
+    caption = "All scores of all runs, as in scores/ and scores/train/; of a sha256 the first 12 digits."
+    return Table(caption, ["run", "from", "score", "value"], rows, [False] * 4, folded=True)
 
 
-def _any(value: Score | Fact) -> str:
+def _any(name: str, value: Score | Fact) -> str:
+    if name.endswith("sha256"):
+        return str(value)[:12]
     return wording.inline(value) if isinstance(value, Estimate) else wording.plain(value)
