@@ -22,11 +22,11 @@ _PAIRS, _LINE = 6, slice(2, 18)  # lines, and columns of them: i = -3 ... 12
 _ENDS = (3, 12)  # columns of z1 and z2 among those shown
 
 INTERPOLATION = (
-    "Images between two samples show whether the generator gives every code a plausible image, or only draws well near "
-    "single codes: then images in the middle look real less often than samples. From z1 to z2, what both share stays and "
-    "the rest changes bit by bit, through other classes where these lie between the two. Beyond z2, an image exaggerates "
-    "what distinguishes it from that of z1. On average, z has half the squared norm of a random latent in the middle and "
-    "2.7 times that norm at i = 14, and a training has met hardly any latents of either kind."
+    "Images between two samples show whether the generator gives every code a plausible image, or draws well only near "
+    "some codes: then images in the middle look real less often than samples. From z1 to z2, what both images share "
+    "stays and the rest changes bit by bit, through other classes where these lie between the two. Beyond z2, an image "
+    "exaggerates what distinguishes it from that of z1. Few latents of a training are as short as those in the middle, "
+    "whose squared norm is half the usual one on average, or as long as those at i = 14, where it is 2.7 times the usual one."
 )
 EQUILIBRIUM = (
     "At the equilibrium of a GAN's game, samples follow the distribution of the data, and the best discriminator "
@@ -162,28 +162,31 @@ def _along_lines(dataset: SetResult) -> list[Block]:
     }
     caption = f"Precision along {lines} such lines, and how many classes a line passes."
     table = Table(caption, ["run", *explained], rows, [False] + [True] * len(explained), help=explained)
-    findings = " ".join(filter(None, map(_between, runs)))
-    return [Text(INTERPOLATION), *([Text(findings, "Measured:")] if findings else []), table]
+    return [Text(INTERPOLATION), *_between(runs), table]
 
 
-def _between(run: RunResult) -> str:
-    samples, middle, beyond = (run.estimate(f"line_precision_i{i}") for i in (0, 4, 14))
-    if None in (samples.low, middle.low, beyond.low):
-        return ""
-    return (
-        f"Of `{run.name}`, images in the middle look real {_often(middle, samples)} samples, and images five steps beyond "
-        f"z2 {_often(beyond, samples)} samples."
-    )
+def _between(runs: list[RunResult]) -> list[Block]:
+    """How often images in the middle and beyond a sample look real, compared with samples."""
+    parts = []
+    for words, i in (("Images in the middle", 4), ("Images five steps beyond z2", 14)):
+        found: dict[str, list[str]] = {}
+        for run in runs:
+            samples, images = (run.estimate(f"line_precision_i{place}") for place in (0, i))
+            if None not in (samples.low, images.low):
+                found.setdefault(_often(images, samples), []).append(run.name)
+        if found:
+            groups = "; ".join(f"{often} for {wording.listed(names)}" for often, names in found.items())
+            parts.append(f"{words} look real {groups}.")
+    return [Text(" ".join(parts), "Compared with samples:")] if parts else []
 
 
 def _often(share: Estimate, samples: Estimate) -> str:
-    """How a share compares with that of the samples."""
     difference = subtract(share, samples)
     assert difference.low is not None
     assert difference.high is not None
     if difference.low <= 0 <= difference.high:
-        return "about as often as"
-    return "more often than" if difference.low > 0 else "less often than"
+        return "about as often"
+    return "more often" if difference.low > 0 else "less often"
 
 
 def _disentanglement(dataset: SetResult) -> list[Block]:
