@@ -220,7 +220,8 @@ def _pairs(runs: list[RunResult], verdict: Verdict) -> Table:
     rows = [Row(one, [word(one, other) for other in names]) for one in names]
     caption = (
         "Pairs of runs by `fd_classifier`: is the run of the row better than the run of the column? What the second "
-        "classifier says (`fd_second`) is added where it does not confirm a difference."
+        "classifier says (`fd_second`) is added where it does not confirm a difference. All pairs are judged at once, so "
+        "that a small difference may be a tie here and a win in `thirtytwo compare`, which judges one pair."
     )
     return Table(caption, ["run", *names], rows, [False] * (len(names) + 1), folded=True)
 

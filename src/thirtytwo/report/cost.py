@@ -25,21 +25,20 @@ def runs(dataset: SetResult, folder: Path) -> list[Block]:
     blocks: list[Block] = []
     if len(scored) > 1:
         caption = (
-            "GANs and autoencoders evaluate their network once for each image, diffusion models, flows and EDMs once or "
-            "several times a step."
+            "An image takes one evaluation of a GAN's network, or one for each proposal of its chain; one of an autoencoder's, or "
+            "one for each label if the decoder is guided; and one or several a step of a diffusion model, flow or EDM."
         )
         costs = [float(run.evaluations) for run in scored]
-        blocks.append(
-            Gallery(caption, "plot", [_plot(dataset, scored, costs, "network evaluations per image", folder)])
-        )
-    timed = [run for run in scored if _each(run)]
-    if len(timed) > 1 and len({run.seconds["device"] for run in timed}) == 1:
-        caption = (
-            f"Duration of the sampling stage on {timed[0].seconds['device']}, divided by the number of images. It "
-            "includes everything else that the stage computes, such as interpolations, a fresh discriminator or a bound."
-        )
-        costs = [_each(run) or 0.0 for run in timed]
-        blocks.append(Gallery(caption, "plot", [_plot(dataset, timed, costs, "seconds per image", folder)]))
+        plotted = [_plot(dataset, scored, costs, "network evaluations per image", folder)]
+        timed = [run for run in scored if _each(run)]
+        if len(timed) > 1 and len({run.seconds["device"] for run in timed}) == 1:
+            caption += (
+                f" Seconds are those of the sampling stage on {timed[0].seconds['device']}, with everything else that it "
+                "computes, such as interpolations, a two-sample classifier or a bound."
+            )
+            costs = [_each(run) or 0.0 for run in timed]
+            plotted.append(_plot(dataset, timed, costs, "seconds per image", folder))
+        blocks.append(Gallery(caption, "plot", plotted))
     rows = [
         Row(run.name, [
             wording.seconds(run.seconds["train"]), wording.seconds(run.seconds["sample"]),

@@ -168,9 +168,10 @@ def points(path: Path, title: str, runs: list[Point], labels: tuple[str, str]) -
             if one.score.low is not None and one.score.high is not None:
                 axes.plot([one.x, one.x], [one.score.low, one.score.high], color="#999999", linewidth=1)
             axes.plot(one.x, one.score.value or 0.0, marker, color=colour, markersize=6, label=family or one.family)
-        _scales(axes, (True, True))
+        axes.set_xscale("log")
         left, right = axes.get_xlim()
         axes.set_xlim(left, right * (right / left) ** 0.3)  # room for the names
+        _scales(axes, (True, True))
         _title(axes, title, *labels)
         legend(figure)
         figure.draw_without_rendering()  # places the axes, so that names can be kept apart
@@ -195,13 +196,14 @@ def _names(axes: Axes, runs: list[Point], per_pixel: float) -> None:
 
 
 def _scales(axes: Axes, log: tuple[bool, bool]) -> None:
-    """Logarithmic scales with plain numbers: at 1, 2, 5, 10 ..., or in even steps over less than a decade."""
+    """Logarithmic scales with plain numbers: at 1, 2, 5, 10 ... if the axis has three of these, else in even steps."""
     for axis, scale, wanted in ((axes.xaxis, axes.set_xscale, log[0]), (axes.yaxis, axes.set_yscale, log[1])):
         if wanted:
             scale("log")
-            low, high = axis.get_data_interval()
-            even = low < high <= 10 * low
-            axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]) if even else LogLocator(subs=(1, 2, 5)))
+            marks = LogLocator(subs=(1, 2, 5))
+            low, high = axis.get_view_interval()
+            enough = sum(low <= mark <= high for mark in marks.tick_values(low, high)) > 2
+            axis.set_major_locator(marks if enough else MaxNLocator(5, steps=[1, 2, 5, 10]))
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter(NullFormatter())
 
