@@ -134,11 +134,19 @@ def test_trade_offs_of_a_sweep():
     lines.append(("heun", 5, 0.0, 9, 100, 4.5))
     table = pd.DataFrame(lines, columns=["sampler", "steps", "eta", "evaluations", "n", "fd_classifier"])
     texts = cost.trade_offs(table)
-    assert "10 with S = 5 steps and 1 with S = 50" in texts["Steps:"]
-    assert "the last 40 of them lower the score by 80 %" in texts["Steps:"]
+    assert texts["Steps:"] == (
+        "DDIM with eta 0 scores 10 with S = 5 steps (5 evaluations) and 1 with S = 50 steps (50 evaluations). From 10 steps to "
+        "50, the score falls by 80 %."
+    )
     assert "With S = 5, eta 0 scores 10 and eta 1 scores 12; the best is 10 at eta 0." in texts["Noise:"]
     assert "Within 50 evaluations per image, ddim with 50 steps and eta 0 scores best: 1." in texts["Sampler:"]
     assert cost.trade_offs(table[table["sampler"] == "heun"]) == {}
+    lines = [("mean_flow", steps, 0.0, steps, 100, score) for steps, score in ((1, 19.0), (2, 4.0), (4, 5.0))]
+    texts = cost.trade_offs(pd.DataFrame(lines, columns=table.columns))
+    assert texts == {
+        "Steps:": "The sampler mean_flow scores 19 with S = 1 step (1 evaluation) and 5 with S = 4 steps (4 evaluations). "
+        "From 2 steps to 4, the score rises by 25 %."
+    }
 
 
 def test_targets_need_their_data_and_conditions(full, tmp_path):

@@ -102,13 +102,14 @@ def trade_offs(table: pd.DataFrame) -> dict[str, str]:
     """What the number of steps, eta and the choice of sampler change, in one paragraph each."""
     texts = {}
     ddim = table[table["sampler"] == "ddim"]
-    plain = ddim[ddim["eta"] == ddim["eta"].min()].sort_values("steps")
+    one = ddim if len(ddim) else table[table["sampler"] == table["sampler"].iloc[0]]
+    plain = one[one["eta"] == one["eta"].min()].sort_values("steps")
     if len(plain) > 1:
         first, before, last = plain.iloc[0], plain.iloc[-2], plain.iloc[-1]
+        sampler = f"DDIM with eta {first['eta']:g}" if len(ddim) else f"The sampler {first['sampler']}"
         texts[_STEPS_TEXT] = (
-            f"DDIM with eta {first['eta']:g} scores {_fd(first)} with S = {first['steps']} steps and {_fd(last)} with "
-            f"S = {last['steps']}. Each step costs one network evaluation; the last "
-            f"{last['steps'] - before['steps']} of them {_change(before, last)}."
+            f"{sampler} scores {_fd(first)} with S = {_steps(first)} and {_fd(last)} with S = {_steps(last)}. From "
+            f"{_several(before['steps'], 'step')} to {last['steps']}, the score {_change(before, last)}."
         )
     if ddim["eta"].nunique() > 1:
         ends = sorted({*ddim["steps"]})[:: max(ddim["steps"].nunique() - 1, 1)]
@@ -122,9 +123,17 @@ def _fd(row: pd.Series) -> str:
     return f"{row['fd_classifier']:.3g}"
 
 
+def _steps(row: pd.Series) -> str:
+    return f"{_several(row['steps'], 'step')} ({_several(row['evaluations'], 'evaluation')})"
+
+
+def _several(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def _change(before: pd.Series, after: pd.Series) -> str:
     share = after["fd_classifier"] / before["fd_classifier"] - 1
-    return f"{'lower' if share < 0 else 'raise'} the score by {abs(share):.0%}".replace("%", " %")
+    return f"{'falls' if share < 0 else 'rises'} by {abs(share):.0%}".replace("%", " %")
 
 
 def _of_eta(ddim: pd.DataFrame, steps: int) -> str:

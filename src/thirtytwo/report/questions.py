@@ -127,19 +127,18 @@ def collapse(dataset: SetResult) -> str | None:
 
 def disentangled(dataset: SetResult) -> str | None:
     """Whether axes of the latent space are factors of the images."""
-    for suffix, start, what in (
-        ("", "Averaged over the factors, ", "of a true factor's variance"),
-        ("_class", "The true factors of these data are not known; for the class that the classifier sees in a sample, ",
-         "of the variance"),
+    for suffix, what in (
+        ("", "The best axis of z and the best directions explain, averaged over the true factors, of their variance: "),
+        ("_class", "The true factors of these data are not known. Of the variance of the class that the classifier sees in a "
+         "sample, the best axis of z and the best directions explain: "),
     ):  # fmt: skip
-        runs = [run for run in dataset.runs if run.metric(f"direction_r2{suffix}") is not None]
         parts = [
-            f"in `{run.name}` the best axis of z explains {percent(run.metric(f'coordinate_r2{suffix}'))} {what} "
-            f"and the best directions {percent(run.metric(f'direction_r2{suffix}'))}"
-            for run in runs
+            f"`{run.name}` {percent(run.metric(f'coordinate_r2{suffix}'))} and {percent(run.metric(f'direction_r2{suffix}'))}"
+            for run in dataset.runs
+            if run.metric(f"direction_r2{suffix}") is not None
         ]
         if parts:
-            return f"{start}{'; '.join(parts)}. In a disentangled space, an axis would do as well as a direction, near 100 %."
+            return f"{what}{'; '.join(parts)}. In a disentangled space, an axis would do as well as a direction, near 100 %."
     return None
 
 
