@@ -186,8 +186,9 @@ def _uncertainty(results: Results) -> list[Block]:
     )
     return [
         Text(
-            f"Intervals contain 95 % of {results.config.evaluation.bootstrap_resamples} bootstrap resamples of the "
-            "samples; those of shares are Wilson's. One run beats another if the interval of their difference, combined "
+            "Intervals are of 95 %: of FD as wide as by the delta method, with the shape of a bootstrap of "
+            f"{results.config.evaluation.bootstrap_resamples} resamples; of KID, recall and coverage by the jackknife; of "
+            "precision and accuracy Wilson's. How often they hold was measured (docs/protocol.md). One run beats another if the interval of their difference, combined "
             "from both runs' intervals (Zou & Donner 2008) and widened so that the intervals of all pairs of runs hold at "
             "once (Tukey-Kramer), excludes 0; otherwise they tie. The floor is the score of "
             "as many real images against other real images: a generator at the floor is indistinguishable from data by "
