@@ -128,9 +128,10 @@ def collapse(dataset: SetResult) -> str | None:
 def disentangled(dataset: SetResult) -> str | None:
     """Whether axes of the latent space are factors of the images."""
     for suffix, what in (
-        ("", "The best axis of z and the best directions explain, averaged over the true factors, of their variance: "),
-        ("_class", "The true factors of these data are not known. Of the variance of the class that the classifier sees in a "
-         "sample, the best axis of z and the best directions explain: "),
+        ("", "Share of a true factor's variance that the best axis of z explains, and that the best directions explain, averaged "
+         "over factors: "),
+        ("_class", "The true factors of these data are not known. Of the class that the classifier sees in a sample, share of the "
+         "variance that the best axis of z explains, and that the best directions explain: "),
     ):  # fmt: skip
         parts = [
             f"`{run.name}` {percent(run.metric(f'coordinate_r2{suffix}'))} and {percent(run.metric(f'direction_r2{suffix}'))}"
