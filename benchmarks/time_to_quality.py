@@ -271,13 +271,15 @@ def table(rows: list[Row]) -> str:
 
 def plot(rows: list[Row], path: Path) -> None:
     """FD over CPU-seconds, a panel a family."""
-    figure, axes = plt.subplots(1, len({row.family for row in rows}), figsize=(11, 3.5), squeeze=False)
+    figure, axes = plt.subplots(
+        1, len({row.family for row in rows}), figsize=(11, 3.8), squeeze=False, layout="constrained"
+    )
     for axis, family in zip(axes[0], dict.fromkeys(row.family for row in rows), strict=True):
         for name in dict.fromkeys(row.name for row in rows if row.family == family):
             curve = [row for row in rows if row.name == name]
             axis.plot([row.train_seconds for row in curve], [row.fd for row in curve], marker="o", label=name)
         axis.set(title=family, xlabel="CPU-seconds of training", ylabel="FD", xscale="log", yscale="log")
-        axis.legend()
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False)
     figure.savefig(path, bbox_inches="tight", dpi=120)
 
 
