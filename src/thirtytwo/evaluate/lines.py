@@ -9,12 +9,8 @@ from thirtytwo.runtime.errors import EvaluationError
 
 __all__ = ["PLACES", "along_lines"]
 
-PLACES = (
-    0,
-    4,
-    12,
-    14,
-)  # i where precision is measured: a sample, the middle, and 3 and 5 steps beyond the other sample
+# i where precision is measured: a sample, the middle, and 3 and 5 steps beyond the other sample
+PLACES = (0, 4, 12, 14)
 _FIRST, _COUNT = -5, 20  # i of the first image of a line, and images on it
 _BETWEEN = slice(0 - _FIRST, 10 - _FIRST)
 
@@ -43,7 +39,7 @@ def along_lines(features: np.ndarray, predicted: np.ndarray, real: np.ndarray) -
             f"{_COUNT} images each; sample the run again"
         )
     columns = [i - _FIRST for i in PLACES]
-    hits = among_real(np.concatenate(list(features[:, columns])), real, K).reshape(-1, len(PLACES))
+    hits = among_real(features[:, columns].reshape(-1, features.shape[2]), real, K).reshape(-1, len(PLACES))
     scores = {f"line_precision_i{i}": share(hits[:, place]) for place, i in enumerate(PLACES)}
     passed = np.array([len(np.unique(line)) for line in predicted[:, _BETWEEN]])
     return Measured(scores | {"line_classes": mean(passed)}, {"line_n": len(features)})

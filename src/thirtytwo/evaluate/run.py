@@ -209,8 +209,10 @@ def _line_scores(
     if (lines := probes.get("interpolation_lines")) is None:
         return Measured()
     features, probabilities = extract.images(lines.reshape(-1, *lines.shape[2:]), "interpolation_lines")
-    features, predicted = (x.reshape(*lines.shape[:2], -1) for x in (features, probabilities.argmax(axis=1)))
-    return along_lines(features, predicted[..., 0], some_of(real.reference.features, count, rules.seed))
+    near = some_of(real.reference.features, count, rules.seed)
+    return along_lines(
+        features.reshape(*lines.shape[:2], -1), probabilities.argmax(axis=1).reshape(lines.shape[:2]), near
+    )
 
 
 def _code_scores(probes: Mapping[str, np.ndarray], factors: Factors | None) -> Measured:
