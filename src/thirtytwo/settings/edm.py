@@ -31,11 +31,6 @@ class EDMSettings(DenoiserSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> "EDMSettings":
-        if self.objective == "consistency" and self.dropout:
-            raise ValueError(
-                f"dropout: {self.dropout:g}, but objective 'consistency' compares two predictions, in which it would differ;"
-                " set dropout: 0.0"
-            )
         if self.objective == "consistency" and self.prediction == "x0":
             raise ValueError(
                 "prediction: 'x0', with which one image for all noise would be consistent; set prediction: preconditioned"

@@ -182,6 +182,24 @@ def test_target_has_no_gradient():
     torch.testing.assert_close(slope, (2 * x_t * 0.7 * (x_t - x_r) / (t - r)).sum())
 
 
+def test_both_predictions_of_a_pair_drop_the_same_units():
+    masks = []
+
+    def dropped(x, c_noise, labels):
+        masks.append(torch.nn.functional.dropout(torch.ones_like(x), 0.5))
+        return masks[-1]
+
+    model = given(dropped, objective="consistency", dropout=0.5)
+    x0, noise, labels = normals(1, 21, 1, 4, 4), normals(2, 21, 1, 4, 4), torch.zeros(21)
+    for _ in range(2):
+        model._errors(x0, noise, SIGMAS, labels, 2)
+    assert len(masks) == 4
+    assert masks[0].unique().tolist() == [0.0, 2.0]
+    assert torch.equal(masks[0], masks[1])
+    assert torch.equal(masks[2], masks[3])
+    assert not torch.equal(masks[0], masks[2])
+
+
 def test_stage_follows_the_progress_of_the_training():
     seen = []
     model = family(**CONSISTENCY, stages=4)
@@ -266,7 +284,6 @@ def test_another_network_as_parent_is_refused():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"objective": "consistency", "dropout": 0.1}, "dropout"),
         ({"objective": "consistency", "prediction": "x0"}, "prediction"),
         ({"label_dropout": 0.1}, "conditional"),
         ({"objective": "flow"}, "objective"),
