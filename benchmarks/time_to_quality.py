@@ -27,6 +27,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from matplotlib.ticker import LogLocator, NullLocator
 from tabulate import tabulate
 from torch import Tensor, nn
 
@@ -278,7 +279,12 @@ def plot(rows: list[Row], path: Path) -> None:
         for name in dict.fromkeys(row.name for row in rows if row.family == family):
             curve = [row for row in rows if row.name == name]
             axis.plot([row.train_seconds for row in curve], [row.fd for row in curve], marker="o", label=name)
-        axis.set(title=family, xlabel="CPU-seconds of training", ylabel="FD", xscale="log", yscale="log")
+        title = {"gan": "GAN"}.get(family, family)
+        axis.set(title=title, xlabel="CPU-seconds of training", ylabel="FD", xscale="log", yscale="log")
+        for scale in (axis.xaxis, axis.yaxis):
+            scale.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            scale.set_major_formatter("{x:g}")
+            scale.set_minor_locator(NullLocator())
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False)
     figure.savefig(path, bbox_inches="tight", dpi=120)
 
