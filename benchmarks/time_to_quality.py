@@ -207,16 +207,8 @@ def train_peer(
         start = time.process_time()
         with torch.no_grad():
             drawn = torch.cat([peer.draw(min(50, count - done)) for done in range(0, count, 50)])
-        rows.append(
-            Row(
-                peer.name,
-                peer.family,
-                step,
-                spent,
-                (time.process_time() - start) / count,
-                fd(2 * drawn.clamp(0, 1) - 1),
-            )
-        )
+        drawing = (time.process_time() - start) / count
+        rows.append(Row(peer.name, peer.family, step, spent, drawing, fd(2 * drawn.clamp(0, 1) - 1)))
         print(rows[-1], flush=True)
     return rows
 
@@ -272,15 +264,13 @@ def table(rows: list[Row]) -> str:
 
 def plot(rows: list[Row], path: Path) -> None:
     """FD over CPU-seconds, a panel a family."""
-    figure, axes = plt.subplots(
-        1, len({row.family for row in rows}), figsize=(11, 3.8), squeeze=False, layout="constrained"
-    )
-    for axis, family in zip(axes[0], dict.fromkeys(row.family for row in rows), strict=True):
+    families = dict.fromkeys(row.family for row in rows)
+    figure, axes = plt.subplots(1, len(families), figsize=(11, 3.8), squeeze=False, layout="constrained")
+    for axis, family in zip(axes[0], families, strict=True):
         for name in dict.fromkeys(row.name for row in rows if row.family == family):
             curve = [row for row in rows if row.name == name]
             axis.plot([row.train_seconds for row in curve], [row.fd for row in curve], marker="o", label=name)
-        title = {"gan": "GAN"}.get(family, family)
-        axis.set(title=title, xlabel="CPU-seconds of training", ylabel="FD", xscale="log", yscale="log")
+        axis.set(title=family, xlabel="CPU-seconds of training", ylabel="FD", xscale="log", yscale="log")
         for scale in (axis.xaxis, axis.yaxis):
             scale.set_major_locator(LogLocator(subs=(1, 2, 5)))
             scale.set_major_formatter("{x:g}")

@@ -113,28 +113,25 @@ class EDM:
 
         The weight is 1 / c_out^2 (Karras et al. section 5), or for a pair of noise levels 1 / (t - r).
         """
-        s, random_state = self.settings, _random_state(x0.device)
-        predicted = self.denoise(noised(x0, noise, sigma), sigma, labels)
-        c_out = precondition(sigma, s.sigma_data)[1]
+        s, c_out = self.settings, precondition(sigma, self.settings.sigma_data)[1]
         weight = torch.ones_like(sigma) if s.prediction == "x0" else 1 / c_out**2
         if s.objective == "denoising":
-            return weight * (predicted - x0).square().flatten(1).mean(1)
+            return weight * (self.denoise(noised(x0, noise, sigma), sigma, labels) - x0).square().flatten(1).mean(1)
         r = earlier(sigma, stage, s.stage_factor)
         if s.pair_weighting == "step":
             weight = 1 / (sigma - r)
-        return weight * self._distance(predicted - self._target(x0, noise, r, labels, random_state))
+        # Both predictions drop the same units, or they could not be equal (Song & Dhariwal 2024, section 3.1).
+        with torch.random.fork_rng([x0.device] if x0.is_cuda else []):
+            target = self._target(x0, noise, r, labels)
+        return weight * self._distance(self.denoise(noised(x0, noise, sigma), sigma, labels) - target)
 
     @torch.no_grad()
-    def _target(self, x0: Tensor, noise: Tensor, r: Tensor, labels: Tensor, random_state: Tensor) -> Tensor:
-        """Return D(x_0 + r epsilon; r), without gradient and with the dropout of the other prediction; x_0 for r = 0.
-
-        Two predictions without the same units could not be equal (Song & Dhariwal 2024, section 3.1).
-        """
+    def _target(self, x0: Tensor, noise: Tensor, r: Tensor, labels: Tensor) -> Tensor:
+        """Return D(x_0 + r epsilon; r), without gradient; x_0 for r = 0."""
         noisy = r > 0
         if not noisy.any():
             return x0
-        _set_random_state(x0.device, random_state)
-        target = self.denoise(noised(x0, noise, r), torch.where(noisy, r, 1.0), labels)
+        target = self.denoise(noised(x0, noise, r), torch.where(noisy, r, 1.0), labels)  # 1: any level, for r = 0
         return torch.where(noisy.view(-1, *[1] * (x0.ndim - 1)), target, x0)
 
     def _distance(self, difference: Tensor) -> Tensor:
@@ -144,18 +141,6 @@ class EDM:
         """
         square, c = difference.square().flatten(1).mean(1), self.settings.huber
         return square if self.settings.distance == "squared" else (square + c**2).sqrt() - c
-
-
-def _random_state(device: torch.device) -> Tensor:
-    """Return the state of the generator that dropout draws from."""
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def _set_random_state(device: torch.device, state: Tensor) -> None:
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.set_rng_state(state)
 
 
 def noised(x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
