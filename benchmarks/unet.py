@@ -161,7 +161,11 @@ def main() -> None:
     of_training, of_sampling = shares(trainer(default)), shares(sampler(default))
     table = [[kind, f"{of_training[kind]:.1%}", f"{of_sampling[kind]:.1%}"] for kind in of_training]
     print()
-    print(tabulate(table, ["share of the default's time", "training", "sampling"], tablefmt="github", disable_numparse=True))
+    print(
+        tabulate(
+            table, ["share of the default's time", "training", "sampling"], tablefmt="github", disable_numparse=True
+        )
+    )
 
 
 if __name__ == "__main__":
