@@ -160,12 +160,8 @@ def main() -> None:
     default = next(row for row in rows if row.name.endswith("the default"))
     of_training, of_sampling = shares(trainer(default)), shares(sampler(default))
     table = [[kind, f"{of_training[kind]:.1%}", f"{of_sampling[kind]:.1%}"] for kind in of_training]
-    print()
-    print(
-        tabulate(
-            table, ["share of the default's time", "training", "sampling"], tablefmt="github", disable_numparse=True
-        )
-    )
+    head = ["share of the default's time", "training", "sampling"]
+    print("\n" + tabulate(table, head, tablefmt="github", disable_numparse=True))
 
 
 if __name__ == "__main__":
