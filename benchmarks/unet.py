@@ -130,11 +130,11 @@ def shares(step: Callable[[], None]) -> dict[str, float]:
             step()
     times = {event.key: event.self_cpu_time_total for event in profiler.key_averages()}
     total = sum(times.values())
-    shares = {
+    named = {
         kind: sum(time for key, time in times.items() if any(part in key for part in parts)) / total
         for kind, parts in OPERATORS.items()
     }
-    return shares | {"all others": 1 - sum(shares.values())}
+    return named | {"all others": 1 - sum(named.values())}
 
 
 def main() -> None:
