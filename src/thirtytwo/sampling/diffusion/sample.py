@@ -122,7 +122,9 @@ def _trajectory(model: Diffusion, job: Job, labels: Tensor | None) -> dict[str, 
     timesteps = [timesteps[i] for i in np.unique(np.linspace(0, len(timesteps) - 1, s.frames).round().astype(int))]
 
     def frames(part: int) -> np.ndarray:
-        return np.stack([to_uint8(_to_images(model, recorded[t][part], labels, decode)).numpy() for t in timesteps])
+        x = torch.cat([recorded[t][part] for t in timesteps])  # together, because decoding pads its last chunk
+        images = _to_images(model, x, None if labels is None else labels.repeat(len(timesteps)), decode)
+        return to_uint8(images).unflatten(0, (len(timesteps), count)).numpy()
 
     return {
         "trajectory_frames": frames(0),
