@@ -33,7 +33,7 @@ COMMON: dict[str, Any] = {
     "ema_decay": 0.9, "validate_every": 2, "checkpoint_every": 10, "snapshot_every": 0,
 }  # fmt: skip
 GAN: dict[str, Any] = COMMON | {
-    "latent_dim": 4, "width": 2, "discriminator_width": 0, "activation": "leaky_relu", "batch_norm": True, "init_std": 0.1, "penalty": 10.0,
+    "latent_dim": 4, "width": 2, "discriminator_width": 0, "activation": "leaky_relu", "batch_norm": True, "init_std": 0.1, "init_mean": 0.0, "penalty_every": 1, "penalty": 10.0,
     "multipliers": [2, 2, 1], "real_target": 1.0, "fake_target": 0.0, "input_noise": 0.1, "conditional": True,
     "label_channels": 2, "generator_every": 1, "lr_decay": "none", "decay_steps": {"discriminator": 9, "generator": 9},
 }  # fmt: skip

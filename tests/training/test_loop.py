@@ -32,7 +32,7 @@ COMMON = {
     "snapshot_every": 5,
 }  # fmt: skip
 GAN = GANSettings(
-    **COMMON, loss="wgan_gp", latent_dim=4, width=4, discriminator_width=0, activation="relu", batch_norm=True, init_std=0.0, penalty=10.0,
+    **COMMON, loss="wgan_gp", latent_dim=4, width=4, discriminator_width=0, activation="relu", batch_norm=True, init_std=0.0, penalty=10.0, penalty_every=1, init_mean=0.0,
     multipliers=[1, 1, 1], real_target=1.0, fake_target=0.0, input_noise=0.1, conditional=True, label_channels=2, generator_every=3,
     lr_decay="linear", decay_steps={"discriminator": 100, "generator": 30},
 )  # fmt: skip

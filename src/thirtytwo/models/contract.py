@@ -31,6 +31,7 @@ class Batch:
         epoch: epoch of this batch, counted from 0.
         epochs: total epochs of the run; fractional when the budget is in steps.
         part, parts: this is slice `part` of `parts` equal slices of the global batch.
+        step: number of this step, counted from 0.
     """
 
     images: Tensor
@@ -40,6 +41,7 @@ class Batch:
     epochs: float
     part: int = 0
     parts: int = 1
+    step: int = 0
 
     def random(self, draw: Callable[[int], Tensor]) -> Tensor:
         """Return this slice of `draw(n)`, random numbers [n, ...] for the n images of the global batch.

@@ -35,8 +35,19 @@ class GANSettings(TrainSettings):
     )
     batch_norm: bool
     init_std: float = Field(ge=0, le=10, description="standard deviation of the initial weights; 0: PyTorch's default")
+    init_mean: float = Field(
+        gt=-1,
+        lt=1,
+        description="mean of the first images, set by the generator's last bias; 0: as the initial weights give. Without"
+        " normalisation and far from the mean of real images, the first steps can drive tanh into saturation for good",
+    )
     penalty: float = Field(
         ge=0, le=1e6, description="weight of the gradient penalty: lambda of WGAN-GP, gamma of R1 and R2 (relativistic)"
+    )
+    penalty_every: int = Field(
+        ge=1,
+        le=1000,
+        description="discriminator steps per penalty, which is then multiplied by this number (Karras et al. 2020, section 3.1)",
     )
     real_target: float = Field(
         ge=0, le=1, description="the discriminator's target for real images; below 1: label smoothing"

@@ -1,6 +1,7 @@
 """GAN losses against hand-computed values and closed forms; architectures against published parameter counts."""
 
 import math
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 
 from thirtytwo.models.contract import Batch
 from thirtytwo.models.gan.model import GAN, discriminator_loss, generator_loss, gradient_penalty, zero_centred_penalty
-from thirtytwo.nets import dcgan, mlp, resnet_gan
+from thirtytwo.nets import dcgan, mlp, resnet_gan, upsampling_gan
 from thirtytwo.runtime.errors import ParamsError
 from thirtytwo.settings.gan import GANSettings as Settings
 
@@ -22,7 +23,7 @@ def parameters(module: nn.Module) -> int:
 def settings(**changes: object) -> Settings:
     values = {
         "loss": "non_saturating", "latent_dim": 16, "width": 16, "discriminator_width": 0, "activation": "leaky_relu", "batch_norm": True,
-        "init_std": 0.02, "penalty": 10.0, "generator_every": 1, "lr_decay": "none",
+        "init_std": 0.02, "penalty": 10.0, "penalty_every": 1, "init_mean": 0.0, "generator_every": 1, "lr_decay": "none",
         "decay_steps": {"discriminator": 10, "generator": 4}, "steps": 10, "epochs": 0, "batch_size": 4, "lr": 2e-4,
         "betas": [0.5, 0.999], "clip_norm": 0.0, "horizontal_flip": False, "ema_decay": 0.0, "validate_every": 10,
         "checkpoint_every": 10, "snapshot_every": 0, "multipliers": [4, 2, 1], "real_target": 1.0, "fake_target": 0.0,
@@ -194,6 +195,27 @@ def test_relativistic_loss_pairs_outputs_and_adds_r1_and_r2() -> None:
     assert not gan.gives_probability
 
 
+@pytest.mark.parametrize("loss", ["relativistic", "wgan_gp"])
+def test_a_penalty_of_some_steps_alone_has_the_same_sum(loss: str) -> None:
+    def losses(every: int, penalty: float) -> list[float]:
+        gan = GAN(
+            settings(loss=loss, penalty=penalty, penalty_every=every, batch_norm=False), dcgan, channels=3, classes=4
+        )
+        gan.modules["discriminator"] = Linear(norm=2.0)
+        images, labels = torch.ones(4, 3, 32, 32), torch.zeros(4, dtype=torch.int64)
+        gan.modules["generator"].register_forward_hook(lambda *_: torch.zeros(4, 3, 32, 32))
+        steps = (Batch(images, labels, 0.0, 0, 1.0, step=step) for step in range(8))
+        found = [gan.phases()[0].loss(batch, torch.Generator().manual_seed(0)) for batch in steps]
+        assert ["gradient_penalty" in terms for _, terms in found] == [step % every == 0 for step in range(8)]
+        return [loss.item() for loss, _ in found]
+
+    without = losses(1, 1e-9)[0]
+    lazy = [value - without for value in losses(4, 6.0)]
+    always = [value - without for value in losses(1, 6.0)]
+    assert lazy == pytest.approx([4 * always[0], 0, 0, 0] * 2, abs=1e-3)
+    assert sum(lazy) == pytest.approx(sum(always), rel=1e-4)
+
+
 def test_phases_have_their_interval_and_learning_rate_decay() -> None:
     gan = GAN(settings(lr_decay="linear", generator_every=5, batch_norm=False), dcgan, channels=1, classes=4)
     discriminator, generator = gan.phases()
@@ -208,6 +230,15 @@ def test_initialisation_is_normal_with_the_given_std() -> None:
     weights = torch.cat([m.weight.flatten() for m in gan.modules.modules() if isinstance(m, nn.Conv2d)])
     assert weights.std().item() == pytest.approx(0.02, rel=0.02)
     assert abs(weights.mean().item()) < 2e-4
+
+
+@pytest.mark.parametrize("net", [dcgan, mlp, resnet_gan, upsampling_gan])
+def test_first_images_have_the_given_mean(net: ModuleType) -> None:
+    torch.manual_seed(0)
+    gan = GAN(settings(init_mean=-0.7, init_std=0.002), net, channels=3, classes=4)
+    images = gan.draw(torch.randn(16, 16), None)
+    assert images.mean().item() == pytest.approx(-0.7, abs=0.01)
+    assert images.std().item() < 0.05
 
 
 def test_discriminator_phase_computes_no_gradients_of_the_generator() -> None:

@@ -26,7 +26,7 @@ COMPUTE = Compute(device="cpu", threads=1, precision="float32", compile=False, d
 def settings(**changes: object) -> GANSettings:
     values = {
         "loss": "non_saturating", "latent_dim": 8, "width": 8, "multipliers": [4, 2, 1], "activation": "leaky_relu",
-        "batch_norm": True, "discriminator_width": 0, "init_std": 0.02, "penalty": 10.0, "generator_every": 1, "lr_decay": "none",
+        "batch_norm": True, "discriminator_width": 0, "init_std": 0.02, "penalty": 10.0, "penalty_every": 1, "init_mean": 0.0, "generator_every": 1, "lr_decay": "none",
         "decay_steps": {"discriminator": 10, "generator": 4}, "steps": 10, "epochs": 0, "batch_size": 32, "lr": 1e-3,
         "betas": [0.5, 0.999], "clip_norm": 0.0, "horizontal_flip": False, "ema_decay": 0.0, "validate_every": 10,
         "checkpoint_every": 10, "snapshot_every": 5, "real_target": 1.0, "fake_target": 0.0, "input_noise": 0.0,

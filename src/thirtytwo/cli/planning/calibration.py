@@ -74,7 +74,7 @@ def _training(
     model.modules.to(device).to(memory_format=torch.channels_last)
     activations = activations_of(model, synthetic_batch(data, few, device)) / few
     most = min(batch, max(few, int(_free(device) / (4 * max(activations, 1)))))
-    turn = math.lcm(*(phase.every for phase in model.phases()))
+    turn = math.lcm(*(phase.every for phase in model.phases()), getattr(cfg.settings, "penalty_every", 1))
     seconds = _steps(model, cfg, data, few, turn, 0.0, device)
     chosen = min(most, max(few, int(few * SHARE / (seconds * turn))))
     if chosen > few:

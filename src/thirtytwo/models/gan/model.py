@@ -1,5 +1,6 @@
 """Generative adversarial networks with minimax, non-saturating, least-squares, WGAN-GP and relativistic losses."""
 
+import math
 from collections.abc import Callable
 from types import ModuleType
 
@@ -129,6 +130,9 @@ class GAN:
         self.modules = nn.ModuleDict({"generator": generator, "discriminator": discriminator})
         if s.init_std:
             self.modules.apply(self._initialise)
+        if s.init_mean:
+            last = [m for m in generator.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)][-1]
+            nn.init.constant_(last.bias, math.atanh(s.init_mean))
         if s.conditional:
             for name, module in list(self.modules.items()):
                 self.modules[name] = LabelChannels(module, classes, s.label_channels)
@@ -199,7 +203,8 @@ class GAN:
         def discriminator(x: Tensor) -> Tensor:
             return self.discriminate(x, batch.labels)
 
-        if s.loss == "relativistic":
+        penalised = s.loss in _OF_ONE_IMAGE and batch.step % s.penalty_every == 0
+        if penalised and s.loss == "relativistic":
             (real, r1), (fake, r2) = (
                 zero_centred_penalty(discriminator, x_real),
                 zero_centred_penalty(discriminator, x_fake),
@@ -210,11 +215,11 @@ class GAN:
         loss = discriminator_loss(s.loss, real, fake, s.real_target, s.fake_target)
         d_real, d_fake = self._to_score(real).mean(), self._to_score(fake).mean()
         terms = {"discriminator_loss": loss, "d_real": d_real, "d_fake_before": d_fake}
-        if s.loss == "wgan_gp":
+        if penalised and s.loss == "wgan_gp":
             u = batch.random(lambda n: torch.rand(n, generator=rng, device=real.device))
             penalty = gradient_penalty(discriminator, x_real, x_fake, u)
-        if s.loss in ("wgan_gp", "relativistic"):
-            loss, terms = loss + s.penalty * penalty, terms | {"gradient_penalty": penalty}
+        if penalised:
+            loss, terms = loss + s.penalty_every * s.penalty * penalty, terms | {"gradient_penalty": penalty}
         return loss, terms
 
     def _generator_loss(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
