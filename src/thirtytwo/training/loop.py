@@ -236,7 +236,9 @@ def _step(state: State, batch: Batch, settings: TrainSettings, seed: int, precis
         if (state.step + 1) % phase.every:
             continue
         step_seed = derive_seed(seed, _NOISE, state.step, index)
-        _seed_dropout(device, step_seed)
+        # On a CPU its own generator alone: torch.manual_seed seeds that of every device and takes 100 times as long.
+        seed_dropout = torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed
+        seed_dropout(step_seed)
         rng = torch.Generator(device).manual_seed(step_seed)
         state.family.modules.requires_grad_(False)
         phase.module.requires_grad_(True)
@@ -256,14 +258,6 @@ def _step(state: State, batch: Batch, settings: TrainSettings, seed: int, precis
         terms |= named | {f"grad_norm_{phase.name}": norm.detach()}
     _average(state, settings.ema_decay)
     return terms
-
-
-def _seed_dropout(device: torch.device, seed: int) -> None:
-    """Seed the global generator of `device`. torch.manual_seed seeds all devices, in 100 times the time on a CPU."""
-    if device.type == "cpu":
-        torch.default_generator.manual_seed(seed)
-    else:
-        torch.manual_seed(seed)
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from types import ModuleType
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -131,8 +132,8 @@ class GAN:
         if s.init_std:
             self.modules.apply(self._initialise)
         if s.init_mean:
-            last = [m for m in generator.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)][-1]
-            nn.init.constant_(last.bias, math.atanh(s.init_mean))
+            layers = [m for m in generator.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
+            nn.init.constant_(cast(Tensor, layers[-1].bias), math.atanh(s.init_mean))
         if s.conditional:
             for name, module in list(self.modules.items()):
                 self.modules[name] = LabelChannels(module, classes, s.label_channels)
