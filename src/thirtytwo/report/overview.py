@@ -151,7 +151,7 @@ def _glance(results: Results) -> Table:
             cells[3] = f"{rest[0].name}{_behind(first, rest[0])}" if rest else wording.MISSING
             trainings = first.metric("seeds") or 1
             cells[4] = f"{trainings} trainings" if trainings > 1 else "samples of one training"
-        best = " and ".join(run.name for run in verdict.runs) or wording.MISSING
+        best = wording.listed([run.name for run in verdict.runs], "") if verdict.runs else wording.MISSING
         rows.append(Row(dataset.name, [best, *cells]))
     explained = {
         "× floor": "FD as a multiple of the FD between real images at the same N.",
