@@ -69,10 +69,10 @@ if __name__ == "__main__":
 
     rows = []
     for decay in (0.5, 1.0, 2.0):
-        reference, samples = np.split(features(2 * max(counts, default=50_000), size, 0, decay), 2)
-        statistics_ = statistics(reference)
-        value, seconds = timed(lambda s=samples, r=statistics_: distance_to(s, *r))
-        other, other_seconds = timed(lambda s=samples, r=statistics_: in_float32(s, *r))
+        real, samples = np.split(features(2 * max(counts, default=50_000), size, 0, decay), 2)
+        mu, sigma = statistics(real)
+        value, seconds = timed(lambda s=samples, m=mu, c=sigma: distance_to(s, m, c))
+        other, other_seconds = timed(lambda s=samples, m=mu, c=sigma: in_float32(s, m, c))
         rows.append((decay, value, seconds, other_seconds, abs(value - other) / value))
     heads = ("decay", "distance", "float64, s", "float32, s", "relative difference")
     print(tabulate(rows, heads, floatfmt=("", ".3g", ".2f", ".2f", ".1e")))
