@@ -1,8 +1,8 @@
 """classifier: trains the data set's two classifiers; writes their weights and their accuracy on the test split."""
 
-from thirtytwo.runtime.watchdog import end_with_dvc
+from thirtytwo.runtime.fork_server import begin_stage
 
-end_with_dvc()
+begin_stage()
 
 import time
 

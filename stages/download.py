@@ -3,9 +3,9 @@
 The environment variable THIRTYTWO_MIRROR names a folder of local files, which is tried first.
 """
 
-from thirtytwo.runtime.watchdog import end_with_dvc
+from thirtytwo.runtime.fork_server import begin_stage
 
-end_with_dvc()
+begin_stage()
 
 import time
 from pathlib import Path

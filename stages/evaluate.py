@@ -1,8 +1,8 @@
 """evaluate: scores of a run's samples beside their floors; histograms; scores along the training."""
 
-from thirtytwo.runtime.watchdog import end_with_dvc
+from thirtytwo.runtime.fork_server import begin_stage
 
-end_with_dvc()
+begin_stage()
 
 from thirtytwo.core import processes
 from thirtytwo.core.device import set_up

@@ -1,8 +1,8 @@
 """fid_stats: statistics of the reference images for FID, also installed for clean-fid, and in a space of the user's."""
 
-from thirtytwo.runtime.watchdog import end_with_dvc
+from thirtytwo.runtime.fork_server import begin_stage
 
-end_with_dvc()
+begin_stage()
 
 import shutil
 from typing import Any

@@ -1,8 +1,8 @@
 """floor: features of all real images by both classifiers, their scores against one another, and how these depend on N."""
 
-from thirtytwo.runtime.watchdog import end_with_dvc
+from thirtytwo.runtime.fork_server import begin_stage
 
-end_with_dvc()
+begin_stage()
 
 from thirtytwo.core.device import set_up
 from thirtytwo.core.facts import Facts

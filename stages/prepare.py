@@ -1,8 +1,8 @@
 """prepare: turn data/raw/<source>/ into data/prepared/<set>.npz and .json."""
 
-from thirtytwo.runtime.watchdog import end_with_dvc
+from thirtytwo.runtime.fork_server import begin_stage
 
-end_with_dvc()
+begin_stage()
 
 import time
 

@@ -1,8 +1,8 @@
 """report: write report/index.html and report/report.md from the results of all stages that have run."""
 
-from thirtytwo.runtime.watchdog import end_with_dvc
+from thirtytwo.runtime.fork_server import begin_stage
 
-end_with_dvc()
+begin_stage()
 
 from thirtytwo.report.page import write
 from thirtytwo.report.reading import load

@@ -1,8 +1,8 @@
 """resolve: check params.yaml and write configs/<stage>/<name>.yaml for every stage and name."""
 
-from thirtytwo.runtime.watchdog import end_with_dvc
+from thirtytwo.runtime.fork_server import begin_stage
 
-end_with_dvc()
+begin_stage()
 
 from thirtytwo.runtime.project import Project
 from thirtytwo.runtime.stage import run_stage

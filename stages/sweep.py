@@ -3,9 +3,9 @@
 The table has no seconds, since these differ from one call to the next; they are in logs/sweep/<run>.json.
 """
 
-from thirtytwo.runtime.watchdog import end_with_dvc
+from thirtytwo.runtime.fork_server import begin_stage
 
-end_with_dvc()
+begin_stage()
 
 import time
 from importlib import import_module

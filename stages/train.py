@@ -3,9 +3,9 @@
 `torchrun --nproc-per-node N stages/train.py RUN` trains it in N processes.
 """
 
-from thirtytwo.runtime.watchdog import end_with_dvc
+from thirtytwo.runtime.fork_server import begin_stage
 
-end_with_dvc()
+begin_stage()
 
 import shutil
 import time

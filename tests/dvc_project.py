@@ -54,8 +54,8 @@ for name, settings in json.load(open("params.yaml"))["runs"].items():
 # Trains for `steps` steps of 50 ms, saves its state at every step, stops after the step in which a signal comes, as
 # after the death of its dvc, and notes each start and stop.
 TRAIN = """
-from thirtytwo.runtime.watchdog import end_with_dvc
-end_with_dvc()
+from thirtytwo.runtime.fork_server import begin_stage
+begin_stage()
 import json, os, sys, time
 from pathlib import Path
 from tqdm import tqdm

@@ -228,11 +228,11 @@ def test_every_stage_has_its_script_and_every_script_its_stage():
     assert {body["cmd"].split()[1] for body in graph().values()} == {short(path) for path in STAGES}
 
 
-def test_every_stage_begins_with_the_watch_for_its_dvc():
-    first = ["from thirtytwo.runtime.watchdog import end_with_dvc", "end_with_dvc()"]
+def test_every_stage_begins_before_it_imports_anything_heavy():
+    first = ["from thirtytwo.runtime.fork_server import begin_stage", "begin_stage()"]
     assert not [short(p) for p in STAGES if [ast.unparse(node) for node in tree(p).body[1:3]] != first]
     heavy = {"numpy", "torch", "scipy", "pandas"}
-    assert not heavy & {name for p in closure(SRC / "thirtytwo/runtime/watchdog.py") for name in imported(p)}
+    assert not heavy & {name for p in closure(SRC / "thirtytwo/runtime/fork_server.py") for name in imported(p)}
 
 
 def test_stages_are_thin():

@@ -29,8 +29,8 @@ stages:
   evaluate: {cmd: cat out/samples out/samples > out/scores, deps: [out/samples], outs: [out/scores]}
 """
 SAMPLE = """
-from thirtytwo.runtime.watchdog import end_with_dvc
-end_with_dvc()
+from thirtytwo.runtime.fork_server import begin_stage
+begin_stage()
 import json, time
 from thirtytwo.runtime.stage import run_stage
 def main(project, run):

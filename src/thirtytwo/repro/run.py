@@ -3,10 +3,11 @@
 import math
 import os
 import signal
+import sys
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from thirtytwo.repro.pipeline import Entry, Plan, lock_entry, open_repo, place, 
 from thirtytwo.repro.worker import MARK, Invocation, Outcome, Task, detach, execute, log_of, reproduce, stop
 from thirtytwo.runtime import files
 from thirtytwo.runtime.errors import CommandError
+from thirtytwo.runtime.fork_server import fork_server
 from thirtytwo.runtime.interrupt import alone
 from thirtytwo.runtime.project import Project, remedy
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["repro"]
 
-_RECORD_SHARE = 0.05  # of a core's time may go into writing dvc.lock on the way
+_RECORD_SHARE = 0.01  # of a core's time may go into writing dvc.lock on the way; what it lacks is restored from the cache
 
 
 def repro(
@@ -109,7 +111,13 @@ class _Execution:
         start = time.monotonic()
         files.write(self._root / MARK, self._invocation.token.encode())
         try:
-            with _signals(self._events), _client(jobs, self._scheduler) as client, view(len(self._names)) as screen:
+            with (
+                _signals(self._events),
+                self._server() as address,
+                _client(jobs, self._scheduler) as client,
+                view(len(self._names)) as screen,
+            ):
+                self._invocation = replace(self._invocation, fork_server=address)
                 client.subscribe_topic(
                     f"repro-{self._invocation.token}", lambda event: self._put("news", event[1]["news"])
                 )
@@ -119,6 +127,11 @@ class _Execution:
             (self._root / MARK).unlink(missing_ok=True)
         code = _summary(self._root, self._outcomes, start, jobs if self._scheduler is None else None)
         return 128 + self._signal if self._signal else code
+
+    def _server(self) -> AbstractContextManager[str]:
+        """A server for the stages of this machine; CUDA and macOS's frameworks do not promise to work after a fork."""
+        apart = self._scheduler or self._invocation.devices or sys.platform != "linux"
+        return nullcontext("") if apart else fork_server()
 
     def _put(self, kind: str, what: Any) -> None:
         self._events.put((kind, what))
@@ -167,7 +180,7 @@ class _Execution:
                     before = time.process_time()
                     self._record()
                     pause = (time.process_time() - before) / _RECORD_SHARE
-                    self._next_record = time.monotonic() + min(60, max(5, pause))
+                    self._next_record = time.monotonic() + min(300, max(5, pause))
 
     def _stop(self, client: "Client", number: int, screen: View) -> None:
         if self._signal:

@@ -19,6 +19,7 @@ from thirtytwo.repro.locks import release_ended
 from thirtytwo.repro.output import Progress, captured
 from thirtytwo.repro.pipeline import Entry, lock_entry, open_repo, place, push, sources
 from thirtytwo.runtime.errors import ProjectError
+from thirtytwo.runtime.fork_server import ADDRESS
 from thirtytwo.runtime.project import Project
 
 __all__ = ["MARK", "Invocation", "Outcome", "Task", "detach", "execute", "log_of", "reproduce", "stop"]
@@ -42,12 +43,14 @@ class Invocation:
         root: the project's folder on the scheduling machine.
         params: content of params.yaml, which a worker in a separate checkout writes to its own.
         devices: values of CUDA_VISIBLE_DEVICES, assigned to local workers in turn; empty: unchanged.
+        fork_server: address of the server whose forks run the stages; empty: they run in processes of their own.
     """
 
     token: str
     root: str
     params: bytes
     devices: tuple[str, ...] = ()
+    fork_server: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,8 @@ def execute(invocation: Invocation, task: Task, *upstream: Outcome) -> Outcome:
         # Dask starts its workers with this, for glibc to return freed memory at once. A training would fetch it again in
         # every step: that of `vae` then takes 45 % more CPU time.
         os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
+        if invocation.fork_server:
+            os.environ[ADDRESS] = invocation.fork_server
         tell(started=True)
         try:
             outcome = _reproduce_here(invocation, task, upstream, watch)
