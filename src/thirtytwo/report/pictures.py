@@ -95,4 +95,4 @@ def plot_file(path: Path, pixels: np.ndarray) -> None:
 
 
 def _lossless(image: Image.Image, path: Path) -> None:
-    image.save(path, "WEBP", lossless=True, quality=100, method=4, exact=True)
+    image.save(path, "WEBP", lossless=True, quality=50, method=4, exact=True)

@@ -36,7 +36,7 @@ STYLE: Any = {
     "axes.axisbelow": True, "axes.edgecolor": "#888888", "axes.labelcolor": "#333333", "xtick.color": "#444444",
     "ytick.color": "#444444", "legend.frameon": False, "legend.fontsize": 8, "figure.dpi": 160,
     "savefig.facecolor": "white", "errorbar.capsize": 3.0,
-    "axes.formatter.limits": (-3, 5), "axes.formatter.useoffset": False, "axes.formatter.use_mathtext": True,
+    "axes.formatter.limits": (-4, 6), "axes.formatter.useoffset": False,
 }  # fmt: skip
 
 
