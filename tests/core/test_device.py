@@ -1,6 +1,9 @@
 """What `set_up` refuses on a machine without a GPU."""
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -54,3 +57,26 @@ def test_float32_is_float32_except_inside_tf32(monkeypatch):
     assert allowed() == (False, False)
     with tf32(False):
         assert allowed() == (False, False)
+
+
+HUGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+HUGE_PAGES = """
+import re, sys
+import torch, torch._dynamo  # what a fork server has in memory
+from thirtytwo.core.device import set_up
+from thirtytwo.settings.configs import Compute
+set_up(Compute(device="cpu", threads=1, precision="float32", compile=False, deterministic=True))
+large = torch.ones(1 << 22)
+print(sum(int(kib) for kib in re.findall(r"AnonHugePages: +([0-9]+)", open("/proc/self/smaps").read())))
+"""
+
+
+@pytest.mark.skipif(
+    not HUGE.exists() or "[madvise]" not in HUGE.read_text(), reason="the kernel gives no pages on request"
+)
+def test_large_tensors_lie_in_huge_pages():
+    environment = {key: value for key, value in os.environ.items() if key != "THP_MEM_ALLOC_ENABLE"}
+    done = subprocess.run(
+        [sys.executable, "-c", HUGE_PAGES], env=environment, capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) >= 8 << 10  # KiB of the 16 MiB; under pressure the kernel has fewer

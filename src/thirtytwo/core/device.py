@@ -47,6 +47,8 @@ def set_up(compute: Compute) -> torch.device:
     torch.set_num_threads(compute.threads)
     threadpool_limits(compute.threads)  # of numpy and scipy, whose sums also round by their number of threads
     torch.set_flush_denormal(True)
+    # Pages of 2 MiB for large tensors, where Linux has them: fewer faults and lookups. torch reads this at its first tensor.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     name = next(n for n in available if available[n]) if compute.device == "auto" else compute.device
     if not available[name]:
