@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -211,6 +212,18 @@ def test_the_server_ends_with_its_block():
         (server,) = set(psutil.Process().children()) - before
     assert not server.is_running()
     assert not Path(address).parent.exists()
+
+
+def test_without_a_socket_the_stages_import_their_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    deep = tmp_path / ("a" * 120)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with fork_server(["decimal"]) as address:
+        assert start(tmp_path, address, "print('done')").communicate()[0] == "done\n"
+    assert "no fork server (AF_UNIX path too long)" in capsys.readouterr().out
+    assert not list(deep.iterdir())
 
 
 def test_a_fork_computes_the_same_bytes(tmp_path: Path):

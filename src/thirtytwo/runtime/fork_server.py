@@ -86,12 +86,17 @@ def fork_server(packages: Sequence[str] = _PACKAGES) -> Iterator[str]:
     """Keep a server until the block ends; it imports the packages when the first stage comes.
 
     Yields:
-        The value of `ADDRESS`, for the environment of the stages.
+        The value of `ADDRESS`, for the environment of the stages; empty if the server cannot have a socket.
     """
     with tempfile.TemporaryDirectory(prefix="thirtytwo-") as folder:  # which only this user may enter
         address = str(Path(folder, "socket"))
         with socket.socket(socket.AF_UNIX) as listening:
-            listening.bind(address)
+            try:
+                listening.bind(address)
+            except OSError as error:  # such as a path that is too long for a socket
+                print(f"{address}: no fork server ({error}); each stage imports its packages itself", flush=True)
+                yield ""
+                return
             listening.listen(128)
             command = [sys.executable, "-P", "-m", __spec__.name, str(listening.fileno()), *packages]
             process = subprocess.Popen(
