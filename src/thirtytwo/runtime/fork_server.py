@@ -6,10 +6,10 @@ fork that runs the same script; signals go through it to the fork, and its death
 are imported in advance: the project's own code, which may change during the command, is read anew by each stage.
 """
 
+import ctypes
 import gc
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from runpy import run_path
+from types import FrameType
 from typing import Any
 
 from thirtytwo.runtime.watchdog import end_with_dvc
@@ -35,6 +36,7 @@ ADDRESS = "THIRTYTWO_FORK_SERVER"
 _PACKAGES = (
     "torch", "torch._dynamo", "pandas", "scipy.linalg", "sklearn.ensemble", "sklearn.linear_model", "sklearn.mixture",
 )  # fmt: skip
+_PR_SET_PDEATHSIG = 1  # of prctl(2)
 _STARTED = b"s"
 _STATUS_BYTES = 4
 _PYTHON = f"{sys.prefix} {sys.version}"
@@ -65,13 +67,18 @@ def begin_stage() -> None:
 
 def _sent(server: socket.socket, address: str) -> bool:
     """Have the server fork and pass it the signals that come from now on; False if it does not."""
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        with suppress(OSError):  # the fork has ended
+            server.send(bytes([number]))
+
     values = {"argv": sys.argv, "folder": os.getcwd(), "environment": dict(os.environ), "python": _PYTHON}
     try:
         server.connect(address)
         socket.send_fds(server, [b"\n"], [0, 1, 2])
         server.sendall(json.dumps(values).encode() + b"\n")
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda number, _: server.send(bytes([number])))
+            signal.signal(number, pass_on)
         started = server.recv(1) == _STARTED
     except OSError:
         started = False
@@ -98,24 +105,29 @@ def fork_server(packages: Sequence[str] = _PACKAGES) -> Iterator[str]:
                 yield ""
                 return
             listening.listen(128)
-            command = [sys.executable, "-P", "-m", __spec__.name, str(listening.fileno()), *packages]
+            numbers = str(os.getpid()), str(listening.fileno())
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=[listening.fileno()], process_group=0,
+                [sys.executable, "-P", "-m", __spec__.name, *numbers, *packages],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[listening.fileno()], process_group=0,
             )  # fmt: skip
         try:
             yield address
         finally:
             process.kill()
-            process.communicate()
+            process.wait()
 
 
-def _serve(listening: socket.socket, packages: Sequence[str]) -> tuple[dict[str, Any], list[int]] | None:
-    """Fork for each stage that comes; return in the forks, with what the stage sent, and None when `fork_server` ends."""
+def _end_with(owner: int) -> None:
+    """Have the kernel kill this process when its parent ends, which is `owner` unless that has ended already."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != owner:
+        os._exit(0)
+
+
+def _serve(listening: socket.socket, packages: Sequence[str]) -> tuple[dict[str, Any], list[int]]:
+    """Fork for each stage that comes; return in the forks, with what the stage sent."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the keepers
     while True:
-        ready, _, _ = select.select([listening, sys.stdin], [], [])
-        if sys.stdin in ready:  # closed, also by the death of the other side
-            return None
         connection, _ = listening.accept()
         for package in packages:  # no work after the first time
             import_module(package)
@@ -195,11 +207,10 @@ def _run() -> int:
 
 
 if __name__ == "__main__":
-    with socket.socket(fileno=int(sys.argv[1])) as server:
-        stage = _serve(server, sys.argv[2:])
-    if stage:
-        _become(*stage)
-        code = _run()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)  # the interpreter's own end would visit, and thus copy, all that the fork shares
+    _end_with(int(sys.argv[1]))
+    with socket.socket(fileno=int(sys.argv[2])) as server:
+        _become(*_serve(server, sys.argv[3:]))
+    code = _run()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # the interpreter's own end would visit, and thus copy, all that the fork shares
