@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -212,6 +213,17 @@ def test_the_server_ends_with_its_block():
         (server,) = set(psutil.Process().children()) - before
     assert not server.is_running()
     assert not Path(address).parent.exists()
+
+
+def test_the_time_of_the_forks_counts_as_that_of_the_command(tmp_path: Path):
+    def spent() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    before = spent()
+    with fork_server(["decimal"]) as address:
+        assert start(tmp_path, address, "while time.process_time() < 2: pass").wait() == 0
+    assert spent() - before > 2
 
 
 def test_without_a_socket_the_stages_import_their_packages(

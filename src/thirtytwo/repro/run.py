@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["repro"]
 
-_RECORD_SHARE = 0.01  # of a core's time may go into writing dvc.lock on the way; what it lacks is restored from the cache
+_RECORD_SHARE = 0.01  # of a core's time may go into writing dvc.lock on the way; the cache has what it lacks
 
 
 def repro(

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -113,7 +114,7 @@ def fork_server(packages: Sequence[str] = _PACKAGES) -> Iterator[str]:
         try:
             yield address
         finally:
-            process.kill()
+            process.terminate()
             process.wait()
 
 
@@ -126,7 +127,8 @@ def _end_with(owner: int) -> None:
 
 def _serve(listening: socket.socket, packages: Sequence[str]) -> tuple[dict[str, Any], list[int]]:
     """Fork for each stage that comes; return in the forks, with what the stage sent."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the keepers
+    signal.signal(signal.SIGCHLD, _collect)
+    signal.signal(signal.SIGTERM, _end)
     while True:
         connection, _ = listening.accept()
         for package in packages:  # no work after the first time
@@ -138,9 +140,27 @@ def _serve(listening: socket.socket, packages: Sequence[str]) -> tuple[dict[str,
         connection.close()
 
 
+def _collect(number: int, frame: FrameType | None) -> None:
+    """Wait for the keepers that have ended, so that their CPU time counts as this process's, and its parent's in the end."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Exit when the last keeper has ended, which is just about to, or after a second."""
+    deadline = time.monotonic() + 1
+    with suppress(ChildProcessError):
+        while time.monotonic() < deadline:
+            if not os.waitpid(-1, os.WNOHANG)[0]:
+                time.sleep(0.01)
+    os._exit(0)
+
+
 def _keep(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """Fork the stage's process, in which this returns; here, pass it signals and return its exit status to the stage."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     _, files, _, _ = socket.recv_fds(connection, 1, 3)
     received = b""
     while b"\n" not in received:
