@@ -39,6 +39,14 @@ run_stage(main)
 """
 
 
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Processes that a script starts in the background ignore SIGINT, and so do theirs, which here they shall not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def address() -> Iterator[str]:
     with fork_server(["decimal"]) as address:
