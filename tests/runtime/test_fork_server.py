@@ -72,6 +72,13 @@ def fork(folder: Path) -> psutil.Process:
     return psutil.Process(int((folder / "pid").read_text(encoding="utf-8")))
 
 
+def server() -> psutil.Process:
+    """The server that this process keeps, which may have other children."""
+    children = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    (found,) = [child for child in children if "thirtytwo.runtime.fork_server" in child.cmdline()]
+    return found
+
+
 def ended(process: psutil.Process, seconds: float = 5.0) -> bool:
     """Whether it ends in time; a zombie has ended."""
     deadline = time.monotonic() + seconds
@@ -168,9 +175,9 @@ def test_a_killed_keeper_takes_the_fork_along(tmp_path: Path, address: str):
 @pytest.mark.parametrize("fault", ["server dead", "another Python"])
 def test_a_stage_that_the_server_does_not_take_runs_itself(fault: str, tmp_path: Path, address: str):
     if fault == "server dead":
-        (server,) = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
-        server.kill()
-        server.wait()
+        running = server()
+        running.kill()
+        running.wait()
         script = BEGIN
     else:
         script = "import thirtytwo.runtime.fork_server as own\nown._PYTHON = 'another'\n" + BEGIN
@@ -216,10 +223,9 @@ def test_server_stage_and_fork_end_with_their_dvc(script: str, tmp_path: Path):
 
 
 def test_the_server_ends_with_its_block():
-    before = set(psutil.Process().children())
     with fork_server(["decimal"]) as address:
-        (server,) = set(psutil.Process().children()) - before
-    assert not server.is_running()
+        running = server()
+    assert not running.is_running()
     assert not Path(address).parent.exists()
 
 
