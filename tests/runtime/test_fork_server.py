@@ -1,6 +1,5 @@
 """A stage that a fork of the server runs behaves as one in a process of its own."""
 
-import hashlib
 import os
 import resource
 import signal
@@ -128,6 +127,12 @@ def test_each_stage_reads_the_code_of_the_project_anew(tmp_path: Path, address: 
     assert start(tmp_path, address, script).communicate()[0].startswith("first")
     (tmp_path / "helper.py").write_text("word = 'second'", encoding="utf-8")
     assert start(tmp_path, address, script).communicate()[0].startswith("second")
+
+
+def test_nothing_of_the_project_stays_in_the_memory_of_the_server(tmp_path: Path):
+    script = "print('thirtytwo.runtime.errors' in sys.modules, 'decimal' in sys.modules)"
+    with fork_server(["decimal", "thirtytwo.runtime.errors"]) as address:
+        assert start(tmp_path, address, script).communicate()[0] == "False True\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -266,6 +271,6 @@ for _ in range(3):
 print(hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in net.parameters())).hexdigest())
 """
     alone, _ = start(tmp_path, "", script).communicate()
-    assert len(alone.strip()) == hashlib.sha256().digest_size * 2
+    assert len(alone.strip()) == 64
     with fork_server() as address:
         assert start(tmp_path, address, script).communicate()[0] == alone

@@ -73,19 +73,20 @@ def _sent(server: socket.socket, address: str) -> bool:
         with suppress(OSError):  # the fork has ended
             server.send(bytes([number]))
 
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     values = {"argv": sys.argv, "folder": os.getcwd(), "environment": dict(os.environ), "python": _PYTHON}
     try:
         server.connect(address)
         socket.send_fds(server, [b"\n"], [0, 1, 2])
         server.sendall(json.dumps(values).encode() + b"\n")
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in before:
             signal.signal(number, pass_on)
         started = server.recv(1) == _STARTED
     except OSError:
         started = False
     if not started:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return started
 
 
