@@ -3,9 +3,10 @@
     python scripts/family_samples.py PICTURE.png [COLUMNS]
 
 Run it in the project after `dvc repro`. Each data set is a block with a row of real test images and a row of
-first samples per run, without selection.
+first samples per run, without selection, beside its family and its Fréchet distance.
 """  # fmt: skip
 
+import json
 import sys
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from thirtytwo.settings import configs
 from thirtytwo.settings.report import ReportConfig
 
 USAGE = "python scripts/family_samples.py PICTURE.png [COLUMNS]"
-SCALE, GAP, LABEL = 2, 2, 128  # enlargement; pixels between images; width of the row labels
+SCALE, GAP, LABEL = 2, 2, 150  # enlargement; pixels between images; width of the row labels
+FAMILIES = {"gan": "GAN", "autoencoder": "autoencoder", "diffusion": "diffusion", "flow": "flow", "edm": "EDM"}
 
 
 def row(images: np.ndarray) -> np.ndarray:
@@ -28,19 +30,24 @@ def row(images: np.ndarray) -> np.ndarray:
     return padded.transpose(1, 0, 2, 3).reshape(32 * SCALE, -1, 3)
 
 
-def blocks(project: Project, columns: int) -> list[list[tuple[str, np.ndarray]]]:
-    """Return the rows of each data set with their labels."""
+def blocks(project: Project, columns: int) -> list[list[tuple[str, str, np.ndarray]]]:
+    """Return the rows of each data set, by family and then by score: name, description and pixels."""
     settings = configs.read(ReportConfig, "report", "report", project)
     result = []
     for name in settings.datasets:
         test = batches.load(project.prepared(name)).only("test")
         indices = [np.flatnonzero(test.labels == i % len(test.classes))[i // len(test.classes)] for i in range(columns)]
-        rows = [(f"real {name}", row(test.images[indices]))]
+        rows = []
         for run, run_settings in settings.runs.items():
             if run_settings.dataset == name:
+                score = json.loads(project.scores(run).read_text())["fd_classifier"]
+                family = list(FAMILIES).index(run_settings.family)
                 with np.load(project.samples(run)) as file:
-                    rows.append((run, row(file["images"][:columns])))
-        result.append(rows)
+                    pixels = row(file["images"][:columns])
+                label = f"{FAMILIES[run_settings.family]}, FD {score:.2f}"
+                rows.append((family, score, run, label, pixels))
+        real = ("real images", name, row(test.images[indices]))
+        result.append([real, *((run, label, pixels) for _, _, run, label, pixels in sorted(rows, key=lambda r: r[:2]))])
     return result
 
 
@@ -49,11 +56,12 @@ def main(picture: Path, columns: int = 10) -> None:
     sets = blocks(Project.containing(Path.cwd()), columns)
     pitch, width = 32 * SCALE + GAP, LABEL + columns * (32 * SCALE + GAP)
     canvas = Image.new("RGB", (width * len(sets), pitch * max(map(len, sets))), "white")
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=18)
+    draw, font, small = ImageDraw.Draw(canvas), ImageFont.load_default(size=18), ImageFont.load_default(size=13)
     for block, rows in enumerate(sets):
-        for line, (name, pixels) in enumerate(rows):
-            position = (block * width + LABEL - 8, line * pitch + 32 * SCALE // 2)
-            draw.text(position, name, fill="black", font=font, anchor="rm")
+        for line, (name, label, pixels) in enumerate(rows):
+            right, middle = block * width + LABEL - 8, line * pitch + 32 * SCALE // 2
+            draw.text((right, middle), name, fill="black", font=font, anchor="rb")
+            draw.text((right, middle + 4), label, fill="dimgray", font=small, anchor="rt")
             canvas.paste(Image.fromarray(pixels), (block * width + LABEL, line * pitch))
     canvas.save(picture, optimize=True)
 

@@ -84,11 +84,19 @@ def test_random_pixels_are_noise(digits):
     assert word == "noise", reason
 
 
-def test_poor_samples_are_neither(digits):
+def test_digits_under_grain_are_poor(digits):
     pixels, _, diagnosed = digits
     for spread in (3.0, 4.0):  # at 4.0, precision is near 0, yet the digits are no noise
         word, reason = diagnosed(pixels[1347:] + np.random.default_rng(1).normal(0, spread, (N, 64)))
-        assert word == "undecided", reason
+        assert word == "poor", reason
+
+
+def test_six_classes_of_ten_are_narrow(digits):
+    pixels, labels, diagnosed = digits
+    some = pixels[900:][labels[900:] < 6]
+    word, reason = diagnosed(some[np.random.default_rng(1).permutation(len(some))[:N]])
+    assert word == "narrow", reason
+    assert "6 of 10 classes" in reason
 
 
 def test_samples_within_wide_balls_but_far_by_frechet_distance_are_not_healthy(digits):

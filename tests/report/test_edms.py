@@ -26,7 +26,7 @@ def test_cost_counts_the_evaluations_of_each_sampler(page):
 def test_methods_explain_edm_and_consistency(page):
     for words in ("Karras et al. 2022, eq. 7", "predicts the end of that path", "ect with those of edm"):
         assert words in page.text
-    assert {row["sampler"] for row in page.table("sampler", "for it")} == {"ddim", "heun", "consistency"}
+    assert {row["sampler"] for row in page.table("sampler", "for it")} == {"DDIM", "Heun", "consistency"}
 
 
 def test_a_report_without_edms_does_not_explain_them(quick_plots, tmp_path):

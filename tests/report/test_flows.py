@@ -37,13 +37,13 @@ def page(root) -> Page:
 def test_cost_counts_the_evaluations_of_each_sampler(page):
     models = {row["run"]: row for row in page.table("sampler", "evaluations")}
     assert {name: int(row["evaluations"]) for name, row in models.items()} == {"ddpm": 50, "flow": 14, "meanflow": 2}
-    assert models["meanflow"]["sampler"].startswith("mean_flow, 2 steps")
+    assert models["meanflow"]["sampler"].startswith("mean flow, 2 steps")
 
 
 def test_methods_explain_flows_and_mean_flows(page):
     for words in ("Lipman et al. 2023", "crosses it in one step", "to velocities", "Ho et al. 2020, eq. 4"):
         assert words in page.text
-    assert {row["sampler"] for row in page.table("sampler", "for it")} >= {"heun", "mean_flow", "euler"}
+    assert {row["sampler"] for row in page.table("sampler", "for it")} >= {"Heun", "mean flow", "Euler"}
 
 
 def test_flows_have_their_way_from_noise_to_image(root, tmp_path):
@@ -60,5 +60,5 @@ def test_sweeps_of_two_runs_share_a_plot_over_evaluations(root, tmp_path, monkey
     (together,) = [lines for name, lines in drawn.items() if name.startswith("sweeps")]
     points = {line.name: (line.x, line.y) for line in together}
     assert points == {
-        "ddpm, dpm_solver_pp_2m": ([10], [9.0]), "flow, euler": ([10], [7.0]), "flow, heun": ([10], [6.0]),
+        "ddpm, DPM-Solver++(2M)": ([10], [9.0]), "flow, Euler": ([10], [7.0]), "flow, Heun": ([10], [6.0]),
     }  # fmt: skip

@@ -20,4 +20,4 @@ def test_the_page_explains_what_its_runs_use(full):
     assert "Cross-entropy: where" in text
     assert "Least squares: D has no sigmoid" not in text
     shown = {row["sampler"] for row in full[1].table("sampler", "for it")}
-    assert shown == {"ddim", "ddpm"}
+    assert shown == {"DDIM", "DDPM"}

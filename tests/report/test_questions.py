@@ -118,8 +118,8 @@ def test_jumps_compare_losses(pair, loss, words):
         edit(path, settings=json.loads(path.read_text())["settings"] | {"loss": its})
         lines = [f"{k},64,{score}" for k, score in enumerate(scores)]
         (pair / f"plots/scores/{name}.csv").write_text("\n".join(["step,n,fd_classifier", *lines, ""]))
-    text = questions.jumps(set_of(pair, "digits5k"))
-    assert f"({loss}) by 60.0 %" in text  # |8 - 4| twice over a mean of 20 / 3
+    text, table = questions.jumps(set_of(pair, "digits5k"))
+    assert table.rows[0].cells[:2] == [loss, "60.0"]  # |8 - 4| twice over a mean of 20 / 3
     assert words in text
 
 
@@ -139,12 +139,12 @@ def test_trade_offs_of_a_sweep():
         "50, the score falls by 80 %."
     )
     assert "With S = 5, eta 0 scores 10 and eta 1 scores 12; the best is 10 at eta 0." in texts["Noise:"]
-    assert "Within 50 evaluations per image, ddim with 50 steps and eta 0 scores best: 1." in texts["Sampler:"]
+    assert "Within 50 evaluations per image, DDIM with 50 steps and eta 0 scores best: 1." in texts["Sampler:"]
     assert cost.trade_offs(table[table["sampler"] == "heun"]) == {}
     lines = [("mean_flow", steps, 0.0, steps, 100, score) for steps, score in ((1, 19.0), (2, 4.0), (4, 5.0))]
     texts = cost.trade_offs(pd.DataFrame(lines, columns=table.columns))
     assert texts == {
-        "Steps:": "The sampler mean_flow scores 19 with S = 1 step (1 evaluation) and 5 with S = 4 steps (4 evaluations). "
+        "Steps:": "Mean flow scores 19 with S = 1 step (1 evaluation) and 5 with S = 4 steps (4 evaluations). "
         "From 2 steps to 4, the score rises by 25 %."
     }
 

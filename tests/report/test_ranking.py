@@ -145,7 +145,7 @@ def test_overview_names_winner_and_tie(full):
     text = full[1].text
     assert "shapes: ddpm is the best of these trained models." in text
     assert "digits5k: of these two trained models, dcgan_z100 and dcgan are tied." in text
-    digits, shapes = (table for table in full[1].tables if table[0][0] == "run" and "N" in table[0])
+    digits, shapes = (table for table in full[1].tables if table[0][0] == "run" and "× floor" in table[0])
     assert [row[0].split() for row in shapes[1:]] == [
         ["ddpm", "best"], ["wgan_gp"], ["vae_beta08"], ["vae"], ["real", "images", "floor"],
     ]  # fmt: skip

@@ -19,15 +19,15 @@ _JUDGED = ("precision", "coverage", "modes_covered", "fd_classifier", "reference
 
 
 def diagnose(card: Scorecard) -> Diagnosis:
-    """One of five words.
+    """One of seven words.
 
     collapsed: all samples are one image, whatever it shows; or samples pass for real but hit few neighbourhoods of real
     images or few classes, also where they repeat a training image. noise: no sample passes for real, and the samples
     are further from the real images by Fréchet distance than if all were the mean of the real features, which is the
     distance of images that share nothing with them. memorising: many samples are far nearer to a training image
     than to any held-out one. healthy: realistic, diverse, of all classes, near to the
-    real images by Fréchet distance and no copies. undecided: samples that are merely poor, or intervals that contain a
-    threshold.
+    real images by Fréchet distance and no copies. poor: too few samples pass for real. narrow: they pass for real and hit
+    too few neighbourhoods of real images, or miss a class. undecided: an interval contains a threshold.
     """
     scores, facts = card.measured.scores, card.measured.protocol
     missing = [name for name in _JUDGED if _number(scores.get(name)) is None]
@@ -68,10 +68,12 @@ def diagnose(card: Scorecard) -> Diagnosis:
     if realistic and diverse:
         reason = f"Samples resemble real images and are diverse: {precision}, {coverage}, {modes}; {copied}."
         return Diagnosis("healthy", reason)
-    return Diagnosis(
-        "undecided",
-        f"Samples are neither good nor show one of the known faults: {precision}, {coverage}, {modes}; {copied}.",
-    )
+    numbers = f"{precision}, {coverage}, {modes}; {copied}"
+    if _at_most(card, "precision", REALISTIC):
+        return Diagnosis("poor", f"Too few samples resemble a real image: {numbers}.")
+    if realistic and (_at_most(card, "coverage", DIVERSE) or covered < classes):
+        return Diagnosis("narrow", f"Samples resemble real images, but not all kinds of them: {numbers}.")
+    return Diagnosis("undecided", f"An interval contains half of what real images get: {numbers}.")
 
 
 def passes_for_noise(precision: Score, floor: Score) -> bool:
@@ -85,8 +87,8 @@ def _copies(card: Scorecard) -> str:
     if _number(nearer) is None or _number(copies) is None:
         return "copies were not looked for"
     return (
-        f"{_percent(_known(copies))} are as much nearer to a training image than to held-out ones as 1 % of real images "
-        f"are, and {_percent(_known(nearer))} are nearer to a training than to a held-out image (50 % without copies)"
+        f"{_percent(_known(copies))} are as near to a training image as copies (of real images 1 %), and "
+        f"{_percent(_known(nearer))} are nearer to a training image than to a held-out one (without copies 50 %)"
     )
 
 

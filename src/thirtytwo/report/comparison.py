@@ -37,7 +37,7 @@ QUALITY = (
     Column("coverage", "coverage", 1, "Share of real images with a sample nearby. Higher is better."),
     Column("density", "density", 1, "How densely real images surround the samples. Higher is better; real images score "
           "about 1."),
-    Column("FD at N = ∞", "fd_classifier_infinity", 1, "FD extrapolated to infinitely many samples, which removes the "
+    Column("FD at N\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}∞", "fd_classifier_infinity", 1, "FD extrapolated to infinitely many samples, which removes the "
           "bias of a finite N. Lower is better."),
     Column("KID × 1000", "kid_classifier", 1000, "`kid_classifier`: the kernel distance of the same features, unbiased "
           "at any N. Lower is better."),
@@ -161,13 +161,16 @@ def _scores(
             cells["× floor"] = [wording.multiple(ratio) for ratio in ratios] + ["1"] * len(floors)
     if scores[0] is QUALITY[0]:
         sizes = [run.metric("n") for run in runs] + [floor.metric("n") for floor in floors.values()]
-        cells["N"] = [wording.count(n) for n in sizes]
+        if len(set(sizes)) > 1:
+            cells["N"] = [wording.count(n) for n in sizes]
+        elif sizes[0] is not None:
+            caption += f" N = {wording.count(sizes[0])} samples of each run."
         trainings = [run.metric("seeds") or 1 for run in runs]
         if max(trainings) > 1:
             cells["trainings"] = [*map(wording.count, trainings), *missing]
     else:
         cells["classes"] = [*map(wording.cover, runs), *missing]
-    cells["family"] = [*(run.family for run in runs), *missing]
+        cells["family"] = [*(run.family for run in runs), *missing]
     rows = [Row(run.name, [column[i] for column in cells.values()], verdict.mark(run)) for i, run in enumerate(runs)]
     for place, name in enumerate(floors, len(runs)):
         rows.append(Row(name, [column[place] for column in cells.values()], "floor"))
@@ -227,20 +230,27 @@ def _pairs(runs: list[RunResult], verdict: Verdict) -> Table:
 
 
 def _all_metrics(runs: list[RunResult]) -> Table:
-    """Every value of the runs' files of scores."""
-    rows = []
+    """Every value of the runs' files of scores, a column for each run."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
     for run in runs:
         groups: dict[str, Mapping[str, Score | Fact]] = {"training": run.training or {}}
         if run.card:
             groups |= {"evaluation": run.card.measured.scores, "floor": run.card.floor.scores}
             groups |= {"protocol": run.card.measured.protocol, "protocol of the floor": run.card.floor.protocol}
         for origin, values in groups.items():
-            rows += [Row(run.name, [origin, key, _any(key, value)]) for key, value in sorted(values.items())]
+            for key, value in values.items():
+                found.setdefault((origin, key), {})[run.name] = _any(key, value)
+    origins = ["evaluation", "floor", "protocol", "protocol of the floor", "training"]
+    names = [run.name for run in runs]
+    rows = [
+        Row(key, [origin, *(found[origin, key].get(name, wording.MISSING) for name in names)])
+        for origin, key in sorted(found, key=lambda one: (origins.index(one[0]), one[1]))
+    ]
     caption = "All scores of all runs, as in scores/ and scores/train/; of a sha256 the first 12 digits."
-    return Table(caption, ["run", "from", "score", "value"], rows, [False] * 4, folded=True)
+    return Table(caption, ["score", "from", *names], rows, [False, False, *[True] * len(names)], folded=True)
 
 
 def _any(name: str, value: Score | Fact) -> str:
     if name.endswith("sha256"):
         return str(value)[:12]
-    return wording.inline(value) if isinstance(value, Estimate) else wording.plain(value)
+    return wording.estimated(value) if isinstance(value, Estimate) else wording.plain(value)

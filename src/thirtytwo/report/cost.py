@@ -90,7 +90,8 @@ def _together(dataset: SetResult, folder: Path) -> list[Block]:
     for run, table in swept:
         for sampler, part in table[table["eta"] == 0].groupby("sampler", sort=False):
             ordered = part.sort_values("evaluations")
-            lines.append(Series(f"{run.name}, {sampler}", list(ordered["evaluations"]), list(ordered["fd_classifier"])))
+            name = f"{run.name}, {wording.sampler_name(str(sampler))}"
+            lines.append(Series(name, list(ordered["evaluations"]), list(ordered["fd_classifier"])))
     name = pictures.slug("sweeps", dataset.name)
     plots.series(folder / name, dataset.name, lines, ("network evaluations per image", "FD"), log=(True, True))
     ends = "; ".join(f"{line.name} from {line.y[0]:.3g} to {line.y[-1]:.3g}" for line in lines)
@@ -106,7 +107,9 @@ def trade_offs(table: pd.DataFrame) -> dict[str, str]:
     plain = one[one["eta"] == one["eta"].min()].sort_values("steps")
     if len(plain) > 1:
         first, before, last = plain.iloc[0], plain.iloc[-2], plain.iloc[-1]
-        sampler = f"DDIM with eta {first['eta']:g}" if len(ddim) else f"The sampler {first['sampler']}"
+        sampler = (
+            f"DDIM with eta {first['eta']:g}" if len(ddim) else wording.capital(wording.sampler_name(first["sampler"]))
+        )
         texts[_STEPS_TEXT] = (
             f"{sampler} scores {_fd(first)} with S = {_steps(first)} and {_fd(last)} with S = {_steps(last)}. From "
             f"{_several(before['steps'], 'step')} to {last['steps']}, the score {_change(before, last)}."
@@ -154,7 +157,7 @@ def _best_within(table: pd.DataFrame, limit: int) -> str:
     best = part.iloc[int(part["fd_classifier"].argmin())]
     eta = f" and eta {best['eta']:g}" if best["sampler"] == "ddim" else ""
     text = (
-        f"Within {limit} evaluations per image, {best['sampler']} with {best['steps']} steps{eta} scores best: "
+        f"Within {limit} evaluations per image, {wording.sampler_name(best['sampler'])} with {best['steps']} steps{eta} scores best: "
         f"{_fd(best)}."
     )
     if best.get("behind_best") != 0:  # intervals are those of the differences from the best of all points
@@ -173,7 +176,7 @@ def _curves(run: RunResult, sweep: SweepResult, folder: Path) -> list[Block]:
         for (sampler, eta), part in sweep.table.groupby(["sampler", "eta"], sort=False):
             ordered = part.sort_values(column)
             x = ordered[column] / (ordered["n"] if column == "seconds" else 1)
-            name = f"{sampler}, eta {eta:g}" if sampler == "ddim" else str(sampler)
+            name = wording.sampler_name(str(sampler)) + (f", eta {eta:g}" if sampler == "ddim" else "")
             lines.append(Series(name, list(x), list(ordered["fd_classifier"])))
         name = pictures.slug("sweep", run.name, column)
         plots.series(folder / name, run.name, lines, (label, "FD"), log=(True, True))
@@ -198,7 +201,7 @@ def _images(run: RunResult, sweep: SweepResult, folder: Path) -> list[Block]:
     few, many = table["steps"].min(), table["steps"].max()
     one = ddim if len(ddim) else table[table["sampler"] == table["sampler"].iloc[0]]
     chosen = (
-        ("steps", one[one["eta"] == one["eta"].min()], f"{one['sampler'].iloc[0]} by steps"),
+        ("steps", one[one["eta"] == one["eta"].min()], f"{wording.sampler_name(one['sampler'].iloc[0])} by steps"),
         ("eta", ddim[ddim["steps"] == many], f"ddim with {many} steps by eta"),
         ("sampler", table[(table["steps"] == few) & (table["eta"] == 0)], f"{few} steps by sampler"),
     )
@@ -208,7 +211,9 @@ def _images(run: RunResult, sweep: SweepResult, folder: Path) -> list[Block]:
             continue
         name = pictures.slug("sweep-images", run.name, column)
         pictures.rows(folder / name, tiles[np.asarray(part.index)])
-        values = ", ".join(f"{value:g}" if column != "sampler" else str(value) for value in part[column])
+        values = ", ".join(
+            wording.sampler_name(value) if column == "sampler" else f"{value:g}" for value in part[column]
+        )
         alt = f"Rows of samples of {run.name} from the same noise, {title}: {values}."
         shown.append(Picture(name, alt, f"{run.name}, {title}; from top to bottom: {values}."))
     caption = "Each column starts from the same noise and shows what the sampler changes."
@@ -222,7 +227,7 @@ def _points(run: RunResult, sweep: SweepResult) -> Table:
     gaps = [wording.estimated(read({str(key): value for key, value in row.items()}, "behind_best"))
             for row in table.to_dict("records")]  # fmt: skip
     rows = [
-        Row(str(sampler), [str(steps), f"{eta:g}", str(space), wording.count(calls), value, gap])
+        Row(wording.sampler_name(sampler), [str(steps), f"{eta:g}", str(space), wording.count(calls), value, gap])
         for sampler, steps, eta, space, calls, value, gap in zip(
             table["sampler"], table["steps"], table["eta"], spacing, table["evaluations"], values, gaps, strict=True
         )

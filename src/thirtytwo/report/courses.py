@@ -8,7 +8,7 @@ from typing import NamedTuple
 from thirtytwo.report import autoencoders, comparison, cost, curves, diffusion, gans, samples
 from thirtytwo.report.blocks import Block, Gallery, Notice, Section, Text
 from thirtytwo.report.methods import section as methods
-from thirtytwo.report.questions import QUESTIONS
+from thirtytwo.report.questions import QUESTIONS, answered
 from thirtytwo.report.results import Results, SetResult
 from thirtytwo.report.targets import CATS, CMPUT, CMU, TSINGHUA
 from thirtytwo.report.targets import section as targets
@@ -162,7 +162,7 @@ def _section(place: int, item: Item, results: Results, folder: Path) -> Section:
         blocks.append(
             Notice(f"Not in these results: {names}. `make scale SCALE=paper` has every run of this question.")
         )
-    asked, answered = [question for question in QUESTIONS if question.text in item.questions], set()
+    asked, done = [question for question in QUESTIONS if question.text in item.questions], set()
     for dataset in results.sets:
         about = _about(dataset, item.runs)
         if not about.runs:
@@ -170,12 +170,12 @@ def _section(place: int, item: Item, results: Results, folder: Path) -> Section:
         names = ", ".join(f"`{run.name}`" for run in about.runs)
         blocks.append(Text(f"{names} on data set {dataset.name}.", "Shown here:"))
         for question in asked:
-            if answer := question.answer(dataset):
-                answered.add(question.text)
-                blocks.append(Text(answer, question.text))
+            if answer := answered(question, dataset, question.text):
+                done.add(question.text)
+                blocks += answer
         for part in item.parts:
             blocks += [_moved(block, inner.name) for block in _PARTS[part](about, results, inner)]
-    lacking = [question for question in asked if question.text not in answered]
+    lacking = [question for question in asked if question.text not in done]
     blocks += [Text(f"The answer needs {question.needs}.", question.text) for question in lacking]
     return Section(f"{item.number}: {item.asked}", f"item-{place}", blocks)
 

@@ -28,10 +28,15 @@ def strips(dataset: SetResult, folder: Path) -> list[Picture]:
         pairs = [frames[chosen, image] for image in range(min(_IMAGES, x.shape[1])) for frames in (x, x0)]
         name = pictures.slug("noise-to-image", run.name)
         pictures.rows(folder / name, np.stack(pairs))
-        times = ", ".join(f"{time:.4g}" for time in t[chosen])
+        times = ", ".join(_time(time) for time in t[chosen])
         alt = f"Rows of images by {run.name}, from noise to sample, and below each row the predicted images."
         shown.append(Picture(name, alt, f"{run.name}: t = {times}."))
     return shown
+
+
+def _time(t: float) -> str:
+    """A timestep, or a time or noise level to two digits."""
+    return f"{t:.4g}" if t >= 10 else f"{t:.2g}"
 
 
 def animations(dataset: SetResult, folder: Path) -> list[Picture]:
@@ -43,7 +48,7 @@ def animations(dataset: SetResult, folder: Path) -> list[Picture]:
         x, x0, t = trajectory
         name = pictures.slug("noise-to-image-animation", run.name)
         side = min(_SIDE, x.shape[1])
-        titles = [f"t = {time:.4g}" for time in t]
+        titles = [f"t = {_time(time)}" for time in t]
         pictures.animation(folder / name, np.concatenate([x[:, :side], x0[:, :side]], axis=1), titles, side, 300)
         alt = f"Animation of {side} samples of {run.name}: noise turns into images."
         shown.append(Picture(name, alt, f"{run.name}: x_t above, the predicted image below."))

@@ -17,12 +17,12 @@ LOSS = Equation(
     r"\frac{dx}{d\sigma} = \frac{x - D(x; \sigma)}{\sigma}"
 )
 LEVELS = Equation(
-    r"\sigma_i = \Big(\sigma_\mathrm{max}^{1/7} + \frac{i}{N - 1} \big(\sigma_\mathrm{min}^{1/7} -"
-    r"\sigma_\mathrm{max}^{1/7}\big)\Big)^7"
+    r"\sigma_i = \left(\sigma_\mathrm{max}^{1/7} + \frac{i}{N - 1} \big(\sigma_\mathrm{min}^{1/7} -"
+    r"\sigma_\mathrm{max}^{1/7}\big)\right)^7"
 )
 PAIRS = Equation(
     r"L = w(t, r)\, d\big(D(x_0 + t \varepsilon; t),\, D(x_0 + r \varepsilon; r)\big), \quad"
-    r"\frac{r}{t} = \max\Big(0,\, 1 - \frac{1}{q^a} \Big(1 + \frac{8}{1 + e^t}\Big)\Big)"
+    r"\frac{r}{t} = \max\left(0,\, 1 - \frac{1}{q^a} \left(1 + \frac{8}{1 + e^t}\right)\right)"
 )
 GUIDANCE = Equation(r"D_w = D(x; \sigma, y) + w \big(D(x; \sigma, y) - D(x; \sigma, \varnothing)\big)")
 

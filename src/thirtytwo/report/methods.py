@@ -1,9 +1,8 @@
 """How the numbers of the page were computed, in words and equations."""
 
-from thirtytwo.report import edm
+from thirtytwo.report import edm, wording
 from thirtytwo.report.blocks import Block, Equation, Row, Section, Table, Text
 from thirtytwo.report.results import Results
-from thirtytwo.report.wording import begun_with
 
 __all__ = ["SPLITS", "section"]
 
@@ -15,7 +14,7 @@ FRECHET = Equation(
 )
 KERNEL = Equation(
     r"\mathrm{KID} = \frac{1}{m(m-1)} \sum_{i \ne j} k(x_i, x_j) + \frac{1}{n(n-1)} \sum_{i \ne j} k(y_i, y_j)"
-    r" - \frac{2}{mn} \sum_{i,j} k(x_i, y_j), \quad k(x, y) = \Big(\frac{x \cdot y}{d} + 1\Big)^3"
+    r" - \frac{2}{mn} \sum_{i,j} k(x_i, y_j), \quad k(x, y) = \left(\frac{x \cdot y}{d} + 1\right)^3"
 )
 VALUE = Equation(r"V(D) = \int p(x) \log D(x) + q(x) \log (1 - D(x))\, dx")
 BEST_DISCRIMINATOR = Equation(
@@ -26,7 +25,7 @@ BETA_VAE = Equation(r"L = \lVert x - \hat x(z) \rVert^2 + \beta\, \mathrm{KL}\bi
 FORWARD = Equation(r"x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \varepsilon")
 DDIM = Equation(
     r"x_s = \sqrt{\bar\alpha_s}\, \hat x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\, \hat\varepsilon + \sigma z, \quad"
-    r"\sigma = \eta \sqrt{\frac{1 - \bar\alpha_s}{1 - \bar\alpha_t} \Big(1 - \frac{\bar\alpha_t}{\bar\alpha_s}\Big)}"
+    r"\sigma = \eta \sqrt{\frac{1 - \bar\alpha_s}{1 - \bar\alpha_t} \left(1 - \frac{\bar\alpha_t}{\bar\alpha_s}\right)}"
 )
 GUIDANCE = Equation(r"\hat x_w = \hat x_0(x_t, y) + w \big(\hat x_0(x_t, y) - \hat x_0(x_t, \varnothing)\big)")
 FLOW = Equation(r"x_t = (1 - t)\, x_0 + t\, \varepsilon, \quad L = \lVert v(x_t, t) - (\varepsilon - x_0) \rVert^2")
@@ -38,9 +37,9 @@ MEAN_IDENTITY = Equation(
 )
 VELOCITY_GUIDANCE = Equation(r"v_w = v(x_t, t, y) + w \big(v(x_t, t, y) - v(x_t, t, \varnothing)\big)")
 CODE_GUIDANCE = Equation(r"q_w(z|y) \propto \frac{q(z|y)^{1 + w}}{q(z)^w}")
-DECODER_GUIDANCE = Equation(r"\hat x_w = \hat x(z, y) + w \Big(\hat x(z, y) - \frac{1}{K} \sum_k \hat x(z, k)\Big)")
+DECODER_GUIDANCE = Equation(r"\hat x_w = \hat x(z, y) + w \left(\hat x(z, y) - \frac{1}{K} \sum_k \hat x(z, k)\right)")
 
-ACCEPTANCE = Equation(r"\min\Big(1, \frac{p(x')\, q(x)}{q(x')\, p(x)}\Big), \quad \frac{p}{q} = \frac{D}{1 - D}")
+ACCEPTANCE = Equation(r"\min\left(1, \frac{p(x')\, q(x)}{q(x')\, p(x)}\right), \quad \frac{p}{q} = \frac{D}{1 - D}")
 
 CHAIN = (
     "The discriminator can choose among samples. A Metropolis-Hastings chain begins with one sample x and moves to a further "
@@ -263,7 +262,7 @@ def _flows(results: Results) -> list[Block]:
             "network's own v computed forward and kept out of the gradient (Geng et al. 2025b, algorithm 1):"
         )
         blocks += [Text(start), MEAN_VELOCITY, Text(end), MEAN_IDENTITY]
-        if text := begun_with(results, runs):
+        if text := wording.begun_with(results, runs):
             blocks.append(Text(text))
     if any(run.sampling.get("guidance") or run.model.get("training_guidance") for run in runs):
         text = (
@@ -301,6 +300,6 @@ def _samplers(results: Results) -> list[Block]:
     """How the samplers of runs and sweeps work."""
     sweeps = results.config.sweeps.values()
     used = {run.sampling.get("sampler") for run in results.runs} | {name for sweep in sweeps for name in sweep.samplers}
-    rows = [Row(name, list(words)) for name, words in SAMPLERS.items() if name in used]
-    columns = ["sampler", "step", "for it", "against it"]
-    return [Table("How the samplers work.", columns, rows, [False] * 4)] if rows else []
+    rows = [Row(wording.sampler_name(name), [name, *words]) for name, words in SAMPLERS.items() if name in used]
+    columns = ["sampler", "setting", "step", "for it", "against it"]
+    return [Table("How the samplers work.", columns, rows, [False] * 5)] if rows else []

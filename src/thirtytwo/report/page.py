@@ -25,6 +25,8 @@ from thirtytwo.runtime.files import write as replace_file
 
 __all__ = ["write", "write_course"]
 
+_SYMBOL = re.compile(r"\b([xyμΣ]|ᾱ|α\u0304)_([0ijrgst])\b")  # of a formula, with its index
+
 
 def write(results: Results, folder: Path) -> None:
     """Replace `folder` with the report. The old report stays until the new one is complete."""
@@ -81,7 +83,10 @@ def _html(title: str, sections: list[Section], results: Results, folder: Path) -
         return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode("ascii")
 
     def marked(text: str) -> Markup:
-        return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text)))
+        parts = re.split(r"`([^`]*)`", html.escape(text))
+        parts[::2] = [_SYMBOL.sub(r"\1<sub>\2</sub>", part) for part in parts[::2]]
+        parts[1::2] = [f"<code>{part}</code>" for part in parts[1::2]]
+        return Markup("".join(parts))
 
     environment = _environment(autoescape=True)
     environment.filters |= {

@@ -291,7 +291,7 @@ def confusion(path: Path, title: str, counts: np.ndarray, names: list[str]) -> N
         size = 1.6 + 0.34 * len(names)
         figure = new(size + 0.4, size)
         axes = figure.subplots()
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        axes.imshow(np.ma.masked_equal(shares, 0), cmap="Blues", vmin=0, vmax=1)
         if len(names) <= 20:
             for row, column in zip(*np.nonzero(shares >= 0.01), strict=True):
                 ink = "white" if shares[row, column] > 0.5 else "black"

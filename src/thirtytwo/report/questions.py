@@ -1,10 +1,10 @@
 """Questions that the courses ask, answered from what was measured here: one function for each question.
 
-A function takes a data set and returns a text, or None if the runs that it needs are missing. Every statement names its
-numbers.
+A function takes a data set and returns a text, perhaps with a table of its numbers, or None if the runs that it needs are
+missing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +17,16 @@ from thirtytwo.report.ranking import judge
 from thirtytwo.report.results import Results, RunResult, SetResult
 from thirtytwo.report.targets import CATS, CMPUT, CMU, CMU_RESULTS, TSINGHUA
 from thirtytwo.report.variations import annealing, architecture, beta, latent_size, modules, noise_schedule, timesteps
-from thirtytwo.report.wording import beats, judged_by, listed, percent, score
+from thirtytwo.report.wording import beats, judged_by, listed, percent
 
-__all__ = ["QUESTIONS", "Question", "section"]
+__all__ = ["QUESTIONS", "Answer", "Question", "answered", "section"]
+
+
+class Answer(NamedTuple):
+    """An answer in words, and the numbers of each run behind it."""
+
+    text: str
+    table: Table
 
 
 class Question(NamedTuple):
@@ -28,10 +35,23 @@ class Question(NamedTuple):
     text: str
     sources: tuple[str, ...]
     needs: str
-    answer: Callable[[SetResult], str | None]
+    answer: Callable[[SetResult], Answer | str | None]
 
 
-def jumps(dataset: SetResult) -> str | None:
+def answered(question: Question, dataset: SetResult, lead: str) -> list[Block]:
+    """The answer of a data set, opened by `lead`; nothing if the runs that it needs are missing."""
+    answer = question.answer(dataset)
+    if isinstance(answer, Answer):
+        return [Text(answer.text, lead), answer.table]
+    return [Text(answer, lead)] if answer else []
+
+
+def _table(caption: str, columns: Sequence[str], rows: list[Row], words: int = 0) -> Table:
+    """A table of runs whose first `words` columns are text."""
+    return Table(caption, ["run", *columns], rows, [place > words for place in range(len(columns) + 1)])
+
+
+def jumps(dataset: SetResult) -> Answer | None:
     """The mean change of the score between snapshots in the second half of training, relative to its mean."""
     changes = {}
     for run in dataset.runs:
@@ -42,8 +62,8 @@ def jumps(dataset: SetResult) -> str | None:
     losses = {loss for loss, *_ in changes.values()}
     if not losses & {"minimax", "non_saturating"} or len(losses) < 2:
         return None
-    parts = [
-        f"`{name}` ({loss}) by {percent(change)}" + (f", gradient norm by a factor of {spread:.3g}" if spread else "")
+    rows = [
+        Row(name, [loss, f"{100 * change:.1f}", f"{spread:.2f}" if spread else wording.MISSING])
         for name, (loss, change, spread) in changes.items()
     ]
     calm = min(changes, key=lambda name: changes[name][1])
@@ -55,12 +75,14 @@ def jumps(dataset: SetResult) -> str | None:
         if as_taught
         else "which is not what the course expects: it names the cross-entropy loss"
     )
-    return (
-        f"In the second half of training, the score changes between snapshots: {'; '.join(parts)}. `{wild}` changes most, "
-        f"{end}; `{calm}` changes least. The factor is the ratio of the 95th to the 5th percentile of the generator's "
-        "gradient norm: a loss whose gradient vanishes at one step and is large at the next keeps the generator from "
-        "settling (Methods explains each loss). These are single trainings without intervals, so whether the losses cause the difference is not known."
-        f"{wording.other_settings(shown, ('loss',))}"
+    text = (
+        f"In the second half of training, the score of `{wild}` changes most between snapshots, {end}; that of `{calm}` changes "
+        "least. A loss whose gradient vanishes at one step and is large at the next keeps the generator from settling: see the "
+        "ratio of the 95th to the 5th percentile of the gradient's norm, and Methods for each loss. These are single trainings "
+        f"without intervals, so whether the losses cause the difference is not known.{wording.other_settings(shown, ('loss',))}"
+    )
+    return Answer(
+        text, _table("The second half of each training.", ["loss", "change, %", "gradient, 95th / 5th"], rows, words=1)
     )
 
 
@@ -95,55 +117,63 @@ def convolutions(dataset: SetResult) -> str | None:
     return f"Without convolutions against with them: {wording.samples_of_both(mlps[0], others[0])}."
 
 
-def equilibrium(dataset: SetResult) -> str | None:
+def equilibrium(dataset: SetResult) -> Answer | None:
     """Lower bounds on how often the best discriminator tells samples from held-out images."""
     runs = [run for run in dataset.runs if run.metric("c2st_accuracy") is not None]
     if not runs:
         return None
     apart = [run for run in runs if (run.estimate("c2st_accuracy").low or 0.0) > 0.5]
-    parts = [f"`{run.name}` {wording.at_least(run.estimate('c2st_accuracy'))}" for run in apart]
     rest = [run.name for run in runs if run not in apart]
     text = "At the equilibrium the best discriminator D* = p / (p + q) is 1/2 everywhere and right 50 % of the time. "
     if apart:
-        text += f"By a two-sample classifier, it is right in this share of cases: {', '.join(parts)}. "
-        text += f"{listed([run.name for run in apart])} {'has' if len(apart) == 1 else 'have'} not reached the equilibrium. "
+        text += f"{listed([run.name for run in apart])} {'has' if len(apart) == 1 else 'have'} not reached the equilibrium: "
+        text += (
+            "a two-sample classifier is right more often, and the best discriminator is right at least as often as it. "
+        )
     if rest:
         text += f"For {listed(rest)} this classifier is too weak to tell: the question stays open."
-    return text.strip()
+    rows = [Row(run.name, [wording.at_least(run.estimate("c2st_accuracy")).removeprefix("at least ")]) for run in runs]
+    return Answer(
+        text.strip(), _table("By the two-sample classifier.", ["the best discriminator is right, at least"], rows)
+    )
 
 
-def collapse(dataset: SetResult) -> str | None:
+def collapse(dataset: SetResult) -> Answer | None:
     """Classes that GANs leave out."""
     runs = [run for run in dataset.runs if run.family == "gan" and run.metric("modes_covered") is not None]
     if not runs:
         return None
-    parts = [
-        f"`{run.name}` draws {wording.cover(run)} classes with an entropy of {run.metric('class_entropy_bits'):.2f} of "
-        f"{np.log2(run.metric('classes')):.2f} bits" + (f" (diagnosis: {run.diagnosis})" if run.diagnosis else "")
-        for run in runs
+    collapsed = [run.name for run in runs if run.diagnosis == "collapsed"]
+    missing = [
+        run.name for run in runs if run.metric("modes_covered") < run.metric("classes") and run.name not in collapsed
     ]
-    return f"{'; '.join(parts)}."
+    text = f"{listed(collapsed)} collapsed." if collapsed else "No GAN collapsed."
+    text += f" {listed(missing)} {'leaves' if len(missing) == 1 else 'leave'} classes out." if missing else ""
+    text += f" A uniform histogram has {np.log2(runs[0].metric('classes')):.2f} bits."
+    rows = [Row(run.name, [wording.cover(run), f"{run.metric('class_entropy_bits'):.2f}"]) for run in runs]
+    return Answer(text, _table("Classes among the samples.", ["classes", "entropy, bits"], rows, words=1))
 
 
-def disentangled(dataset: SetResult) -> str | None:
+def disentangled(dataset: SetResult) -> Answer | None:
     """Whether axes of the latent space are factors of the images."""
     for suffix, what in (
-        ("", "Share of a true factor's variance that the best axis of z explains, and that the best directions explain, averaged "
-         "over factors: "),
-        ("_class", "The true factors of these data are not known. Of the class that the classifier sees in a sample, share of the "
-         "variance that the best axis of z explains, and that the best directions explain: "),
+        ("", "How much of a true factor's variance does the best axis of z explain, and how much the best directions, averaged "
+         "over factors?"),
+        ("_class", "The true factors of these data are not known. How much of the class that the classifier sees does the best "
+         "axis of z explain, and how much the best directions?"),
     ):  # fmt: skip
-        parts = [
-            f"`{run.name}` {percent(run.metric(f'coordinate_r2{suffix}'))} and {percent(run.metric(f'direction_r2{suffix}'))}"
+        rows = [
+            Row(run.name, [f"{100 * run.metric(f'{kind}_r2{suffix}'):.1f}" for kind in ("coordinate", "direction")])
             for run in dataset.runs
             if run.metric(f"direction_r2{suffix}") is not None
         ]
-        if parts:
-            return f"{what}{'; '.join(parts)}. In a disentangled space, an axis would do as well as a direction, near 100 %."
+        if rows:
+            text = f"{what} In a disentangled space, an axis would do as well as a direction, near 100 %."
+            return Answer(text, _table("Variance that is explained.", ["axis, %", "directions, %"], rows))
     return None
 
 
-def families(dataset: SetResult) -> str | None:
+def families(dataset: SetResult) -> Answer | None:
     """The best run of each family."""
     if judge(dataset).kind in ("incomparable", "none"):
         return None
@@ -155,8 +185,10 @@ def families(dataset: SetResult) -> str | None:
     if len(best) < 2:
         return None
     order = list(best.values())
-    parts = [f"{run.family} {score(run, key)} (`{run.name}`)" for run in order]
-    return f"{title} of the best run of each family: {', '.join(parts)}; {beats(order[0], order[1])}."
+    rows = [Row(run.name, [run.family, wording.estimated(run.estimate(key))]) for run in order]
+    first, second = (f"`{run.name}` ({run.family})" for run in order[:2])
+    text = f"The two lowest by {title} are {first} and {second}: {beats(order[0], order[1])}."
+    return Answer(text, _table("The best run of each family.", ["family", title], rows, words=1))
 
 
 def sample_size(dataset: SetResult) -> str | None:
@@ -175,19 +207,24 @@ def sample_size(dataset: SetResult) -> str | None:
     return f"{' '.join(texts)} A score means little without its N." if texts else None
 
 
-def grade(dataset: SetResult) -> str | None:
+def grade(dataset: SetResult) -> Answer | None:
     """Whether a classifier recognises the requested classes."""
     runs = [run for run in dataset.runs if run.metric("accuracy") is not None]
     if not runs:
         return None
-    parts = []
+    rows, passed = [], []
     for run in runs:
         best = run.metric("best_of_5_accuracy")
-        extra = f", best of five {percent(best)}" if best is not None else ""
-        side = "above" if (run.metric("accuracy") if best is None else best) >= 0.85 else "below"
-        parts.append(f"`{run.name}` {percent(run.metric('accuracy'))}{extra} ({side} 85 %)")
-    where = "" if dataset.kind == "fashion_mnist" else " (the course uses Fashion-MNIST)"
-    return f"Samples that this data set's classifier recognises as the requested class{where}: {'; '.join(parts)}."
+        passed += [run.name] if (run.metric("accuracy") if best is None else best) >= 0.85 else []
+        rows.append(Row(run.name, [f"{100 * run.metric('accuracy'):.1f}", percent(best).removesuffix(" %")]))
+    where = "" if dataset.kind == "fashion_mnist" else ", which sets it for Fashion-MNIST"
+    text = (
+        f"Above the 85 % of the course{where}: {listed(passed) if passed else 'none'}, of {len(runs)} conditional runs."
+    )
+    return Answer(
+        text,
+        _table("Samples that the classifier recognises as the requested class.", ["all, %", "best of five, %"], rows),
+    )
 
 
 QUESTIONS = (
@@ -222,10 +259,9 @@ def section(results: Results) -> Section:
     """The questions that these results answer, and what the others need."""
     parts, unanswered = [], []
     for place, question in enumerate(QUESTIONS):
-        texts = [(dataset.name, text) for dataset in results.sets if (text := question.answer(dataset))]
+        blocks = [block for dataset in results.sets for block in answered(question, dataset, f"{dataset.name}:")]
         sources = listed(question.sources, "")
-        if texts:
-            blocks: list[Block] = [Text(text, f"{name}:") for name, text in texts]
+        if blocks:
             parts.append(
                 Section(question.text, f"question-{place}", [*blocks, Text(f"Source: {sources}.")], folded=True)
             )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from thirtytwo.report import pictures, plots, wording
-from thirtytwo.report.blocks import Block, Gallery, Picture, Row, Table
+from thirtytwo.report.blocks import Block, Gallery, Picture, Row, Table, Text
 from thirtytwo.report.results import Results, RunResult, SetResult
 
 __all__ = ["confusions", "grids", "histograms", "nearest"]
@@ -98,7 +98,7 @@ def histograms(dataset: SetResult, results: Results, folder: Path) -> list[Block
 def _covered(run: RunResult) -> str:
     text = "" if run.metric("modes_covered") is None else f"; {wording.cover(run)} classes covered"
     return text + "".join(
-        f", {label} {wording.plain(run.metric(key))} bits"
+        f", {label} {run.metric(key):.3f} bits"
         for key, label in (("class_entropy_bits", "entropy"), ("kl_to_uniform", "KL to uniform"))
         if run.metric(key) is not None
     )
@@ -127,7 +127,12 @@ def confusions(dataset: SetResult, folder: Path) -> list[Block]:
         )  # fmt: skip
     caption = "What the classifier recognises in the samples of each requested class. The diagonal is correct."
     galleries: list[Block] = [Gallery(caption, "plot", shown)] if shown else []
-    return [*galleries, *(labels for run in dataset.runs if (labels := _by_label(run)))]
+    tables: list[Block] = [labels for run in dataset.runs if (labels := _by_label(run))]
+    text = (
+        "For each requested label: the share of samples that the classifier recognises as that class, and their distance to "
+        "the real images of the class alone, whose N differs from the comparison's."
+    )
+    return [*galleries, *([Text(text)] if tables else []), *tables]
 
 
 def _worst(counts: np.ndarray, names: list[str]) -> str:
@@ -150,9 +155,5 @@ def _by_label(run: RunResult) -> Table | None:
     columns = {title: wording.column(values, wording.decimals_for(values)) for title, values in shown.items()}
     cells = zip(part["class"], part["asked"], part["accuracy"], *columns.values(), strict=True)
     rows = [Row(str(name), [wording.count(n), wording.percent(share), *other]) for name, n, share, *other in cells]
-    caption = (
-        f"`{run.name}` by requested label: the share of samples that the classifier recognises as that class, and "
-        f"their {', '.join(columns)} to the real images of the class alone (N differs from the comparison's)."
-    )
     numeric = [False, True, True, *[True] * len(columns)]
-    return Table(caption, ["label", "N", "accuracy", *columns], rows, numeric, folded=True)
+    return Table(f"`{run.name}` by requested label.", ["label", "N", "accuracy", *columns], rows, numeric, folded=True)

@@ -11,11 +11,17 @@ from thirtytwo.report.results import Results, RunResult, SetResult
 
 __all__ = [
     "MISSING", "at_least", "beats", "begun_with", "capital", "column", "count", "cover", "decimals_for", "difference", "estimated", "groups", "inline",
-    "judged_by", "listed", "lowest", "multiple", "one_training", "other_settings", "percent", "plain", "sampler", "samples_of_both", "score", "seconds", "size",
+    "judged_by", "listed", "lowest", "multiple", "one_training", "other_settings", "percent", "plain", "sampler", "sampler_name", "samples_of_both", "score", "seconds", "size",
     "times_floor", "trained_on_all",
 ]  # fmt: skip
 
 MISSING = "\N{EN DASH}"
+_BOOKKEEPING = ("validate_every", "checkpoint_every", "snapshot_every")  # settings that change no weights
+_MANY = 5  # settings, more of which are counted and not listed
+_SAMPLERS = {
+    "ddpm": "DDPM", "ddim": "DDIM", "dpm_solver_pp_2m": "DPM-Solver++(2M)", "heun": "Heun", "unipc": "UniPC", "euler": "Euler",
+    "mean_flow": "mean flow", "consistency": "consistency",
+}  # fmt: skip
 
 
 def decimals_for(values: Sequence[float], width: float | None = None) -> int:
@@ -105,11 +111,16 @@ def listed(names: Sequence[str], quote: str = "`") -> str:
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
 
 
+def sampler_name(setting: str) -> str:
+    """The name of a sampler in papers, by its value in params.yaml."""
+    return _SAMPLERS.get(setting, setting)
+
+
 def sampler(run: RunResult) -> str:
-    """How a run's samples were drawn, such as "ddim, 50 steps, eta 0, EMA weights"."""
+    """How a run's samples were drawn, such as "DDIM, 50 steps, eta 0, EMA weights"."""
     words, settings = [], run.sampling
     if "sampler" in settings:
-        words.append(str(settings["sampler"]))
+        words.append(sampler_name(settings["sampler"]))
         words += [f"{settings['steps']} steps"] if "steps" in settings else []
         words += [f"eta {settings['eta']:g}"] if settings["sampler"] == "ddim" else []
     elif settings.get("proposals", 1) > 1:
@@ -227,7 +238,9 @@ def groups(dataset: SetResult, family: str, metric: str, free: Sequence[str]) ->
 
 
 def other_settings(runs: list[RunResult], known: Sequence[str]) -> str:
-    """A sentence that lists the settings, apart from `known`, in which runs differ; empty if they agree."""
-    keys = {key for run in runs for key in run.model} - {*known}
+    """A sentence on the settings, apart from `known`, in which runs differ; empty if they agree."""
+    keys = {key for run in runs for key in run.model} - {*known, *_BOOKKEEPING}
     other = sorted(key for key in keys if len({str(run.model.get(key)) for run in runs}) > 1)
+    if len(other) > _MANY:
+        return f" The runs also differ in {len(other)} other settings (Settings of every run)."
     return f" The runs also differ in {listed(other)}." if other else ""

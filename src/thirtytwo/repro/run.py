@@ -162,8 +162,11 @@ class _Execution:
     def _follow(self, client: "Client", screen: View) -> None:
         """Submit stages and handle events until every stage has ended."""
         futures: dict[str, Future] = {}
+        look = 0.0  # for free workers: after each stage, and now and then, as those of a cluster come and go
         while len(self._outcomes) < len(self._names):
-            self._submit(client, futures)
+            if time.monotonic() >= look:
+                self._submit(client, futures)
+                look = time.monotonic() + 2
             try:
                 kind, what = self._events.get(timeout=0.5)
             except Empty:
@@ -175,6 +178,7 @@ class _Execution:
                 self._stop(client, what, screen)
             elif what not in self._outcomes:
                 self._outcomes[what] = outcome = self._collect(what, futures[what])
+                look = 0.0
                 screen.finished(outcome, _shown(self._root, what))
                 if time.monotonic() > self._next_record:
                     before = time.process_time()
