@@ -1,23 +1,25 @@
 """`thirtytwo evaluate`: images of any model, scored under the protocol of the pipeline's runs."""
 
 import argparse
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from tabulate import tabulate
 
+from thirtytwo.cli.compare import WIDTH
 from thirtytwo.cli.images import UserImages, read
 from thirtytwo.core.device import set_up
 from thirtytwo.core.intervals import Estimate
 from thirtytwo.data.batches import load
 from thirtytwo.evaluate.real import Scored, read_real, read_seen
-from thirtytwo.evaluate.scorecard import Measured, Score, Scorecard
+from thirtytwo.evaluate.scorecard import Measured, Scorecard
 from thirtytwo.evaluate.scores import classifier_floor, score, second_floor, second_scores
 from thirtytwo.features.extraction import extract, load_classifier
 from thirtytwo.nets.classifier import Classifier
 from thirtytwo.nets.mixer import Mixer
-from thirtytwo.report.wording import plain
+from thirtytwo.report.wording import inline, plain
 from thirtytwo.runtime.errors import CommandError, ParamsError
 from thirtytwo.runtime.files import sha256, write_json
 from thirtytwo.runtime.project import Project
@@ -117,7 +119,7 @@ def _show(path: Path, name: str, dataset: Dataset, card: Scorecard, given: UserI
         f" classifier {str(facts['features_sha256'])[:12]}"
     )
     if card.diagnosis:
-        print(f"{card.diagnosis.word}: {card.diagnosis.reason}")
+        print(textwrap.fill(f"{card.diagnosis.word}: {card.diagnosis.reason}", WIDTH))
     if given.removed:
         print(f"removed {len(given.removed)} files (--convert MODE converts a mode):")
         for file, reason in given.removed[:_LISTED]:
@@ -125,25 +127,11 @@ def _show(path: Path, name: str, dataset: Dataset, card: Scorecard, given: UserI
         if (more := len(given.removed) - _LISTED) > 0:
             print(f"  and {more} more")
     rows = [
-        (key, *_cells(value), *_cells(card.floor.scores.get(key)))
+        (key, inline(value), inline(card.floor.estimate(key)) if key in card.floor.scores else "")
         for key, value in scores.items()
         if isinstance(value, Estimate)
     ]
-    rows += [(key, *_cells(scores[key]), "", "") for key in _WITHOUT_INTERVAL]
-    rows.append(("classes", plain(facts["classes"]), "", "", ""))
-    heads = (
-        "score",
-        "value",
-        "95 % interval",
-        f"floor at N = {card.floor.protocol['n']}, {card.floor.protocol['drawn']}",
-        "its interval",
-    )
-    print(tabulate(rows, heads, tablefmt="plain", disable_numparse=True))
-
-
-def _cells(score: Score) -> tuple[str, str]:
-    """A value and its interval."""
-    if not isinstance(score, Estimate):
-        return plain(score), ""
-    known = score.low is not None and score.high is not None
-    return plain(score.value), f"[{plain(score.low)}, {plain(score.high)}]" if known else ""
+    rows += [(key, plain(card.measured.estimate(key).value), "") for key in _WITHOUT_INTERVAL]
+    rows.append(("classes", plain(facts["classes"]), ""))
+    floor = f"real images, N = {card.floor.protocol['n']}, {card.floor.protocol['drawn']}"
+    print(tabulate(rows, ("score", "value, 95 % interval", floor), tablefmt="plain", disable_numparse=True))

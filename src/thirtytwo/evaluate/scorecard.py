@@ -105,11 +105,12 @@ def metrics(card: Scorecard) -> dict[str, float]:
 
 def headline(card: Scorecard) -> str:
     """The main score of a run with its floor, for the console."""
-    score, about, floor = card.measured.estimate("fd_classifier"), card.measured.protocol, card.floor
-    covered = card.measured.estimate("modes_covered").value
+    score, floor = (part.estimate("fd_classifier").rounded() for part in (card.measured, card.floor))
+    covered, about = card.measured.estimate("modes_covered").value, card.measured.protocol
+    interval = f" [{score.low:g}, {score.high:g}]" if score.low is not None and score.high is not None else ""
+    trainings = f", mean of {about['seeds']} trainings" if (about["seeds"] or 1) != 1 else ""
     return (
-        f"fd_classifier {score.value:.4g} at N={about['n']} "
-        f"(floor {floor.estimate('fd_classifier').value:.4g} at N={floor.protocol['n']}), "
-        f"{covered:.4g} of {about['classes']} classes, {about['seeds']} training seeds"
+        f"fd_classifier {score.value:g}{interval} at N = {about['n']}{trainings} "
+        f"(real images {floor.value:g} at N = {card.floor.protocol['n']}), {covered:.4g} of {about['classes']} classes"
         + (f", {card.diagnosis.word}" if card.diagnosis else "")
     )

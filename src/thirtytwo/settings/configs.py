@@ -46,7 +46,7 @@ class Run(Strict):
         min_length=1,
         description="data/models/<run>: autoencoder whose codes this run models, or flow or edm with whose weights it begins;"
         " data/raw/<source>: published weights;"
-        " .no-parent (an empty file): none",
+        " .no-parent (a file of this repository): none",
     )
     seeds: int = Field(
         ge=1, le=1000, description="number of trainings, with consecutive seeds; scores are averaged over them"

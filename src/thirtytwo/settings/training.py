@@ -10,7 +10,7 @@ from thirtytwo.settings.strict import Seed, Strict
 
 __all__ = ["NO_PARENT", "PUBLISHED", "TRAINED", "Model", "TrainConfig", "TrainSettings"]
 
-NO_PARENT = ".no-parent"  # an empty file, because dvc.yaml needs a path for every run
+NO_PARENT = ".no-parent"  # a file, because dvc.yaml needs a path for every run
 TRAINED = "data/models/"  # prefix of `parent` for a run that builds on another run
 PUBLISHED = "data/raw/"  # prefix of `parent` for a run with published weights
 

@@ -166,8 +166,9 @@ def _density_decoder(model: Autoencoder, task: Task, prior: Prior, decode: Decod
     seed = derive_seed(task.cfg.seed, _SEED, 3)
     choice = densities.choose(z.numpy(), groups.numpy(), components, seed)
     print(
-        f"prior {prior}: {choice.components} Gaussians with {choice.covariance} covariance for each density,"
-        f" {choice.held_out_nats:.1f} nats a held-out code, {'converged' if choice.converged else 'not converged'}"
+        f"prior {prior}: {choice.components} Gaussian{'' if choice.components == 1 else 's'} with {choice.covariance}"
+        f" covariance{' for each class' if model.conditional else ''}, log-likelihood of a held-out code"
+        f" {choice.held_out_nats:.1f} nats{'' if choice.converged else ', not converged'}"
     )
     density = densities.fit(z.numpy(), groups.numpy(), choice, s.guidance, seed, task.device)
 
