@@ -186,12 +186,18 @@ def _scores(
 
 def _diagnoses(runs: list[RunResult]) -> list[Block]:
     rows = [
-        Row(run.name, [run.card.diagnosis.word, run.card.diagnosis.reason or wording.MISSING])
+        Row(run.name, [run.card.diagnosis.word, _clause(run.card.diagnosis.reason)])
         for run in runs
         if run.card and run.card.diagnosis
     ]
-    caption = "Diagnosis of each run's samples, from its scores and their floors."
+    caption = "Diagnosis of each run's samples, from the scores above beside those of real images (docs/protocol.md)."
     return [Table(caption, ["run", "diagnosis", "reason"], rows, [False] * 3)] if rows else []
+
+
+def _clause(reason: str) -> str:
+    """A reason without the numbers, which stand in the tables above."""
+    clause, numbers, _ = reason.partition(": precision ")
+    return f"{clause}." if numbers else reason or wording.MISSING
 
 
 def _models(runs: list[RunResult]) -> Table:
