@@ -6,7 +6,6 @@ Run it in the project after `dvc repro`. Each data set is a block with a row of 
 first samples per run, without selection, beside its family and its Fréchet distance.
 """  # fmt: skip
 
-import json
 import sys
 from pathlib import Path
 
@@ -14,6 +13,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from thirtytwo.data import batches
+from thirtytwo.evaluate.scorecard import Scorecard
+from thirtytwo.runtime.files import read_json
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings import configs
 from thirtytwo.settings.report import ReportConfig
@@ -40,7 +41,7 @@ def blocks(project: Project, columns: int) -> list[list[tuple[str, str, np.ndarr
         rows = []
         for run, run_settings in settings.runs.items():
             if run_settings.dataset == name:
-                score = json.loads(project.scores(run).read_text())["fd_classifier"]
+                score = read_json(project.scores(run), Scorecard).measured.estimate("fd_classifier").value or 0.0
                 family = list(FAMILIES).index(run_settings.family)
                 with np.load(project.samples(run)) as file:
                     pixels = row(file["images"][:columns])

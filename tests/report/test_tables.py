@@ -76,7 +76,7 @@ def test_gans_beyond_their_scores(full):
     assert table.keys() == {"dcgan", "dcgan_z100"}
     assert table["dcgan"]["C2ST, %"] == "95.3[94.4, 96.1]"
     assert table["dcgan"]["D* right"] == "at least 94.4 %"
-    assert "samples of dcgan from data at least 94.4 % of the time" in page.text
+    assert "tells samples from data at least 94.4 % (dcgan)" in page.text
     assert {row["run"]: row["hue, %"] for row in page.table("run", "hue, %")}["dcgan"] == "42axis 7"
 
 

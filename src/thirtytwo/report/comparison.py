@@ -186,7 +186,7 @@ def _scores(
 
 def _diagnoses(runs: list[RunResult]) -> list[Block]:
     rows = [
-        Row(run.name, [run.card.diagnosis.word, _clause(run.card.diagnosis.reason)])
+        Row(run.name, [run.card.diagnosis.word, _clause(run.card.diagnosis.reason or wording.MISSING)])
         for run in runs
         if run.card and run.card.diagnosis
     ]
@@ -197,7 +197,7 @@ def _diagnoses(runs: list[RunResult]) -> list[Block]:
 def _clause(reason: str) -> str:
     """A reason without the numbers, which stand in the tables above."""
     clause, numbers, _ = reason.partition(": precision ")
-    return f"{clause}." if numbers else reason or wording.MISSING
+    return f"{clause}." if numbers else reason
 
 
 def _models(runs: list[RunResult]) -> Table:

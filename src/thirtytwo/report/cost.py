@@ -202,7 +202,7 @@ def _images(run: RunResult, sweep: SweepResult, folder: Path) -> list[Block]:
     one = ddim if len(ddim) else table[table["sampler"] == table["sampler"].iloc[0]]
     chosen = (
         ("steps", one[one["eta"] == one["eta"].min()], f"{wording.sampler_name(one['sampler'].iloc[0])} by steps"),
-        ("eta", ddim[ddim["steps"] == many], f"ddim with {many} steps by eta"),
+        ("eta", ddim[ddim["steps"] == many], f"DDIM with {many} steps by eta"),
         ("sampler", table[(table["steps"] == few) & (table["eta"] == 0)], f"{few} steps by sampler"),
     )
     shown = []

@@ -261,7 +261,7 @@ def equilibrium(dataset: SetResult, folder: Path) -> list[Block]:
     gallery: list[Block] = (
         [Gallery("Outputs of the discriminators and classifiers.", "plot", plotted)] if plotted else []
     )
-    findings = " ".join(map(_finding, runs))
+    findings = _findings(runs)
     table = Table(caption, ["run", *explained], rows, [False] + [True] * len(explained), help=explained)
     return [Text(EQUILIBRIUM), Text(findings, "Measured:"), table, *gallery]
 
@@ -276,14 +276,21 @@ def _sizes(runs: list[RunResult]) -> str:
     )
 
 
-def _finding(run: RunResult) -> str:
-    accuracy = run.estimate("c2st_accuracy")
-    if accuracy.low is not None and accuracy.low > 0.5:
-        return (
-            f"The best discriminator tells samples of `{run.name}` from data at least {wording.percent(accuracy.low)} of "
-            "the time, so training has not reached the equilibrium."
+def _findings(runs: list[RunResult]) -> str:
+    """Which trainings have not reached the equilibrium, and of which that is not known."""
+    lows = {run.name: run.estimate("c2st_accuracy").low or 0.0 for run in runs}
+    apart = {name: low for name, low in lows.items() if low > 0.5}
+    alike = [name for name in lows if name not in apart]
+    texts = []
+    if apart:
+        shares = ", ".join(f"{wording.percent(low)} (`{name}`)" for name, low in apart.items())
+        texts.append(
+            f"The best discriminator tells samples from data at least {shares} of the time, so "
+            f"{'this training has' if len(apart) == 1 else 'these trainings have'} not reached the equilibrium."
         )
-    return (
-        f"The two-sample classifier does not tell samples of `{run.name}` from data, which shows neither that they are "
-        "alike nor that they differ."
-    )
+    if alike:
+        texts.append(
+            f"The two-sample classifier does not tell samples of {wording.listed(alike)} from data, which shows neither that "
+            "they are alike nor that they differ."
+        )
+    return " ".join(texts)

@@ -90,7 +90,8 @@ def animation(path: Path, frames: np.ndarray, titles: Sequence[str], columns: in
 def plot_file(path: Path, pixels: np.ndarray) -> None:
     """Write the RGBA pixels of a plot in few colours."""
     image = Image.fromarray(pixels).convert("RGB")
-    few = image.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    # Without the step of k-means, grid and lines take on the colours of their neighbours in the palette.
+    few = image.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
     _lossless(few.convert("RGB"), path)
 
 
