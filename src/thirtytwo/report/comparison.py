@@ -190,7 +190,7 @@ def _diagnoses(runs: list[RunResult]) -> list[Block]:
         for run in runs
         if run.card and run.card.diagnosis
     ]
-    caption = "Diagnosis of each run's samples, from the scores above beside those of real images (docs/protocol.md)."
+    caption = "Diagnosis of each run's samples, from the scores above beside those of real images; docs/protocol.md has the rules."
     return [Table(caption, ["run", "diagnosis", "reason"], rows, [False] * 3)] if rows else []
 
 

@@ -147,7 +147,7 @@ def collapse(dataset: SetResult) -> Answer | None:
     missing = [
         run.name for run in runs if run.metric("modes_covered") < run.metric("classes") and run.name not in collapsed
     ]
-    text = f"{listed(collapsed)} collapsed." if collapsed else "No GAN collapsed."
+    text = f"Diagnosed as collapsed: {listed(collapsed)}." if collapsed else "No GAN is diagnosed as collapsed."
     text += f" {listed(missing)} {'leaves' if len(missing) == 1 else 'leave'} classes out." if missing else ""
     text += f" A uniform histogram has {np.log2(runs[0].metric('classes')):.2f} bits."
     rows = [Row(run.name, [wording.cover(run), f"{run.metric('class_entropy_bits'):.2f}"]) for run in runs]
