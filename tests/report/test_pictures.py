@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from thirtytwo.core.intervals import Estimate
@@ -128,3 +129,23 @@ def test_fewer_levels_change_no_colour_by_more_than_two(tmp_path):
     assert 0 < np.abs(few - all_).max() <= 2
     assert len(np.unique(few[..., :3])) <= 64 + 1
     assert (tmp_path / "64.webp").stat().st_size < 0.9 * (tmp_path / "256.webp").stat().st_size
+
+
+def test_a_plot_keeps_the_colours_of_its_lines_and_of_its_grid(tmp_path):
+    figure = plots.new(4.4, 2.9)
+    axes = figure.subplots()
+    axes.grid(color="#e6e6e6")
+    for number, colour in enumerate(plots.COLOURS):
+        axes.plot([1, 2, 3], [number + 1, 9 - number, number + 2], color=colour, label=f"line {number}")
+    plots.legend(figure)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn = np.asarray(canvas.buffer_rgba())
+    pictures.plot_file(tmp_path / "plot.webp", drawn)
+    with Image.open(tmp_path / "plot.webp") as file:
+        shown = np.asarray(file.convert("RGB")).astype(int)
+    for colour in (*plots.COLOURS, "#e6e6e6"):
+        rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+        places = (drawn[..., :3] == rgb).all(axis=2)
+        assert places.sum() > 50, colour
+        assert np.abs(shown[places] - rgb).max() <= 8, colour
