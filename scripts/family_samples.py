@@ -6,6 +6,7 @@ Run it in the project after `dvc repro`. Each data set is a block with a row of 
 first samples per run, without selection, beside its family and its Fréchet distance.
 """  # fmt: skip
 
+import math
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from thirtytwo.data import batches
 from thirtytwo.evaluate.scorecard import Scorecard
+from thirtytwo.report.plots import FAMILIES
+from thirtytwo.report.wording import estimated
 from thirtytwo.runtime.files import read_json
 from thirtytwo.runtime.project import Project
 from thirtytwo.settings import configs
@@ -21,7 +24,6 @@ from thirtytwo.settings.report import ReportConfig
 
 USAGE = "python scripts/family_samples.py PICTURE.png [COLUMNS]"
 SCALE, GAP, LABEL = 2, 2, 150  # enlargement; pixels between images; width of the row labels
-FAMILIES = {"gan": "GAN", "autoencoder": "autoencoder", "diffusion": "diffusion", "flow": "flow", "edm": "EDM"}
 
 
 def row(images: np.ndarray) -> np.ndarray:
@@ -41,14 +43,14 @@ def blocks(project: Project, columns: int) -> list[list[tuple[str, str, np.ndarr
         rows = []
         for run, run_settings in settings.runs.items():
             if run_settings.dataset == name:
-                score = read_json(project.scores(run), Scorecard).measured.estimate("fd_classifier").value or 0.0
-                family = list(FAMILIES).index(run_settings.family)
+                score = read_json(project.scores(run), Scorecard).measured.estimate("fd_classifier")
+                place = list(FAMILIES).index(run_settings.family), math.inf if score.value is None else score.value
                 with np.load(project.samples(run)) as file:
                     pixels = row(file["images"][:columns])
-                label = f"{FAMILIES[run_settings.family]}, FD {score:.2f}"
-                rows.append((family, score, run, label, pixels))
+                label = f"{FAMILIES[run_settings.family][2]}, FD {estimated(score).splitlines()[0]}"
+                rows.append((place, (run, label, pixels)))
         real = ("real images", name, row(test.images[indices]))
-        result.append([real, *((run, label, pixels) for _, _, run, label, pixels in sorted(rows, key=lambda r: r[:2]))])
+        result.append([real, *(shown for _, shown in sorted(rows, key=lambda one: one[0]))])
     return result
 
 

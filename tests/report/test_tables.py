@@ -9,6 +9,7 @@ import report_results
 from report_pages import estimate, render, rows
 from report_results import edit_card
 from thirtytwo.core.intervals import Estimate
+from thirtytwo.evaluate.scorecard import Diagnosis
 
 
 def comparison_row(shown, name: str, column: str) -> dict[str, str]:
@@ -16,7 +17,10 @@ def comparison_row(shown, name: str, column: str) -> dict[str, str]:
     matches = [
         row
         for table in shown.tables
-        if column in table[0] and table[0][0] == "run" and "prior" not in table[0] and len(table[0]) > 4
+        if column in table[0]
+        and table[0][0] == "run"
+        and "prior" not in table[0]
+        and table[0] != ["run", "family", "FD"]  # an answer's
         for row in rows(table)
         if row["run"].split()[0] == name
     ]
@@ -121,6 +125,23 @@ def test_a_gan_trained_on_the_held_out_images_says_so(small):
     assert "trained on these images" not in render(small).text
     edit_card(small, "wgan_gp", protocol={"trained_on": "all"})
     assert "wgan_gp was trained on these images as well." in render(small).text
+
+
+def test_runs_that_were_scored_at_other_sizes_show_theirs(small):
+    edit_card(small, "wgan_gp", protocol={"n": 1234})
+    shown = render(small)
+    assert comparison_row(shown, "wgan_gp", "N")["N"] == "1,234"
+    assert comparison_row(shown, "ddpm", "N")["N"] == "2,000"
+    assert "samples of each run" not in shown.text
+
+
+def test_a_diagnosis_is_a_clause_without_the_numbers_of_the_other_tables(small):
+    reason = "Too few samples resemble a real image: precision 27.9 % (real images 95.5 %), coverage 25.4 %."
+    edit_card(small, "ddpm", diagnosis=Diagnosis("poor", reason))
+    edit_card(small, "wgan_gp", diagnosis=Diagnosis("undecided", "Training seeds differ: 1 healthy, 2 poor."))
+    reasons = {row["run"].split()[0]: row["reason"] for row in render(small).table("diagnosis", "reason")}
+    assert reasons["ddpm"] == "Too few samples resemble a real image."
+    assert reasons["wgan_gp"] == "Training seeds differ: 1 healthy, 2 poor."
 
 
 def test_floor_is_a_row(full):

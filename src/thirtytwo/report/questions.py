@@ -132,10 +132,8 @@ def equilibrium(dataset: SetResult) -> Answer | None:
         )
     if rest:
         text += f"For {listed(rest)} this classifier is too weak to tell: the question stays open."
-    rows = [Row(run.name, [wording.at_least(run.estimate("c2st_accuracy")).removeprefix("at least ")]) for run in runs]
-    return Answer(
-        text.strip(), _table("By the two-sample classifier.", ["the best discriminator is right, at least"], rows)
-    )
+    rows = [Row(run.name, [wording.at_least(run.estimate("c2st_accuracy"))]) for run in runs]
+    return Answer(text.strip(), _table("By the two-sample classifier.", ["the best discriminator is right"], rows))
 
 
 def collapse(dataset: SetResult) -> Answer | None:
@@ -216,14 +214,14 @@ def grade(dataset: SetResult) -> Answer | None:
     for run in runs:
         best = run.metric("best_of_5_accuracy")
         passed += [run.name] if (run.metric("accuracy") if best is None else best) >= 0.85 else []
-        rows.append(Row(run.name, [f"{100 * run.metric('accuracy'):.1f}", percent(best).removesuffix(" %")]))
+        rows.append(Row(run.name, [percent(run.metric("accuracy")), percent(best)]))
     where = "" if dataset.kind == "fashion_mnist" else ", which sets it for Fashion-MNIST"
     text = (
         f"Above the 85 % of the course{where}: {listed(passed) if passed else 'none'}, of {len(runs)} conditional runs."
     )
     return Answer(
         text,
-        _table("Samples that the classifier recognises as the requested class.", ["all, %", "best of five, %"], rows),
+        _table("Samples that the classifier recognises as the requested class.", ["all", "best of five"], rows),
     )
 
 
